@@ -1,0 +1,68 @@
+"""The equations of the bundled systems. The environments step these functions and the prover encloses them."""
+
+import jax
+import jax.numpy as jnp
+
+from safe_wrappers.models import Model
+
+
+def pendulum(*, mass: float = 1.0, length: float = 1.0, gravity: float = 9.81, torque: float = 30.0, dt: float = 0.05) -> Model:
+    """A uniform rod on a hinge, upright at th = 0 (the task of Walter et al. 2025, arXiv 2506.01665).
+
+    State (th rad, thd rad/s), action a in [-1, 1] times `torque` N m, disturbance w rad/s^2; semi-implicit Euler.
+    th'' = 1.5 g / l sin th + 3 / (m l^2) torque a + w.
+
+    Args:
+        mass: kg.
+        length: m.
+        gravity: m/s^2.
+        torque: N m at a = 1.
+        dt: s.
+    """
+    stiffness, gear = 1.5 * gravity / length, 3.0 * torque / (mass * length**2)
+
+    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        th, thd = x
+        thd = thd + dt * (stiffness * jnp.sin(th) + gear * action[0] + disturbance[0])
+        return jnp.stack([th + dt * thd, thd])
+
+    parameters = {"mass": mass, "length": length, "gravity": gravity, "torque": torque, "dt": dt}
+    return Model("safe_pendulum", step, state_size=2, action_size=1, disturbance_size=1, parameters=parameters)
+
+
+def cart_pole(
+    *,
+    cart_mass: float = 1.0,
+    pole_mass: float = 0.1,
+    half_length: float = 0.5,
+    gravity: float = 9.8,
+    force: float = 10.0,
+    dt: float = 0.02,
+) -> Model:
+    """The frictionless cart-pole of Barto, Sutton and Anderson (1983), upright at th = 0.
+
+    State (x m, th rad, x_dot m/s, th_dot rad/s), action a in [-1, 1] times `force` N on the cart, disturbance
+    (w1 N on the cart, w2 N m on the pole) as generalised forces, M(q) q'' = tau + w; semi-implicit Euler.
+
+    Args:
+        cart_mass: kg.
+        pole_mass: kg, a uniform pole.
+        half_length: m.
+        gravity: m/s^2.
+        force: N at a = 1.
+        dt: s.
+    """
+    total, moment = cart_mass + pole_mass, pole_mass * half_length
+
+    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        pos, th, vel, thd = x
+        sin, cos = jnp.sin(th), jnp.cos(th)
+        temp = (force * action[0] + disturbance[0] + moment * thd * thd * sin) / total
+        inertia = half_length * (4.0 / 3.0 - pole_mass / total * cos * cos)
+        th_acc = (gravity * sin + disturbance[1] / moment - temp * cos) / inertia
+        acc = temp - moment / total * th_acc * cos
+        vel, thd = vel + dt * acc, thd + dt * th_acc
+        return jnp.stack([pos + dt * vel, th + dt * thd, vel, thd])
+
+    parameters = {"cart_mass": cart_mass, "pole_mass": pole_mass, "half_length": half_length, "gravity": gravity, "force": force, "dt": dt}
+    return Model("safe_cart_pole", step, state_size=4, action_size=1, disturbance_size=2, parameters=parameters)

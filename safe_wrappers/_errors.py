@@ -1,0 +1,21 @@
+"""The errors of safe_wrappers: each says what must hold, what was found and what to write instead."""
+
+
+class SafeWrappersError(Exception):
+    """Base class of all errors raised by safe_wrappers."""
+
+
+class WrapperOrderError(SafeWrappersError, ValueError):
+    """A safeguard stands where it could be bypassed, for example outside a vectorising wrapper."""
+
+
+class CertificateError(SafeWrappersError, ValueError):
+    """A certificate is missing, damaged, or does not speak about the system it is used for."""
+
+
+class SetDimensionError(SafeWrappersError, ValueError):
+    """An array or a set has the wrong shape or an impossible value (a lower bound above an upper one)."""
+
+
+class ModelError(SafeWrappersError, ValueError):
+    """A one-step model is not what is needed, for example not affine in action and disturbance."""

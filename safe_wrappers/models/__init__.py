@@ -1,0 +1,4 @@
+"""One-step models x' = f(x, a, w), written once in JAX: the environment steps them and the prover encloses them."""
+
+from ._model import Affine as Affine
+from ._model import Model as Model
