@@ -2,3 +2,14 @@
 
 if __name__ != "safe_wrappers.envs":
     raise ImportError(f"Import this package as `safe_wrappers.envs`, not as `{__name__}`: a second copy of its classes would not be equal to the first.")
+
+from ._base import CertifiedEnv as CertifiedEnv
+from ._base import certificate_names as certificate_names
+from ._base import load_certificate as load_certificate
+from ._registration import get_environment as get_environment
+from ._registration import get_model as get_model
+from ._registration import register as register
+from ._registration import registered_names as registered_names
+from .pendulum import SafePendulum as SafePendulum
+
+register()

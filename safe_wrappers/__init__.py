@@ -1,0 +1,29 @@
+"""Safeguards as differentiable environment wrappers: provably safe reinforcement learning on JAX and Brax.
+
+Importing registers the bundled systems with Brax and changes nothing else.
+"""
+
+import importlib.metadata
+
+from . import algos as algos
+from . import envs as envs
+from ._errors import CertificateError as CertificateError
+from ._errors import ModelError as ModelError
+from ._errors import SafeWrappersError as SafeWrappersError
+from ._errors import SetDimensionError as SetDimensionError
+from ._errors import WrapperOrderError as WrapperOrderError
+from .certificates import Certificate as Certificate
+from .models import Model as Model
+from .safe_actions import ModelSystem as ModelSystem
+from .safe_actions import SafeActionSet as SafeActionSet
+from .safe_actions import System as System
+from .safeguards import BoundaryProjection as BoundaryProjection
+from .safeguards import Safeguard as Safeguard
+from .safeguards import SafeguardOutput as SafeguardOutput
+from .sets import Box as Box
+from .sets import Polytope as Polytope
+from .sets import Zonotope as Zonotope
+from .wrappers import SafeguardWrapper as SafeguardWrapper
+from .wrappers import safe_action as safe_action
+
+__version__ = importlib.metadata.version("safe-wrappers")

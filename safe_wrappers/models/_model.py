@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from .._errors import ModelError
 
 
 class Affine(NamedTuple):
@@ -38,13 +41,19 @@ class Model:
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __call__(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        """x' = f(x, a, w), shape (n,)."""
+        """The next state x' = f(x, a, w), shape (n,)."""
         return self.step(x, action, disturbance)
 
     def affine(self, x: jax.Array) -> Affine:
-        """c, B and E at the state x, exact for a model that is affine in (a, w); jit-able and differentiable."""
+        """c, B and E at the state x, exact for a model that is affine in (a, w); in the dtype of x, jit-able and differentiable.
+
+        Raises:
+            ModelError: If `step` does not return the shape of x.
+        """
         zero_a, zero_w = jnp.zeros(self.action_size, x.dtype), jnp.zeros(self.disturbance_size, x.dtype)
         c, push = jax.linearize(lambda a, w: self.step(x, a, w), zero_a, zero_w)
-        columns_a = [push(e, zero_w) for e in jnp.eye(self.action_size, dtype=x.dtype)]
-        columns_w = [push(zero_a, e) for e in jnp.eye(self.disturbance_size, dtype=x.dtype)]
-        return Affine(c, jnp.stack(columns_a, axis=-1), jnp.stack(columns_w, axis=-1))
+        if c.shape != (self.state_size,):
+            raise ModelError(f"`step` of the model `{self.name}` must return shape ({self.state_size},), but its shape is {c.shape}.")
+        B = jax.vmap(lambda a: push(a, zero_w), out_axes=1)(np.eye(self.action_size, dtype=x.dtype))
+        E = jax.vmap(lambda w: push(zero_a, w), out_axes=1)(np.eye(self.disturbance_size, dtype=x.dtype))
+        return Affine(c, B, E)

@@ -1,0 +1,5 @@
+"""Safeguards: maps from any action to a safe one. Nothing here knows of environments."""
+
+from ._base import Safeguard as Safeguard
+from ._base import SafeguardOutput as SafeguardOutput
+from ._boundary_projection import BoundaryProjection as BoundaryProjection

@@ -1,31 +1,59 @@
-"""Shape and value checks shared by the sets' constructors."""
+"""Shape, value and dtype rules shared by the sets."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .._errors import SetDimensionError
 
 Array = jax.Array | np.ndarray
 
 
-def as_float(name: str, value: Any, ndim: int) -> Array:
-    """Returns `value` as a float array of `ndim` dimensions.
+def is_traced(*values: Any) -> bool:
+    """Whether a value is a tracer, which has a shape but no numbers to check."""
+    return any(isinstance(value, Tracer) for value in values)
 
-    Python numbers and lists become float32; arrays keep their floating dtype. Tracers pass through, with their shape checked.
+
+def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
+    """Returns `value` as a float array of `ndim` dimensions, for a set to store.
+
+    Floating arrays keep their dtype; Python numbers, lists and integers become float32, so that what is proved about the
+    stored numbers holds for the numbers that run. NumPy arrays are copied and made read-only: a set never changes.
+    Tracers pass through, with their shape checked.
 
     Raises:
-        SetDimensionError: On a wrong number of dimensions or a NaN.
+        SetDimensionError: On a wrong number of dimensions, a NaN or, unless `finite` is false, an infinite value.
     """
-    if not isinstance(value, jax.Array):
-        value = np.asarray(value)
-        if value.dtype not in (np.float32, np.float64) or not hasattr(value, "shape"):
-            value = value.astype(np.float32)
+    if isinstance(value, jax.Array):
+        value = value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float32)
+    else:
+        value = np.array(value, dtype=value.dtype if getattr(value, "dtype", None) in (np.float32, np.float64) else np.float32)
+        value.setflags(write=False)
     if value.ndim != ndim:
         raise SetDimensionError(f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(value.shape)}.")
-    if not isinstance(value, jax.core.Tracer) and bool(np.isnan(np.asarray(value)).any()):
-        raise SetDimensionError(f"`{name}` must not contain NaN, but it is {np.asarray(value)}.")
+    if not is_traced(value):
+        numbers = np.asarray(value)
+        if np.isnan(numbers).any():
+            raise SetDimensionError(f"`{name}` must not contain NaN, but it is {numbers}.")
+        if finite and np.isinf(numbers).any():
+            raise SetDimensionError(f"`{name}` must be finite, but it is {numbers}; leave out what is not bounded.")
+    return value
+
+
+def as_vector(name: str, value: Any, dim: int) -> jax.Array:
+    """Returns the argument of a set's function as a float array of shape (dim,); its dtype is the one computed in.
+
+    Raises:
+        SetDimensionError: On any other shape, batches included: broadcasting would answer another question silently.
+    """
+    value = jnp.asarray(value)
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        value = value.astype(jnp.float32)
+    if value.shape != (dim,):
+        raise SetDimensionError(f"`{name}` must have shape ({dim},), but its shape is {value.shape}; map over a batch with `jax.vmap`.")
     return value
 
 
@@ -35,6 +63,6 @@ def require_shape(name: str, value: Array, shape: tuple[int, ...]) -> None:
         raise SetDimensionError(f"`{name}` must have shape {shape}, but its shape is {tuple(value.shape)}.")
 
 
-def concrete(value: Array) -> np.ndarray:
-    """The float64 values of a stored array, for computations that run once, outside jit."""
+def concrete(value: Any) -> np.ndarray:
+    """The float64 values of an array, for computations that run once, outside jit."""
     return np.asarray(value, dtype=np.float64)

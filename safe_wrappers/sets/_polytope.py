@@ -10,18 +10,22 @@ from scipy.spatial import HalfspaceIntersection, QhullError
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree
-from ._arrays import Array, as_float, concrete, require_shape
+from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_shape
 from ._triangulation import Triangulation
+
+# Without presolve HiGHS tells unbounded problems from infeasible ones.
+LP_OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @frozen_pytree
 class Polytope:
     """The set {x : H x <= h}.
 
-    `contains` and `margin` are jit-able and evaluate in the dtype of their input. In float32 the value of
-    `margin` carries an error of at most (n + 2) 2^-24 sum_j |H_ij x_j|, about 1e-6 for the bundled sets; a claim of
-    containment for a float32 point is checked in float64 on that point. The methods that run once (`vertices`,
-    `chebyshev_center`, `triangulate`, `support`) compute in float64 with scipy, outside jit.
+    `contains` and `margin` are jit-able and evaluate in the dtype of their argument. For float32 data and a float32 x, row i
+    of the margin carries an error of at most 2^-24 ((n + 2) sum_j |H_ij x_j| + |h_i|), about 3e-7 for the bundled sets (h = 1),
+    so that `contains` may go either way for points this close to the boundary; float64 data are rounded first, which at most
+    doubles the bound. A proof of containment for a float32 point is therefore made in float64 on that point, or with a
+    margin above the bound. The other methods compute in float64 with scipy, outside jit.
 
     Args:
         H: Facet normals, shape (m, n).
@@ -29,6 +33,11 @@ class Polytope:
 
     Raises:
         SetDimensionError: If the shapes do not fit or a value is not finite.
+
+    Example:
+        >>> triangle = Polytope([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, 1.0])
+        >>> triangle.margin(jnp.array([0.25, 0.5]))
+        Array(0.25, dtype=float32)
     """
 
     H: Array
@@ -37,9 +46,6 @@ class Polytope:
     def __post_init__(self):
         H, h = as_float("H", self.H, 2), as_float("h", self.h, 1)
         require_shape("h", h, (H.shape[0],))
-        for name, value in (("H", H), ("h", h)):
-            if not isinstance(value, jax.core.Tracer) and not bool(np.isfinite(np.asarray(value)).all()):
-                raise SetDimensionError(f"`{name}` must be finite, but it is {value}; leave unbounded rows out.")
         object.__setattr__(self, "H", H)
         object.__setattr__(self, "h", h)
 
@@ -53,16 +59,20 @@ class Polytope:
         return self.H, self.h
 
     def margin(self, x) -> jax.Array:
-        """min_i (h_i - H_i x): at least 0 inside, in the scale of h. Shape (); x has shape (n,)."""
-        # An elementwise sum instead of a matrix product: accelerators may round products to 10 bits.
-        return jnp.min(self.h - jnp.sum(self.H * x, axis=-1))
+        """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h. Shape (); x has shape (n,).
+
+        Its gradient is -H_i of the smallest row, their mean where several tie; NaN in x gives NaN.
+        """
+        x = as_vector("x", x, self.dim)
+        # An elementwise sum instead of a matrix product: accelerators may round the factors of products to 10 bits.
+        return jnp.min(jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1))
 
     def contains(self, x) -> jax.Array:
-        """Whether x, shape (n,), lies in the set, in the arithmetic of x's dtype."""
+        """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
         return self.margin(x) >= 0
 
     def normalised(self) -> "Polytope":
-        """The same set with h = 1, which needs the origin strictly inside.
+        """The same set with h = 1, in float64, which needs the origin strictly inside.
 
         Raises:
             SetDimensionError: If some h_i is not positive.
@@ -72,60 +82,96 @@ class Polytope:
             raise SetDimensionError(f"The origin must lie strictly inside (h > 0), but min h = {h.min():.3g}; shift the set first.")
         return Polytope(H / h[:, None], np.ones_like(h))
 
-    def chebyshev_center(self) -> tuple[np.ndarray, float]:
-        """Centre (n,) and radius of the largest inscribed ball, float64.
+    def scaled(self, factor: float) -> "Polytope":
+        """The set {factor * x : x in S}, scaled about the origin, for example (1 - 1e-3) S.
 
         Raises:
-            SetDimensionError: If the set is empty or unbounded.
+            SetDimensionError: If `factor` is not positive.
+        """
+        if not is_traced(factor) and not factor > 0:
+            raise SetDimensionError(f"`factor` must be positive, but it is {factor}.")
+        return Polytope(self.H, self.h * factor)
+
+    def chebyshev_center(self) -> tuple[np.ndarray, float]:
+        """Centre (n,) and radius of the largest inscribed ball.
+
+        Raises:
+            SetDimensionError: If the set is empty or contains arbitrarily large balls.
         """
         H, h = concrete(self.H), concrete(self.h)
         norms = np.linalg.norm(H, axis=1)
         objective = np.append(np.zeros(self.dim), -1.0)
-        result = linprog(objective, A_ub=np.column_stack([H, norms]), b_ub=h, bounds=[(None, None)] * self.dim + [(0, None)])
+        bounds = [(None, None)] * self.dim + [(0, None)]
+        result = linprog(objective, A_ub=np.column_stack([H, norms]), b_ub=h, bounds=bounds, options=LP_OPTIONS)
         if result.status != 0:
             raise SetDimensionError(f"The polytope must be bounded and non-empty, but its largest inscribed ball was not found: {result.message}")
         return result.x[:-1], float(result.x[-1])
 
     def support(self, direction) -> float:
-        """max {direction . x : H x <= h} by linear programming, float64; `inf` if unbounded."""
-        result = linprog(-concrete(np.asarray(direction)), A_ub=concrete(self.H), b_ub=concrete(self.h), bounds=(None, None))
+        """The maximum of direction . x over the set, for direction of shape (n,); `inf` if unbounded. By linear programming.
+
+        Raises:
+            SetDimensionError: If the set is empty.
+        """
+        direction = concrete(direction)
+        require_shape("direction", direction, (self.dim,))
+        result = linprog(-direction, A_ub=concrete(self.H), b_ub=concrete(self.h), bounds=(None, None), options=LP_OPTIONS)
         if result.status == 3:
             return float("inf")
         if result.status != 0:
             raise SetDimensionError(f"The polytope must be non-empty, but the support could not be computed: {result.message}")
         return float(-result.fun)
 
+    def vertices(self) -> np.ndarray:
+        """All vertices, shape (v, n), by qhull; those closer than 1e-9 of the set's extents count as one.
+
+        Raises:
+            SetDimensionError: If the set is unbounded or has no interior.
+        """
+        return self._vertices
+
+    def triangulate(self) -> Triangulation:
+        """A fan of simplices around the mean of the vertices: exact volume and uniform samples, in the dtype of H."""
+        return self._triangulation
+
+    def volume(self) -> float:
+        """Volume in the units of x, from the triangulation."""
+        return self._triangulation.volume
+
+    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+        """Uniform points by volume, shape (*shape, n), in the dtype of H.
+
+        Jit-able in the key for a fixed set: the triangulation is computed once, in numpy. A function that takes the set as a
+        traced argument takes `triangulate()` instead. Rounding: see `Triangulation.sample`.
+        """
+        return self._triangulation.sample(key, shape)
+
     @cached_property
     def _vertices(self) -> np.ndarray:
         center, radius = self.chebyshev_center()
         if radius <= 0:
             raise SetDimensionError("The polytope must have an interior, but its largest inscribed ball has radius 0.")
+        upper = np.array([self.support(e) for e in np.eye(self.dim)])
+        lower = np.array([-self.support(-e) for e in np.eye(self.dim)])
+        if not np.isfinite([lower, upper]).all():
+            raise SetDimensionError(f"The polytope must be bounded, but its coordinates range from {lower} to {upper}.")
         if self.dim == 1:
-            return np.array([[-self.support([-1.0])], [self.support([1.0])]])
-        halfspaces = np.column_stack([concrete(self.H), -concrete(self.h)])
-        try:
-            points = HalfspaceIntersection(halfspaces, center).intersections
-        except QhullError as error:
-            raise SetDimensionError(f"The polytope must be bounded with an interior, but qhull found otherwise: {error}") from error
-        if not np.isfinite(points).all():
-            raise SetDimensionError("The polytope must be bounded, but it has vertices at infinity.")
-        # Several cells of the dual hull give the same vertex when more than n facets meet in it.
-        scale = np.abs(points).max() or 1.0
-        _, index = np.unique(np.round(points / scale, 10), axis=0, return_index=True)
-        return points[np.sort(index)]
+            points = np.array([lower, upper])
+        else:
+            try:
+                points = HalfspaceIntersection(np.column_stack([concrete(self.H), -concrete(self.h)]), center).intersections
+            except QhullError as error:
+                raise SetDimensionError(f"The polytope must have an interior, but qhull found otherwise: {error}") from error
+            # Several cells of the dual hull give the same vertex where more than n facets meet.
+            distinct: list[np.ndarray] = []
+            for point in points:
+                if not distinct or np.abs((point - distinct) / (upper - lower)).max(axis=1).min() > 1e-9:
+                    distinct.append(point)
+            points = np.array(distinct)
+        points.setflags(write=False)
+        return points
 
-    def vertices(self) -> np.ndarray:
-        """All vertices, float64, shape (v, n), by qhull."""
-        return self._vertices
-
-    def triangulate(self) -> Triangulation:
-        """A fan of simplices around the centroid of the vertices: exact volume and uniform samples."""
-        return Triangulation.of_hull(self.vertices())
-
-    def volume(self) -> float:
-        """Volume in the units of x, from the triangulation."""
-        return self.triangulate().volume
-
-    def scaled(self, factor: float) -> "Polytope":
-        """factor * S about the origin, for example (1 - 1e-3) S."""
-        return Polytope(self.H, self.h * factor)
+    @cached_property
+    def _triangulation(self) -> Triangulation:
+        fan = Triangulation.of_hull(self.vertices())
+        return Triangulation(fan.simplices.astype(self.H.dtype), fan.volumes)

@@ -25,26 +25,35 @@ class Triangulation:
 
     @classmethod
     def of_hull(cls, points: np.ndarray) -> "Triangulation":
-        """Cones from the mean of `points`, shape (v, n), to the boundary simplices of their convex hull."""
-        points = concrete(points)
-        apex, dim = points.mean(axis=0), points.shape[1]
+        """Cones from the mean of `points`, shape (v, n), to the boundary simplices of their convex hull. Float64, outside jit."""
+        corners = concrete(points)
+        apex, dim = corners.mean(axis=0), corners.shape[1]
         if dim == 1:
-            simplices = np.array([[points.min(axis=0), points.max(axis=0)]])
+            simplices = np.array([[corners.min(axis=0), corners.max(axis=0)]])
         else:
-            boundary = points[ConvexHull(points).simplices]
+            boundary = corners[ConvexHull(corners).simplices]
             simplices = np.concatenate([np.broadcast_to(apex, (len(boundary), 1, dim)), boundary], axis=1)
         volumes = np.abs(np.linalg.det(simplices[:, 1:] - simplices[:, :1])) / math.factorial(dim)
-        return cls(simplices.astype(np.float32), volumes.astype(np.float32))
+        return cls(simplices, volumes)
 
     @property
     def volume(self) -> float:
-        """Total volume."""
+        """Total volume. Outside jit."""
         return float(concrete(self.volumes).sum())
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Uniform points, shape (*shape, n): a simplex by its volume, then Dirichlet(1, ..., 1) weights. Jit-able."""
+        """Uniform points, shape (*shape, n), in the dtype of the corners. Jit-able, vmap-able, without rejection.
+
+        A simplex is drawn by its volume, then barycentric weights from Dirichlet(1, ..., 1). In float32 a point may leave
+        the body by n + 3 roundings, (n + 3) 2^-24 of the largest coordinate of a corner.
+        """
+        simplices, volumes = jnp.asarray(self.simplices), jnp.asarray(self.volumes)
         pick, spread = jax.random.split(key)
-        index = jax.random.categorical(pick, jnp.log(self.volumes), shape=shape)
-        corners = jnp.asarray(self.simplices)[index]
-        weights = jax.random.dirichlet(spread, jnp.ones(corners.shape[-2], corners.dtype), shape)
+        index = jax.random.choice(pick, len(volumes), shape, p=volumes / jnp.sum(volumes))
+        corners = simplices[index]
+        # Normalised exponential variables are Dirichlet(1, ..., 1), and jax.random.dirichlet is 6 times slower. The logarithms are
+        # of numbers strictly between 0 and 1, so that their sum is never zero.
+        tiny = jnp.finfo(corners.dtype).tiny
+        weights = jnp.log(jax.random.uniform(spread, corners.shape[:-1], corners.dtype, minval=tiny))
+        weights = weights / jnp.sum(weights, axis=-1, keepdims=True)
         return jnp.sum(weights[..., None] * corners, axis=-2)

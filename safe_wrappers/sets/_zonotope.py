@@ -1,6 +1,7 @@
 """Zonotopes: images of a cube, c + G [-1, 1]^k."""
 
 import itertools
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +10,28 @@ from scipy.optimize import linprog
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree
-from ._arrays import Array, as_float, concrete, require_shape
-from ._polytope import Polytope
+from ._arrays import Array, as_float, as_vector, concrete, require_shape
+from ._polytope import LP_OPTIONS, Polytope
 
 
 @frozen_pytree
 class Zonotope:
     """The set {c + G beta : |beta_j| <= 1}.
 
+    `support` and `sample` are jit-able. The other methods compute in float64, outside jit, from the stored numbers.
+    The half-spaces are the set's own up to rounding, 2^-52 of its size: a vertex may violate a facet by that much, and
+    after rounding to float32 by 2^-24. A set that is to be proved is therefore stored as half-spaces, once.
+
     Args:
         center: Shape (n,).
         generators: Columns are generators, shape (n, k).
 
     Raises:
-        SetDimensionError: If the shapes do not fit.
+        SetDimensionError: If the shapes do not fit or a value is not finite.
+
+    Example:
+        >>> Zonotope([0.0, 0.0], [[1.0, 1.0], [0.0, 1.0]]).support(jnp.array([0.0, 1.0]))
+        Array(1., dtype=float32)
     """
 
     center: Array
@@ -40,36 +49,59 @@ class Zonotope:
         return self.center.shape[-1]
 
     def support(self, direction) -> jax.Array:
-        """max {direction . x : x in the set} for direction of shape (n,). Shape (). Closed form, jit-able."""
-        direction = jnp.asarray(direction)
-        return jnp.sum(direction * self.center) + jnp.sum(jnp.abs(jnp.sum(direction[:, None] * self.generators, axis=0)))
+        """The maximum of direction . x over the set, for direction of shape (n,). Shape (). Closed form, jit-able."""
+        direction = as_vector("direction", direction, self.dim)
+        center, generators = jnp.asarray(self.center, direction.dtype), jnp.asarray(self.generators, direction.dtype)
+        return jnp.sum(direction * center) + jnp.sum(jnp.abs(jnp.sum(direction[:, None] * generators, axis=0)))
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Points c + G beta with beta uniform in the cube, shape (*shape, n): uniform in generator space, not by volume."""
-        generators = jnp.asarray(self.generators)
+        """Points c + G beta with beta uniform in the cube, shape (*shape, n), in the dtype of the generators. Jit-able.
+
+        Uniform in generator space, not by volume; for that, `to_polytope().sample(key, shape)`.
+        """
+        center, generators = jnp.asarray(self.center), jnp.asarray(self.generators)
         beta = jax.random.uniform(key, (*shape, generators.shape[1]), generators.dtype, -1.0, 1.0)
-        return self.center + jnp.sum(generators * beta[..., None, :], axis=-1)
+        return center + jnp.sum(generators * beta[..., None, :], axis=-1)
+
+    def margin(self, x) -> jax.Array:
+        """Distance to the nearest facet, negative outside: the margin of `to_polytope()`. Shape (); x has shape (n,).
+
+        Jit-able in x for a fixed set, whose half-spaces are computed once; a function that takes the set as a traced argument
+        takes `to_polytope()` instead.
+        """
+        return self._polytope.margin(x)
 
     def contains(self, x, tolerance: float = 0.0) -> bool:
-        """Whether x = c + G beta for some |beta| <= 1 + tolerance, decided by linear programming in float64."""
-        G, offset = concrete(self.generators), concrete(np.asarray(x)) - concrete(self.center)
+        """Whether x = c + G beta for some |beta| <= 1 + tolerance, decided by linear programming in float64.
+
+        It needs no half-spaces and so works for flat sets too, where x must lie in their plane to 1e-10. The linear program
+        decides to about 1e-10: for points on the boundary, and for those rounded to float32, give a tolerance such as 1e-6.
+        """
+        x = concrete(x)
+        require_shape("x", x, (self.dim,))
+        G, offset = concrete(self.generators), x - concrete(self.center)
         count = G.shape[1]
-        # minimise t subject to G beta = x - c and |beta_j| <= t
+        # Minimise t subject to G beta = x - c and |beta_j| <= t.
         objective = np.append(np.zeros(count), 1.0)
         eye, ones = np.eye(count), np.ones((count, 1))
         A_ub = np.block([[eye, -ones], [-eye, -ones]])
         bounds = [(None, None)] * count + [(0, None)]
-        result = linprog(objective, A_ub, np.zeros(2 * count), np.column_stack([G, np.zeros(len(G))]), offset, bounds)
-        return result.status == 0 and result.fun <= 1 + tolerance
+        result = linprog(objective, A_ub, np.zeros(2 * count), np.column_stack([G, np.zeros(len(G))]), offset, bounds, options=LP_OPTIONS)
+        return bool(result.status == 0 and result.fun <= 1 + tolerance)
 
     def reduced(self) -> "Zonotope":
-        """The same set without zero generators and with exactly parallel ones merged into their sum."""
+        """The same set, in float64, without zero generators and with exactly parallel ones merged into their sum.
+
+        Exactly parallel: each 2 x 2 minor vanishes to 4 float64 epsilons of its products. Nearly parallel generators, such as
+        multiples rounded to float32, stay apart.
+        """
         merged: list[np.ndarray] = []
         for g in concrete(self.generators).T:
             if not np.any(g):
                 continue
             for i, other in enumerate(merged):
-                if np.linalg.matrix_rank(np.stack([g, other]), tol=1e-12 * np.linalg.norm(g) * np.linalg.norm(other)) == 1:
+                products = np.outer(g, other)
+                if np.all(np.abs(products - products.T) <= 4 * np.finfo(float).eps * np.abs(products)):
                     merged[i] = other + np.sign(g @ other) * g
                     break
             else:
@@ -77,9 +109,10 @@ class Zonotope:
         return Zonotope(concrete(self.center), np.array(merged).T.reshape(self.dim, -1))
 
     def halfspaces(self) -> tuple[np.ndarray, np.ndarray]:
-        """(H, h), float64, with unit normals: every facet is spanned by n - 1 generators.
+        """(H, h), float64, with unit normals, H = [N; -N]: every facet is spanned by n - 1 generators.
 
-        Exactly parallel generators are merged first, since they span no facet of their own.
+        Exactly parallel generators are merged first, since they span no facet of their own, and normals closer than 1e-12
+        count as one. Every row holds on the whole set, however badly conditioned its normal is.
 
         Raises:
             SetDimensionError: If the generators do not span the space.
@@ -88,27 +121,37 @@ class Zonotope:
         G, n = concrete(zonotope.generators), self.dim
         if np.linalg.matrix_rank(G) < n:
             raise SetDimensionError(f"The generators must span all {n} dimensions, but their rank is {np.linalg.matrix_rank(G)}.")
+        directions = G / np.linalg.norm(G, axis=0)
         normals: list[np.ndarray] = []
         for columns in itertools.combinations(range(G.shape[1]), n - 1):
-            # The generalised cross product of the n - 1 generators, by cofactors.
-            minors = [np.delete(G[:, columns], i, axis=0) for i in range(n)]
-            normal = np.array([(-1) ** i * np.linalg.det(minor) for i, minor in enumerate(minors)])
+            # The generalised cross product of n - 1 unit vectors, by cofactors; its length is the volume they span.
+            spanning = directions[:, list(columns)]
+            normal = np.array([(-1) ** i * np.linalg.det(np.delete(spanning, i, axis=0)) for i in range(n)])
             length = np.linalg.norm(normal)
-            if length <= 1e-14 * np.prod(np.linalg.norm(G[:, columns], axis=0)):
+            if length <= 1e-14:
                 continue
             normal = normal / length
-            if not any(np.abs(np.abs(normal @ other) - 1) < 1e-14 for other in normals):
+            # Compared by differences: inner products of unit vectors do not see angles below 1e-8.
+            if not any(min(np.abs(normal - other).max(), np.abs(normal + other).max()) < 1e-12 for other in normals):
                 normals.append(normal)
-        H = np.array(normals)
-        offset, spread = H @ concrete(zonotope.center), np.abs(H @ G).sum(axis=1)
-        return np.concatenate([H, -H]), np.concatenate([offset + spread, -offset + spread])
+        N = np.array(normals)
+        offset, spread = N @ concrete(zonotope.center), np.abs(N @ G).sum(axis=1)
+        return np.concatenate([N, -N]), np.concatenate([offset + spread, -offset + spread])
 
     def to_polytope(self) -> Polytope:
         """The same set in half-space form, float64."""
-        return Polytope(*self.halfspaces())
+        return self._polytope
+
+    def vertices(self) -> np.ndarray:
+        """All vertices, float64, shape (v, n), from the half-spaces."""
+        return self._polytope.vertices()
 
     def volume(self) -> float:
         """Volume: the sum of |det| over all choices of n generators, times 2^n."""
         G = concrete(self.generators)
         choices = itertools.combinations(range(G.shape[1]), self.dim)
-        return 2.0**self.dim * sum(abs(np.linalg.det(G[:, list(columns)])) for columns in choices)
+        return 2.0**self.dim * float(sum(abs(np.linalg.det(G[:, list(columns)])) for columns in choices))
+
+    @cached_property
+    def _polytope(self) -> Polytope:
+        return Polytope(*self.halfspaces())

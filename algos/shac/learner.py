@@ -1,0 +1,196 @@
+"""One update of SHAC as a pure function of the training state, and loops of it inside one compiled program."""
+
+import dataclasses
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from brax.envs.base import Env, State
+from brax.training import gradients, types
+from brax.training.acme import running_statistics, specs
+
+from .losses import policy_loss, td_lambda_targets
+from .networks import SHACNetworks, make_inference_fn
+from .optimiser import GuardedState, make_optimiser
+from .rollout import Rollout, counted_metrics, env_keys, rollout, stagger
+
+
+@flax.struct.dataclass
+class Hyperparameters:
+    """Numbers that are data of the compiled program: changing them compiles nothing. See `train` for their meaning."""
+
+    num_updates: float
+    learning_rate: float
+    critic_learning_rate: float
+    final_learning_rate_fraction: float
+    adam_b: tuple[float, float]
+    max_gradient_norm: float
+    discounting: float
+    td_lambda: float
+    tau: float
+    reward_scaling: float
+    regularisation: float
+
+
+@flax.struct.dataclass
+class TrainingState:
+    """All that an interrupted training needs to go on exactly as if it had not been interrupted.
+
+    `key` never changes: update i draws from fold_in(key, i). `totals` counts over all training steps.
+    """
+
+    key: types.PRNGKey
+    updates: jax.Array
+    normalizer_params: running_statistics.RunningStatisticsState
+    policy_params: types.Params
+    value_params: types.Params
+    target_value_params: types.Params
+    policy_optimizer_state: GuardedState
+    value_optimizer_state: GuardedState
+    env_state: State
+    totals: dict[str, types.UInt64]
+    smallest_margin: jax.Array
+
+    @property
+    def params(self) -> types.Params:
+        """(normalizer_params, policy_params, value_params), as `make_policy` takes them."""
+        return self.normalizer_params, self.policy_params, self.value_params
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """SHAC on one batched environment. All methods are pure and can be jitted, and batched over keys and hyperparameters.
+
+    Args:
+        env: Batched, with episode ends but without automatic resets; see `rollout.wrap`.
+        networks: Policy and value networks.
+        num_envs: Environments stepped side by side.
+        horizon_length: Steps per update.
+        train_episode_length: Over which the environments' first truncations are spread.
+        num_critic_updates: Full-batch gradient steps of the value function per update.
+    """
+
+    env: Env
+    networks: SHACNetworks
+    num_envs: int
+    horizon_length: int
+    train_episode_length: int
+    num_critic_updates: int
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment interactions per update."""
+        return self.num_envs * self.horizon_length
+
+    def _optimisers(self, hyper: Hyperparameters, updates: jax.Array | int) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+        decay = 1 - (1 - hyper.final_learning_rate_fraction) * updates / hyper.num_updates
+        policy = make_optimiser(decay * hyper.learning_rate, hyper.adam_b, hyper.max_gradient_norm)
+        return policy, make_optimiser(decay * hyper.critic_learning_rate, hyper.adam_b, hyper.max_gradient_norm)
+
+    def init(self, key: types.PRNGKey, hyper: Hyperparameters) -> TrainingState:
+        """The state before the first update."""
+        policy_key, value_key, env_key, key = jax.random.split(key, 4)
+        env_ids = jnp.arange(self.num_envs)
+        env_state = stagger(self.env.reset(env_keys(env_key, env_ids)), env_ids, self.num_envs, self.train_episode_length)
+        policy_params = self.networks.policy_network.init(policy_key)
+        value_params = self.networks.value_network.init(value_key)
+        policy_optimiser, value_optimiser = self._optimisers(hyper, 0)
+        return TrainingState(
+            key=key,
+            updates=jnp.zeros((), jnp.int32),
+            normalizer_params=running_statistics.init_state(specs.Array(env_state.obs.shape[1:], jnp.dtype("float32"))),
+            policy_params=policy_params,
+            value_params=value_params,
+            target_value_params=value_params,
+            policy_optimizer_state=policy_optimiser.init(policy_params),
+            value_optimizer_state=value_optimiser.init(value_params),
+            env_state=env_state,
+            totals={"episodes": types.UInt64(0, self.num_envs)} | {name: types.UInt64(0, 0) for name in counted_metrics(env_state)},
+            smallest_margin=jnp.full((), jnp.inf),
+        )
+
+    def update(self, state: TrainingState, hyper: Hyperparameters) -> tuple[TrainingState, types.Metrics]:
+        """One window of `horizon_length` steps, one step of the policy, then `num_critic_updates` steps of the value function."""
+        key = jax.random.fold_in(state.key, state.updates)
+        policy_optimiser, value_optimiser = self._optimisers(hyper, state.updates)
+        # Annealed to 0 at half of the budget: it revives a policy whose every request is clipped, and then costs nothing.
+        regularisation = hyper.regularisation * jnp.maximum(0.0, 1 - 2 * state.updates / hyper.num_updates)
+        make_policy = make_inference_fn(self.networks)
+        value = self.networks.value_network.apply
+
+        def loss_of_policy(policy_params):
+            policy = make_policy((state.normalizer_params, policy_params))
+            env_state, data = rollout(self.env, policy, state.env_state, key, jnp.arange(self.num_envs), self.horizon_length)
+            next_values = value(state.normalizer_params, state.target_value_params, data.next_obs)
+            loss = policy_loss(data, next_values, discounting=hyper.discounting, reward_scaling=hyper.reward_scaling, regularisation=regularisation)
+            return loss, (env_state, data, next_values)
+
+        policy_step = gradients.gradient_update_fn(loss_of_policy, policy_optimiser, pmap_axis_name=None, has_aux=True)
+        (loss, (env_state, data, next_values)), policy_params, policy_optimizer_state = policy_step(
+            state.policy_params, optimizer_state=state.policy_optimizer_state
+        )
+
+        targets = td_lambda_targets(
+            hyper.reward_scaling * data.reward, data.done, data.termination, next_values, discounting=hyper.discounting, td_lambda=hyper.td_lambda
+        )
+
+        def loss_of_value(value_params):
+            return jnp.mean(jnp.square(value(state.normalizer_params, value_params, data.obs) - targets))
+
+        value_step = gradients.gradient_update_fn(loss_of_value, value_optimiser, pmap_axis_name=None)
+
+        def fit(carry, _):
+            params, optimizer_state = carry
+            value_loss, params, optimizer_state = value_step(params, optimizer_state=optimizer_state)
+            return (params, optimizer_state), value_loss
+
+        fitted, value_losses = jax.lax.scan(fit, (state.value_params, state.value_optimizer_state), length=self.num_critic_updates)
+        value_params, value_optimizer_state = fitted
+
+        new_state = TrainingState(
+            key=state.key,
+            updates=state.updates + 1,
+            normalizer_params=self._normalizer_params(state, data),
+            policy_params=policy_params,
+            value_params=value_params,
+            target_value_params=optax.incremental_update(value_params, state.target_value_params, hyper.tau),
+            policy_optimizer_state=policy_optimizer_state,
+            value_optimizer_state=value_optimizer_state,
+            env_state=env_state,
+            totals=self._totals(state, data),
+            smallest_margin=jnp.minimum(state.smallest_margin, jnp.min(data.margin)),
+        )
+        metrics = {
+            "policy_loss": loss,
+            "value_loss": value_losses[-1],
+            "gradient_norm": policy_optimizer_state.gradient_norm,
+            "reward": jnp.mean(data.reward),
+            "regularisation": regularisation,
+        }
+        return new_state, metrics
+
+    def epoch(self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array) -> tuple[TrainingState, types.Metrics]:
+        """`num_updates` updates, and the means of their metrics.
+
+        The number is traced: one compiled program serves epochs of any length.
+        """
+
+        def body(_, carry):
+            state, sums = carry
+            state, metrics = self.update(state, hyper)
+            return state, {name: total + metrics[name] for name, total in sums.items()}
+
+        sums = dict.fromkeys(("policy_loss", "value_loss", "gradient_norm", "reward", "regularisation"), jnp.zeros(()))
+        state, sums = jax.lax.fori_loop(0, num_updates, body, (state, sums))
+        return state, {name: total / num_updates for name, total in sums.items()}
+
+    def _normalizer_params(self, state: TrainingState, data: Rollout) -> running_statistics.RunningStatisticsState:
+        """Statistics with this window's observations, which the next window uses; unchanged if one is not finite."""
+        updated = running_statistics.update(state.normalizer_params, data.obs)
+        finite = jnp.all(jnp.isfinite(data.obs))
+        return jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params)
+
+    def _totals(self, state: TrainingState, data: Rollout) -> dict[str, types.UInt64]:
+        counts = {"episodes": data.done, **data.counted}
+        return {name: total + jnp.sum(counts[name]).astype(jnp.int32) for name, total in state.totals.items()}

@@ -1,0 +1,96 @@
+"""Networks of SHAC: a tanh-normal policy with a state-independent standard deviation, and a value function."""
+
+from collections.abc import Callable, Sequence
+
+import flax
+import jax
+import jax.numpy as jnp
+from brax.training import distribution, networks, types
+from flax import linen
+
+
+@flax.struct.dataclass
+class SHACNetworks:
+    """The two networks and the distribution that turns the policy network's output into actions."""
+
+    policy_network: networks.FeedForwardNetwork
+    value_network: networks.FeedForwardNetwork
+    parametric_action_distribution: distribution.ParametricDistribution
+
+
+class PolicyModule(linen.Module):
+    """Mean from an MLP whose last layer starts small, standard deviation from one free parameter per action.
+
+    A small last layer starts training near action 0, where tanh is not saturated and every gradient is alive.
+
+    Args:
+        action_size: d; the output has shape (..., 2 d), the distribution's parameters (mean, raw standard deviation).
+        hidden_layer_sizes: Widths.
+        activation: Activation of the hidden layers.
+        layer_norm: Whether each hidden layer is followed by a layer normalisation.
+        output_scale: Factor on the initial weights of the last layer.
+        init_raw_std: Initial value before softplus; -3 is a standard deviation of 0.05.
+    """
+
+    action_size: int
+    hidden_layer_sizes: Sequence[int]
+    activation: networks.ActivationFn
+    layer_norm: bool
+    output_scale: float
+    init_raw_std: float
+
+    @linen.compact
+    def __call__(self, obs: jax.Array) -> jax.Array:
+        mean = networks.MLP(
+            layer_sizes=[*self.hidden_layer_sizes, self.action_size],
+            activation=self.activation,
+            layer_norm=self.layer_norm,
+            output_kernel_init=jax.nn.initializers.variance_scaling(self.output_scale**2, "fan_in", "uniform"),
+        )(obs)
+        raw_std = self.param("raw_std", jax.nn.initializers.constant(self.init_raw_std), (self.action_size,))
+        return jnp.concatenate([mean, jnp.broadcast_to(raw_std, mean.shape)], axis=-1)
+
+
+def make_shac_networks(
+    observation_size: int,
+    action_size: int,
+    preprocess_observations_fn: types.PreprocessObservationFn = types.identity_observation_preprocessor,
+    policy_hidden_layer_sizes: Sequence[int] = (64, 64),
+    value_hidden_layer_sizes: Sequence[int] = (64, 64),
+    activation: networks.ActivationFn = linen.elu,
+    layer_norm: bool = True,
+    policy_output_scale: float = 0.01,
+    policy_init_raw_std: float = -3.0,
+) -> SHACNetworks:
+    """The default `network_factory` of `train`; every argument but the first three is stored in checkpoints."""
+    policy_module = PolicyModule(action_size, tuple(policy_hidden_layer_sizes), activation, layer_norm, policy_output_scale, policy_init_raw_std)
+    value_module = networks.MLP(layer_sizes=(*value_hidden_layer_sizes, 1), activation=activation, layer_norm=layer_norm)
+    dummy_obs = jnp.zeros((1, observation_size))
+
+    def apply_policy(normalizer_params, policy_params, obs):
+        return policy_module.apply(policy_params, preprocess_observations_fn(obs, normalizer_params))
+
+    def apply_value(normalizer_params, value_params, obs):
+        return jnp.squeeze(value_module.apply(value_params, preprocess_observations_fn(obs, normalizer_params)), axis=-1)
+
+    return SHACNetworks(
+        policy_network=networks.FeedForwardNetwork(lambda key: policy_module.init(key, dummy_obs), apply_policy),
+        value_network=networks.FeedForwardNetwork(lambda key: value_module.init(key, dummy_obs), apply_value),
+        parametric_action_distribution=distribution.NormalTanhDistribution(event_size=action_size),
+    )
+
+
+def make_inference_fn(shac_networks: SHACNetworks) -> Callable[..., types.Policy]:
+    """`make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras)`, params as `train` returns them."""
+    action_distribution = shac_networks.parametric_action_distribution
+
+    def make_policy(params: types.Params, deterministic: bool = False) -> types.Policy:
+        def policy(observations: types.Observation, key_sample: types.PRNGKey) -> tuple[types.Action, types.Extra]:
+            logits = shac_networks.policy_network.apply(params[0], params[1], observations)
+            if deterministic:
+                return action_distribution.mode(logits), {}
+            return action_distribution.sample(logits, key_sample), {}
+
+        return policy
+
+    return make_policy

@@ -1,0 +1,49 @@
+"""Registration of the bundled systems with Brax, by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from brax import envs
+
+from safe_wrappers.models import Model
+
+from . import models
+from ._base import CertifiedEnv, one_of
+from .pendulum import SafePendulum
+
+_SYSTEMS: dict[str, tuple[type[CertifiedEnv], Callable[[], Model]]] = {
+    "safe_pendulum": (SafePendulum, models.pendulum),
+}
+
+
+def register() -> None:
+    """Registers the bundled systems with Brax. Importing `safe_wrappers` does it; calling it again does no harm."""
+    for name, (environment, _) in _SYSTEMS.items():
+        envs.register_environment(name, environment)
+
+
+def registered_names() -> tuple[str, ...]:
+    """Names of the bundled systems."""
+    return tuple(_SYSTEMS)
+
+
+def get_environment(name: str, **kwargs: Any) -> CertifiedEnv:
+    """A bundled environment, not safeguarded and not vectorised; `brax.envs.get_environment` gives the same.
+
+    Args:
+        name: For example "safe_pendulum".
+        **kwargs: Options of the environment: backend, safe_set, disturbance, initial_states and its own.
+
+    Raises:
+        ValueError: On an unknown name or option; the message names the valid ones.
+    """
+    return _SYSTEMS[one_of("name", name, registered_names())][0](**kwargs)
+
+
+def get_model(name: str) -> Model:
+    """The one-step model of a bundled system, by name.
+
+    Raises:
+        ValueError: On an unknown name.
+    """
+    return _SYSTEMS[one_of("name", name, registered_names())][1]()

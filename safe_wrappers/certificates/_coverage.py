@@ -1,0 +1,143 @@
+"""A cover of a polytope by simplices around the origin, checked in exact rational arithmetic.
+
+The cover is built in floating point and may be wrong; `uncovered` decides whether it is right. If boundary simplices
+
+1. form a cycle: every ridge lies in exactly two of them, which induce opposite orientations on it when each simplex is
+   oriented so that its determinant is positive,
+2. have determinants other than zero, and
+3. each lie in a half-space {x : F_i x >= 1} for some row of S = {x : F x <= 1},
+
+then the radial projection of the cycle onto the sphere covers every direction at least once (its degree is the number of
+simplices over a generic direction, all counted positively). So every ray from the origin meets a simplex, where it has
+left S or leaves it, and S lies in the union of the cones conv(0, simplex).
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..sets import Box, Polytope
+
+# Vertices are moved outwards by this factor, far more than their rounding, so that exact checks of F v >= 1 succeed.
+INFLATION = 1e-9
+# Coordinates are multiples of 2^-_BITS of the set's extent: 53 - _BITS halvings of an edge are then exact in float64.
+_BITS = 36
+# Rows within this of 1 at a vertex are taken to meet there, in the scale h = 1.
+_INCIDENCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Boundary simplices of an outer approximation of a polytope around the origin.
+
+    Args:
+        points: Vertices, dyadic rationals of few digits, shape (v, n).
+        simplices: Indices of the n corners of each simplex, ascending, shape (s, n).
+        facets: For each simplex the row i with F_i x >= 1 on it, shape (s,).
+    """
+
+    points: np.ndarray
+    simplices: np.ndarray
+    facets: np.ndarray
+
+
+def cover(safe_state_set: Polytope) -> Cover:
+    """Pulling triangulation of the boundary of S = {x : F x <= 1}, its vertices moved outwards by 1 + 1e-9."""
+    F = np.asarray(safe_state_set.H, np.float64)
+    vertices = np.array(safe_state_set.vertices())
+    incident = F @ vertices.T >= 1 - _INCIDENCE
+    # One step of Newton's method on the active rows removes most of qhull's error.
+    for j, active in enumerate(incident.T):
+        vertices[j] += np.linalg.lstsq(F[active], 1 - F[active] @ vertices[j], rcond=None)[0]
+    members = [frozenset(np.flatnonzero(row).tolist()) for row in incident]
+    simplices, facets = [], []
+    for facet in _maximal(members, F.shape[1]):
+        row = members.index(facet)
+        for simplex in _pulled(facet, members, F.shape[1] - 1):
+            simplices.append(simplex)
+            facets.append(row)
+    grid = 2.0 ** (np.ceil(np.log2(np.abs(vertices).max(axis=0))) - _BITS)
+    points = np.round(vertices * (1 + INFLATION) / grid) * grid
+    return Cover(points, np.array(simplices, int).reshape(-1, F.shape[1]), np.array(facets, int))
+
+
+def _maximal(sets: list[frozenset[int]], smallest: int) -> list[frozenset[int]]:
+    """The sets of at least this size that are contained in no other, each once."""
+    unique = sorted({s for s in sets if len(s) >= smallest}, key=lambda s: (-len(s), sorted(s)))
+    return [s for i, s in enumerate(unique) if not any(s < other for other in unique[:i])]
+
+
+def _pulled(face: frozenset[int], members: list[frozenset[int]], dim: int) -> list[tuple[int, ...]]:
+    """Simplices of a face: cones from its lowest vertex over the faces without it. Faces shared by two are cut alike."""
+    if len(face) == dim + 1:
+        return [tuple(sorted(face))]
+    apex = min(face)
+    sides = _maximal([face & other for other in members if not face <= other], dim)
+    return [tuple(sorted((apex, *s))) for side in sides if apex not in side for s in _pulled(side, members, dim - 1)]
+
+
+def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
+    """Why the cones over the simplices might not cover S, or None if they certainly do. Exact."""
+    if len(candidate.simplices) == 0:
+        return "the boundary of S has no simplices"
+    F = [[Fraction(float(v)) for v in row] for row in np.asarray(safe_state_set.H)]
+    points = [[Fraction(float(v)) for v in row] for row in candidate.points]
+    ridges: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for simplex, facet in zip(candidate.simplices.tolist(), candidate.facets.tolist(), strict=True):
+        for corner in simplex:
+            if _dot(F[facet], points[corner]) < 1:
+                return f"vertex {candidate.points[corner]} lies inside the half-space of facet {facet}"
+        determinant = _determinant([points[corner] for corner in simplex])
+        if determinant == 0:
+            return f"the simplex of vertices {simplex} is flat"
+        for position in range(len(simplex)):
+            ridge = tuple(simplex[:position] + simplex[position + 1 :])
+            ridges[ridge].append((1 if determinant > 0 else -1) * (-1) ** position)
+    for ridge, orientations in ridges.items():
+        if sorted(orientations) != [-1, 1]:
+            return f"the ridge of vertices {ridge} must lie between two boundary simplices, but its orientations are {orientations}"
+    return None
+
+
+def vertex_outside(candidate: Cover, constraint_set: Box | Polytope) -> int | None:
+    """The index of a vertex of the cover outside X, the farthest; None if all lie in X, and the origin too. Exact."""
+    G, g = (np.asarray(value, np.float64) for value in constraint_set.halfspaces())
+    rows = [([Fraction(v) for v in row], Fraction(bound)) for row, bound in zip(G.tolist(), g.tolist(), strict=True)]
+    worst, excess = None, Fraction(0)
+    for index, point in enumerate([*candidate.points.tolist(), [0.0] * candidate.points.shape[1]]):
+        exact = [Fraction(v) for v in point]
+        for row, bound in rows:
+            beyond = _dot(row, exact) - bound
+            if beyond > excess:
+                worst, excess = index, beyond
+    return worst
+
+
+def pulled_inside(x: np.ndarray, safe_state_set: Polytope) -> np.ndarray:
+    """The state x moved towards the origin by as little as puts it into S, decided exactly. Shape (n,)."""
+    F = [[Fraction(float(v)) for v in row] for row in np.asarray(safe_state_set.H)]
+    while max(_dot(row, [Fraction(float(v)) for v in x]) for row in F) > 1:
+        x = x * (1 - 2 * INFLATION)
+    return x
+
+
+def _dot(first: list[Fraction], second: list[Fraction]) -> Fraction:
+    return sum((a * b for a, b in zip(first, second, strict=True)), Fraction(0))
+
+
+def _determinant(rows: list[list[Fraction]]) -> Fraction:
+    """By elimination."""
+    rows, result = [list(row) for row in rows], Fraction(1)
+    for k in range(len(rows)):
+        pivot = next((i for i in range(k, len(rows)) if rows[i][k] != 0), None)
+        if pivot is None:
+            return Fraction(0)
+        if pivot != k:
+            rows[k], rows[pivot], result = rows[pivot], rows[k], -result
+        result *= rows[k][k]
+        for i in range(k + 1, len(rows)):
+            factor = rows[i][k] / rows[k][k]
+            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
+    return result

@@ -1,0 +1,75 @@
+"""The safe action set of one state: rows, and an action that is certified to satisfy them."""
+
+import jax
+import jax.numpy as jnp
+
+from .._errors import SetDimensionError
+from .._pytree import frozen_pytree
+
+
+@frozen_pytree
+class SafeActionSet:
+    """The set {a in [-1, 1]^d : A a <= b} with a certified member.
+
+    Args:
+        A: Rows, shape (m, d), without the rows of the box. A zero row is inactive if its b is at least 0 and makes the
+            set empty otherwise.
+        b: Offsets, shape (m,).
+        anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an interior,
+            otherwise the least violating action. It is what is executed when all else fails.
+    """
+
+    A: jax.Array
+    b: jax.Array
+    anchor: jax.Array
+
+    @classmethod
+    def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
+        """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint, clipped to the box.
+
+        Raises:
+            SetDimensionError: If the shapes do not fit.
+        """
+        A, b = jnp.asarray(A), jnp.asarray(b)
+        if A.ndim != 2 or b.shape != A.shape[:1]:
+            raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
+        if A.shape[1] != 1:
+            raise SetDimensionError(f"Rows alone determine the anchor for d = 1 only, but d = {A.shape[1]}; give `SafeActionSet(A, b, anchor)`.")
+        lower, upper = interval(A, b)
+        # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
+        anchor = jnp.clip((jnp.maximum(lower, -1e6) + jnp.minimum(upper, 1e6)) / 2, -1.0, 1.0)
+        return cls(A, b, jax.lax.stop_gradient(anchor)[None])
+
+    def unit_rows(self) -> tuple[jax.Array, jax.Array]:
+        """The same set by rows of length 1, so that a violation is a distance in the action space.
+
+        With one action all rows merge into three: the interval's two ends, and a zero row that is unsatisfiable if one was.
+
+        Returns:
+            (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <= -1 (no safe action).
+        """
+        if self.A.shape[1] != 1:
+            return _normalise(self.A, self.b)
+        lower, upper = interval(self.A, self.b)
+        # A NaN anywhere makes the set empty: it must not drop out of a comparison unnoticed.
+        possible = jnp.all(((self.A[:, 0] != 0) | (self.b >= 0)) & jnp.isfinite(self.A[:, 0]) & ~jnp.isnan(self.b))
+        A = jnp.array([[-1.0], [1.0], [0.0]], self.b.dtype)
+        return A, jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(self.b.dtype)])
+
+
+def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound; zero rows are left out. Shapes ()."""
+    slope = A[:, 0]
+    # The double where: a division by zero in the branch not taken would make the derivative NaN.
+    end = b / jnp.where(slope != 0, slope, 1.0)
+    upper = jnp.min(jnp.where(slope > 0, end, jnp.inf), initial=jnp.inf)
+    lower = jnp.max(jnp.where(slope < 0, end, -jnp.inf), initial=-jnp.inf)
+    return lower, upper
+
+
+def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    squared = jnp.sum(A * A, axis=-1)
+    nonzero = squared > 0
+    # The double where again, here for the square root at 0.
+    length = jnp.sqrt(jnp.where(nonzero, squared, 1.0))
+    return A / length[:, None], jnp.where(nonzero, b / length, jnp.where(b >= 0, 1.0, -1.0))

@@ -1,0 +1,166 @@
+"""Systems: what a safeguard needs to know of a plant, and the one plug-in point for users."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._errors import SetDimensionError
+from ..certificates import Certificate
+from ..models import Model
+from ..sets import Box, Polytope, Zonotope
+from ._action_set import SafeActionSet
+
+# Resets lie in (1 - RESET_SHRINK) S, so that the rounding of a sampled state cannot put it outside S.
+RESET_SHRINK = 1e-4
+
+
+@runtime_checkable
+class System(Protocol):
+    """What the safeguards and wrappers use. `ModelSystem` implements it for a model and a polytope."""
+
+    @property
+    def action_size(self) -> int:
+        """Number of actions d; actions live in [-1, 1]^d."""
+        ...
+
+    @property
+    def neutral_action(self) -> jax.Array:
+        """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
+        ...
+
+    def state(self, env_state: Any) -> jax.Array:
+        """The model's state x, shape (n,), read from the environment's state."""
+        ...
+
+    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+        """The actions that keep the next state safe for every admissible disturbance."""
+        ...
+
+    def margin(self, x: jax.Array) -> jax.Array:
+        """At least 0 inside the safe set, in the scale where its centre has margin 1. Shape ()."""
+        ...
+
+    def violation(self, x: jax.Array) -> jax.Array:
+        """1 if x violates the state constraints, else 0. Shape ()."""
+        ...
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """A state in the safe set, shape (n,)."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelSystem:
+    """A system given by a model that is affine in action and disturbance, and a polytope that is to be invariant.
+
+    The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of W): for the facet
+    H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i c - max_w H_i E w.
+
+    Args:
+        model: The one-step model f.
+        safe_state_set: S, a polytope {H x <= 1} around the origin (rescaled to h = 1 if it is not).
+        disturbance_set: W, shape (k,).
+        constraint_set: X, the state constraints; infinite bounds are allowed.
+        state: Reads x from the environment's state.
+        eps: Rounding allowance per facet, shape (m,), in the scale h = 1.
+        certificate: The proof's data, or None: then the guarantee is tested, not proved.
+        zonotope: S in generator form, if it has one.
+
+    Raises:
+        SetDimensionError: If the sets do not fit the model or the origin is not inside S.
+    """
+
+    model: Model
+    safe_state_set: Polytope
+    disturbance_set: Box
+    constraint_set: Box | Polytope
+    state: Callable[[Any], jax.Array]
+    eps: np.ndarray | float = 2e-5
+    certificate: Certificate | None = None
+    zonotope: Zonotope | None = None
+
+    def __post_init__(self):
+        n, k = self.model.state_size, self.model.disturbance_size
+        for name, found, needed in (
+            ("safe_state_set", self.safe_state_set.dim, n),
+            ("constraint_set", self.constraint_set.dim, n),
+            ("disturbance_set", self.disturbance_set.dim, k),
+        ):
+            if found != needed:
+                raise SetDimensionError(f"`{name}` must have dimension {needed} for the model {self.model.name!r}, but it has {found}.")
+        H, h = self.safe_state_set.halfspaces()
+        if not np.all(np.asarray(h) == 1):
+            object.__setattr__(self, "safe_state_set", self.safe_state_set.normalised())
+        H, h = (np.asarray(value, np.float32) for value in self.safe_state_set.halfspaces())
+        object.__setattr__(self, "safe_state_set", Polytope(H, h))
+        object.__setattr__(self, "eps", np.broadcast_to(np.asarray(self.eps, np.float32), h.shape))
+        object.__setattr__(self, "_cells", self.safe_state_set.scaled(1 - RESET_SHRINK).triangulate())
+
+    @classmethod
+    def from_certificate(cls, certificate: Certificate, model: Model, state: Callable[[Any], jax.Array]) -> "ModelSystem":
+        """The system that a certificate speaks about.
+
+        Raises:
+            CertificateError: If the certificate is about another model.
+        """
+        certificate.check(model)
+        return cls(
+            model=model,
+            safe_state_set=certificate.safe_state_set,
+            disturbance_set=certificate.disturbance_set,
+            constraint_set=certificate.constraint_set,
+            state=state,
+            eps=certificate.eps,
+            certificate=certificate,
+            zonotope=certificate.zonotope,
+        )
+
+    @property
+    def action_size(self) -> int:
+        return self.model.action_size
+
+    @property
+    def neutral_action(self) -> jax.Array:
+        return jnp.zeros(self.model.action_size, jnp.float32)
+
+    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor. Differentiable in x."""
+        c, B, E = self.model.affine(x)
+        H, h = self.safe_state_set.halfspaces()
+        # Elementwise sums instead of matrix products: accelerators may round products to 10 bits (TF32), which
+        # would void eps; on a CPU the sums fuse into one loop.
+        A = jnp.sum(H[:, :, None] * B, axis=1)
+        HE = jnp.sum(H[:, :, None] * E, axis=1)
+        center, radius = self.disturbance_set.center, self.disturbance_set.radius
+        worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
+        return SafeActionSet.from_rows(A, (h - self.eps) - jnp.sum(H * c, axis=1) - worst)
+
+    def fallback(self, x: jax.Array) -> jax.Array:
+        """The action of largest margin at x, shape (d,)."""
+        return self.safe_action_set(x).anchor
+
+    def margin(self, x: jax.Array) -> jax.Array:
+        """min_i (1 - H_i x), shape ()."""
+        return self.safe_state_set.margin(x)
+
+    def violation(self, x: jax.Array) -> jax.Array:
+        """1 if x lies outside X, else 0, float32, shape ()."""
+        return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
+        return self._cells.sample(key)
+
+    def sample_generators(self, key: jax.Array) -> jax.Array:
+        """A state c + G beta with beta uniform in the cube, shape (n,); needs a zonotope.
+
+        Raises:
+            SetDimensionError: If S has no generator form.
+        """
+        if self.zonotope is None:
+            raise SetDimensionError("Sampling in generator space needs a zonotope, but this safe set has none; use initial_states='uniform'.")
+        return (1 - RESET_SHRINK) * self.zonotope.sample(key)

@@ -1,0 +1,27 @@
+"""Boundary projection: the nearest safe action."""
+
+import jax
+import jax.numpy as jnp
+
+from .._pytree import frozen_pytree
+from ..safe_actions._action_set import interval
+from ._base import Rows, Safeguard
+
+
+@frozen_pytree
+class BoundaryProjection(Safeguard):
+    """a_s = argmin over the safe action set of |a_s - a|^2 (Walter et al. 2025, arXiv 2506.01665, boundary projection).
+
+    A safe request is returned bit for bit. With the exact gradient the derivative w.r.t. the action is the orthogonal
+    projector onto the null space of the active rows (Theorem 1 of the paper in half-space form), so the component along
+    the outward normal is lost; `regularisation` in the loss or the reward brings it back.
+
+    Example:
+        >>> safe_set = SafeActionSet.from_rows(jnp.array([[1.0]]), jnp.array([0.5]))
+        >>> BoundaryProjection()(safe_set, jnp.array([0.9])).action.round(3)
+        Array([0.5], dtype=float32)
+    """
+
+    def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
+        lower, upper = interval(rows.A, rows.b - rows.tau)
+        return jnp.where(accepted, request, jnp.minimum(jnp.maximum(request, lower), upper))

@@ -1,0 +1,95 @@
+"""Vertices of {y : F y <= 1}, sample points on its boundary, and how they move with F."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError
+
+
+class Template(NamedTuple):
+    """How the free rows H (p, n) make up the facets F (m, n): F_i = sign_i H_row(i)."""
+
+    sign: np.ndarray
+    row: np.ndarray
+
+    @classmethod
+    def of(cls, count: int, *, symmetric: bool) -> "Template":
+        """F = [H; -H] if symmetric, otherwise F = H, for `count` rows of H."""
+        rows = np.arange(count)
+        if symmetric:
+            return cls(np.repeat([1.0, -1.0], count), np.concatenate([rows, rows]))
+        return cls(np.ones(count), rows)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether F holds every row with both signs."""
+        return bool(np.any(self.sign < 0))
+
+    def facets(self, H: np.ndarray) -> np.ndarray:
+        """F, shape (m, n)."""
+        return self.sign[:, None] * H[self.row]
+
+
+class Vertices(NamedTuple):
+    """The vertices of {y : F y <= 1} with n active rows each.
+
+    A vertex in which more than n facets meet appears once for every simplex of its dual face: each copy then has its own
+    sensitivity, that of the vertex it becomes when the facets move apart.
+    """
+
+    points: np.ndarray  # (v, n)
+    rows: np.ndarray  # (v, n), indices into F
+
+    @classmethod
+    def of(cls, F: np.ndarray) -> "Vertices | None":
+        """By duality: the facets of the convex hull of the rows of F. None if the polytope is unbounded or flat."""
+        try:
+            hull = ConvexHull(F)
+        except QhullError:
+            return None
+        normals, offsets = hull.equations[:, :-1], hull.equations[:, -1:]
+        if np.any(offsets > -1e-9):
+            return None
+        return cls(-normals / offsets, hull.simplices)
+
+    def sensitivity(self, F: np.ndarray, template: Template) -> np.ndarray:
+        """d points / d H, shape (v, n, p, n): F_I v = 1 gives F_I dv = -dF_I v for the active rows I."""
+        count, n = self.points.shape
+        inverse = np.linalg.inv(F[self.rows])
+        terms = -inverse * template.sign[self.rows][:, None, :]  # (v, n, n): column r belongs to active row r
+        result = np.zeros((count, n, template.row.max() + 1, n))
+        # The n active rows of a vertex come from n different rows of H: no two terms fall on the same place.
+        result[np.arange(count)[:, None], :, template.row[self.rows], :] = np.einsum("vnr,vj->vrnj", terms, self.points)
+        return result
+
+    def edges(self) -> np.ndarray:
+        """Pairs of vertices that share n - 1 active rows, shape (e, 2)."""
+        count, n = self.points.shape
+        active = np.zeros((count, self.rows.max() + 1), dtype=int)
+        np.put_along_axis(active, self.rows, 1, axis=1)
+        return np.argwhere(np.triu(active @ active.T >= n - 1, k=1))
+
+
+def sample_weights(vertices: Vertices, *, per_edge: int) -> np.ndarray:
+    """Convex weights (Q, v) of the sample points: all vertices, `per_edge` inner points of every edge, facet centroids.
+
+    With the vertices alone, true counterexamples of a nonlinear system remain inside the faces.
+    """
+    count, n = vertices.points.shape
+    edges = vertices.edges()
+    blocks = [np.eye(count)]
+    for fraction in np.arange(1, per_edge + 1) / (per_edge + 1):
+        block = np.zeros((len(edges), count))
+        block[np.arange(len(edges)), edges[:, 0]] = fraction
+        block[np.arange(len(edges)), edges[:, 1]] = 1 - fraction
+        blocks.append(block)
+    if n > 2:  # in the plane the facets are the edges
+        centroids = np.array([(vertices.rows == i).any(axis=1) for i in np.unique(vertices.rows)], dtype=float)
+        blocks.append(centroids / centroids.sum(axis=1, keepdims=True))
+    return np.concatenate(blocks)
+
+
+def upper_half(points: np.ndarray) -> np.ndarray:
+    """Mask of one point out of every pair (y, -y), shape (Q,)."""
+    direction = np.sqrt(np.arange(2, 2 + points.shape[1]))
+    return points @ direction >= -1e-12

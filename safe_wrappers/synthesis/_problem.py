@@ -1,0 +1,104 @@
+"""One iterate of the synthesis: the set of the rows H, judged at its sample points."""
+
+import dataclasses
+from functools import cached_property
+
+import numpy as np
+
+from ._geometry import Template, Vertices, sample_weights, upper_half
+from ._inputs import best_inputs
+from ._system import ScaledSystem
+from ._volume import volume_and_gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What does not change during the iterations, in scaled coordinates.
+
+    Attributes:
+        system: Dynamics and disturbance box.
+        lower: Lower bounds of the constraint set, shape (n,), -inf where there is none.
+        upper: Upper bounds, shape (n,).
+        enlargement: Factor of the disturbance box. It covers what happens between the sample points.
+        margin: mu, the margin that is asked for at the sample points; half of it has to be kept.
+        per_edge: Inner sample points of every edge.
+        rays: Directions (r, n) whose boundary points are sampled too: former counterexamples.
+        symmetric: Whether F = [H; -H].
+        penalty: Weight of violations against log volume. Weights below 100 let the iteration drift into infeasible sets.
+    """
+
+    system: ScaledSystem
+    lower: np.ndarray
+    upper: np.ndarray
+    enlargement: float
+    margin: float
+    per_edge: int
+    rays: np.ndarray
+    symmetric: bool
+    penalty: float = 500.0
+
+    def iterate(self, H: np.ndarray) -> "Iterate | None":
+        """The iterate of the rows H, or None if {y : F y <= 1} is unbounded or flat."""
+        template = Template.of(len(H), symmetric=self.symmetric)
+        F = template.facets(H)
+        vertices = Vertices.of(F)
+        return None if vertices is None else Iterate(self, H, template, F, vertices)
+
+
+class Iterate:
+    """The set {y : F y <= 1}: geometry, sample points y (Q, n), their best inputs and violations."""
+
+    def __init__(self, problem: Problem, H: np.ndarray, template: Template, F: np.ndarray, vertices: Vertices):
+        self.problem, self.H, self.template, self.F, self.vertices = problem, H, template, F, vertices
+        weights = sample_weights(vertices, per_edge=problem.per_edge)
+        if problem.symmetric:
+            weights = weights[upper_half(weights @ vertices.points)]
+        level = problem.rays @ F.T
+        self.ray_rows = np.argmax(level, axis=1) if len(level) else np.zeros(0, int)
+        self.weights = weights
+        self.samples = np.concatenate([weights @ vertices.points, problem.rays / level.max(axis=1, initial=0, keepdims=True)])
+        self.local = problem.system.linearise(self.samples)
+        self.spread = problem.system.spread(F, self.local.E, problem.enlargement)
+        self.inputs = best_inputs(self.local.c @ F.T + self.spread, np.einsum("mn,qnd->qmd", F, self.local.B))
+        self.excess = self.local.drift(self.inputs) @ F.T + self.spread + problem.margin - 1.0
+        """F_i f(y_q, a_q, w) + margin - 1 for the worst w, shape (Q, m): not positive where the step stays inside."""
+        self.volume, self.volume_gradient = volume_and_gradient(F, vertices, template)
+
+    @property
+    def violation(self) -> float:
+        """Largest excess over all sample points and facets."""
+        return float(self.excess.max())
+
+    @property
+    def box_violation(self) -> float:
+        """How far the vertices stick out of the constraint set, 0 if they do not."""
+        points = self.vertices.points
+        return float(max(0.0, (points - self.problem.upper).max(), (self.problem.lower - points).max()))
+
+    @property
+    def merit(self) -> float:
+        """log volume less the penalty for violations beyond half of the margin."""
+        problem = self.problem
+        return np.log(self.volume) - problem.penalty * (max(0.0, self.violation - problem.margin / 2) + self.box_violation)
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether half of the margin is kept at every sample point, and the constraint set up to a shrinking by 1e-3."""
+        return self.violation <= self.problem.margin / 2 and self.box_violation <= 1e-3
+
+    @cached_property
+    def vertex_sensitivity(self) -> np.ndarray:
+        """d vertices / d H, shape (v, n, p * n)."""
+        count, n = self.vertices.points.shape
+        return self.vertices.sensitivity(self.F, self.template).reshape(count, n, -1)
+
+    @cached_property
+    def sample_sensitivity(self) -> np.ndarray:
+        """d samples / d H, shape (Q, n, p * n)."""
+        from_vertices = np.tensordot(self.weights, self.vertex_sensitivity, axes=1)
+        points = self.samples[len(self.weights) :]
+        along_rays = np.zeros((len(points), points.shape[1], *self.H.shape))
+        # A ray's boundary point y with F_i y = 1 moves along itself: dy = -y (dF_i y).
+        signed = points * self.template.sign[self.ray_rows][:, None]
+        along_rays[np.arange(len(points)), :, self.template.row[self.ray_rows], :] = -np.einsum("qn,qj->qnj", points, signed)
+        return np.concatenate([from_vertices, along_rays.reshape(len(points), points.shape[1], self.H.size)])

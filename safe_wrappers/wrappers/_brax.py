@@ -1,0 +1,143 @@
+"""Safeguards for Brax environments."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from brax import envs
+
+from .._errors import CertificateError, WrapperOrderError
+from ..safe_actions import System
+from ..safeguards import Safeguard, SafeguardOutput
+from ._core import safe_action
+
+
+class SafeguardWrapper(envs.Env):
+    """Replaces every action by a safe one before the environment sees it, and lets the gradient through.
+
+    For every state in S, every action and every disturbance in W the executed action lies in the action box and the
+    next state lies in S, under the assumptions of the system's certificate (exact observation of the state, w in W, the
+    environment's step equal to the model up to the stored rounding allowance).
+
+    It inherits `brax.envs.Env`, not `brax.envs.Wrapper`, and is its own `unwrapped`: wrappers that step
+    `env.unwrapped`, such as Brax's domain randomisation, cannot step around it.
+
+    Args:
+        env: A single environment, without any Brax wrapper around it: this wrapper must be innermost.
+        safeguard: How unsafe actions are mapped to safe ones.
+        system: The plant's model and safe set. Default: `env.system`.
+        regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
+
+    Raises:
+        WrapperOrderError: If `env` is wrapped or safeguarded already.
+        CertificateError: If there is no system, or on an attempt to replace the environment's physics (`sys`).
+        ValueError: If `regularisation` is negative or not finite.
+
+    Metrics:
+        safeguard/intervention_per_step: 1 if the request was outside the safe action set. Brax reports means of `_per_step`.
+        safeguard/distance_per_step: |a_s - a|.
+        safeguard/infeasible_per_step: 1 if no certified safe action existed (never on S).
+        safeguard/fallback_per_step: 1 if the anchor was executed.
+        safeguard/left_set_per_step: 1 if the next state lies outside S.
+        safeguard/task_reward: The reward without regularisation.
+
+    Info:
+        info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback; margin and inside of the
+            next state; float32, flags as 0 or 1.
+        info["cost"]: 1 if the next state violates the state constraints X.
+    """
+
+    def __init__(self, env: envs.Env, safeguard: Safeguard, *, system: System | None = None, regularisation: float = 0.0):
+        if isinstance(env, envs.Wrapper):
+            name = type(env).__name__
+            raise WrapperOrderError(
+                f"`SafeguardWrapper` must be the innermost wrapper, but `env` is a `{name}`. "
+                f"Write `{name}(SafeguardWrapper(env, ...))`, not `SafeguardWrapper({name}(env), ...)`."
+            )
+        if isinstance(env, SafeguardWrapper):
+            raise WrapperOrderError("`env` must not be safeguarded already, but it is a `SafeguardWrapper`; wrap `env.env` instead.")
+        if not isinstance(env, envs.Env):
+            raise TypeError(f"`env` must be a `brax.envs.Env`, but it is a `{type(env).__name__}`.")
+        if not isinstance(safeguard, Safeguard):
+            raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
+        if not 0 <= regularisation < float("inf"):
+            raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
+        found = system if system is not None else getattr(env, "system", None)
+        if found is None:
+            raise CertificateError(f"`{type(env).__name__}` has no `system`, so there is nothing to guarantee; give `system=...`.")
+        if found.action_size != env.action_size:
+            raise CertificateError(f"The system must have the environment's {env.action_size} action(s), but it has {found.action_size}.")
+        self.env, self.system, self.safeguard, self.regularisation = env, found, safeguard, regularisation
+
+    def reset(self, rng: jax.Array) -> envs.State:
+        """Resets the environment; `rng` is a PRNGKey of either kind."""
+        if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
+            rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
+        state = self.env.reset(rng)
+        zero = jnp.zeros(self.action_size, jnp.float32)
+        no, yes = jnp.zeros((), bool), jnp.ones((), bool)
+        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no)
+        # The step's annotation on a step that did nothing: reset and step return the same tree by construction.
+        return self._annotate(state, output)
+
+    def step(self, state: envs.State, action: jax.Array) -> envs.State:
+        """Steps the environment with the safe replacement of `action`, shape (d,)."""
+        output = safe_action(self.system, self.safeguard, self.system.state(state), action)
+        with jax.default_matmul_precision("highest"):
+            next_state = self.env.step(state, output.action)
+        return self._annotate(next_state, output)
+
+    def _annotate(self, state: envs.State, output: SafeguardOutput) -> envs.State:
+        x = self.system.state(state)
+        margin = self.system.margin(x)
+        number = lambda value: jnp.asarray(value, state.reward.dtype)  # noqa: E731
+        inside = number(margin >= 0)
+        record = {name: number(value) for name, value in output._asdict().items()}
+        record |= {"margin": number(margin), "inside": inside}
+        metrics = {
+            "safeguard/intervention_per_step": record["intervened"],
+            "safeguard/distance_per_step": record["distance"],
+            "safeguard/infeasible_per_step": 1 - record["feasible"],
+            "safeguard/fallback_per_step": record["fallback"],
+            "safeguard/left_set_per_step": 1 - inside,
+            "safeguard/task_reward": state.reward,
+        }
+        gap = output.action - output.requested
+        return state.replace(
+            reward=state.reward - self.regularisation * jnp.sum(gap * gap) if self.regularisation else state.reward,
+            metrics={**state.metrics, **metrics},
+            info={**state.info, "safeguard": record, "cost": number(self.system.violation(x))},
+        )
+
+    @property
+    def observation_size(self):
+        return self.env.observation_size
+
+    @property
+    def action_size(self) -> int:
+        return self.env.action_size
+
+    @property
+    def backend(self) -> str:
+        return self.env.backend
+
+    @property
+    def unwrapped(self) -> "SafeguardWrapper":
+        return self
+
+    @property
+    def sys(self) -> Any:
+        """The environment's Brax system, for rendering."""
+        return self.env.sys  # pyright: ignore[reportAttributeAccessIssue]
+
+    @sys.setter
+    def sys(self, value: Any) -> None:
+        raise CertificateError(
+            "The physics of a safeguarded environment must stay what the certificate speaks about, but `sys` was to be replaced "
+            "(domain randomisation?). Randomise the disturbance inside W instead, or certify a set that covers all variants."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "env" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.env, name)

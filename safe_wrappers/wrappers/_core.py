@@ -1,0 +1,41 @@
+"""The core of all wrappers: a system, a safeguard, a state and any action give a safe action."""
+
+import jax
+import jax.numpy as jnp
+
+from .._errors import SetDimensionError
+from ..safe_actions import System
+from ..safeguards import Safeguard, SafeguardOutput
+
+
+def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array) -> SafeguardOutput:
+    """Replaces an action by a safe one at the state x: deployment needs no environment.
+
+    For every x in S and every action (NaN, infinite and oversized ones included) the result lies in the action box and
+    keeps the next state in S for every disturbance in W, under the assumptions of the system's certificate. Computes in
+    the dtype of x, float32 unless told otherwise; the action is cast to it before anything else.
+
+    Args:
+        system: The plant's model and safe set.
+        safeguard: How unsafe actions are mapped to safe ones.
+        x: State, shape (n,). If a component is not finite, `system.neutral_action` is executed and flagged.
+        action: Any action, shape (d,), in units of the action box [-1, 1]^d.
+
+    Returns:
+        The safeguard's output; unbatched, so batch it with jax.vmap.
+
+    Raises:
+        SetDimensionError: At trace time, if the action's shape is not (d,).
+    """
+    if jnp.shape(action) != (system.action_size,):
+        hint = "batch with jax.vmap or brax.envs.training.wrap" if jnp.ndim(action) > 1 else "give one value per actuator"
+        raise SetDimensionError(f"The action must have shape ({system.action_size},), but its shape is {jnp.shape(action)}; {hint}.")
+    x = jnp.asarray(x)
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+    known = jnp.all(jnp.isfinite(x))
+    output = safeguard(system.safe_action_set(jnp.where(known, x, 0.0)), action)
+    return output._replace(
+        action=jnp.where(known, output.action, system.neutral_action.astype(x.dtype)),
+        feasible=output.feasible & known,
+        fallback=output.fallback | ~known,
+    )
