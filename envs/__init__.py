@@ -10,6 +10,7 @@ from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
 from ._registration import register as register
 from ._registration import registered_names as registered_names
+from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 
 register()

@@ -79,7 +79,7 @@ class CertifiedEnv(envs.Env):
         model: The one-step model; `backend="closed_form"` steps exactly this function.
         certificate: The proof's data of the safe set.
         mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its actuators are the
-            actions followed by the disturbances.
+            actions followed by the disturbances. None: the model alone, `backend="closed_form"`, `sys` is None.
         backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or "mjx" (forward only).
         disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next state nearest to leaving
             S, chosen after the action) or a function (key, x, a) -> w with values in W.
@@ -102,7 +102,7 @@ class CertifiedEnv(envs.Env):
         self,
         model: Model,
         certificate: Certificate,
-        mjcf_file: str,
+        mjcf_file: str | None = None,
         *,
         backend: str = "closed_form",
         disturbance: Disturbance = "uniform",
@@ -113,7 +113,7 @@ class CertifiedEnv(envs.Env):
             if backend in ("spring", "positional")
             else ""
         )
-        self._backend = one_of("backend", backend, BACKENDS, why=off)
+        self._backend = one_of("backend", backend, BACKENDS if mjcf_file else BACKENDS[:1], why=off)
         if not callable(disturbance):
             one_of("disturbance", disturbance, DISTURBANCES)
         one_of("initial_states", initial_states, INITIAL_STATES)
@@ -124,7 +124,7 @@ class CertifiedEnv(envs.Env):
         self._disturbance = disturbance
         self._sample_initial = self.system.sample_initial if initial_states == "uniform" else self.system.sample_generators
         self._vertices = self.system.disturbance_set.vertices().astype("float32")
-        self.sys = load_system(mjcf_file)
+        self.sys = load_system(mjcf_file) if mjcf_file else None
 
     @abc.abstractmethod
     def observe(self, x: jax.Array) -> jax.Array:
@@ -183,7 +183,9 @@ class CertifiedEnv(envs.Env):
         return jax.lax.stop_gradient(vertices[worst])
 
     def _pipeline_init(self, x: jax.Array) -> Any:
-        q, qd = jnp.split(x, 2)
+        q, qd = jnp.split(x, [(len(x) + 1) // 2])
+        if self.sys is None:
+            return base.State(q, qd, None, None, None)
         if self._backend == "closed_form":
             return base.State(q, qd, *kinematics.forward(self.sys, q, qd), None)
         pipeline = generalized if self._backend == "generalized" else mjx

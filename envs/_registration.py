@@ -9,10 +9,12 @@ from safe_wrappers.models import Model
 
 from . import models
 from ._base import CertifiedEnv, one_of
+from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 
 _SYSTEMS: dict[str, tuple[type[CertifiedEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, models.pendulum),
+    "safe_cart_pole": (SafeCartPole, models.cart_pole),
 }
 
 

@@ -1,0 +1,7 @@
+"""SHAC: short-horizon actor-critic with gradients through the environment and its safeguard (Xu et al. 2022, arXiv 2204.07137)."""
+
+from .checkpoint import load_policy as load_policy
+from .networks import SHACNetworks as SHACNetworks
+from .networks import make_inference_fn as make_inference_fn
+from .networks import make_shac_networks as make_shac_networks
+from .train import train as train

@@ -1,8 +1,8 @@
 """One update of SHAC as a pure function of the training state, and loops of it inside one compiled program."""
 
 import dataclasses
+from typing import Any, NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
@@ -12,29 +12,27 @@ from brax.training.acme import running_statistics, specs
 
 from .losses import policy_loss, td_lambda_targets
 from .networks import SHACNetworks, make_inference_fn
-from .optimiser import GuardedState, make_optimiser
-from .rollout import Rollout, counted_metrics, env_keys, rollout, stagger
+from .optimiser import make_optimiser
+from .rollout import Rollout, awaiting_reset, counted_metrics, random_keys, rollout, stagger
 
 
-@flax.struct.dataclass
-class Hyperparameters:
+class Hyperparameters(NamedTuple):
     """Numbers that are data of the compiled program: changing them compiles nothing. See `train` for their meaning."""
 
-    num_updates: float
-    learning_rate: float
-    critic_learning_rate: float
-    final_learning_rate_fraction: float
-    adam_b: tuple[float, float]
-    max_gradient_norm: float
-    discounting: float
-    td_lambda: float
-    tau: float
-    reward_scaling: float
-    regularisation: float
+    num_updates: jax.Array | float
+    learning_rate: jax.Array | float
+    critic_learning_rate: jax.Array | float
+    final_learning_rate_fraction: jax.Array | float
+    adam_b: tuple[jax.Array | float, jax.Array | float]
+    max_gradient_norm: jax.Array | float
+    discounting: jax.Array | float
+    td_lambda: jax.Array | float
+    tau: jax.Array | float
+    reward_scaling: jax.Array | float
+    regularisation: jax.Array | float
 
 
-@flax.struct.dataclass
-class TrainingState:
+class TrainingState(NamedTuple):
     """All that an interrupted training needs to go on exactly as if it had not been interrupted.
 
     `key` never changes: update i draws from fold_in(key, i). `totals` counts over all training steps.
@@ -46,10 +44,10 @@ class TrainingState:
     policy_params: types.Params
     value_params: types.Params
     target_value_params: types.Params
-    policy_optimizer_state: GuardedState
-    value_optimizer_state: GuardedState
+    policy_optimizer_state: Any
+    value_optimizer_state: Any
     env_state: State
-    totals: dict[str, types.UInt64]
+    totals: dict[str, Any]
     smallest_margin: jax.Array
 
     @property
@@ -90,9 +88,9 @@ class Learner:
 
     def init(self, key: types.PRNGKey, hyper: Hyperparameters) -> TrainingState:
         """The state before the first update."""
-        policy_key, value_key, env_key, key = jax.random.split(key, 4)
-        env_ids = jnp.arange(self.num_envs)
-        env_state = stagger(self.env.reset(env_keys(env_key, env_ids)), env_ids, self.num_envs, self.train_episode_length)
+        policy_key, value_key, key = jax.random.split(key, 3)
+        env_state: Any = awaiting_reset(self.env, self.num_envs)
+        zero: Any = types.UInt64(hi=0, lo=0)  # pyright: ignore[reportCallIssue]
         policy_params = self.networks.policy_network.init(policy_key)
         value_params = self.networks.value_network.init(value_key)
         policy_optimiser, value_optimiser = self._optimisers(hyper, 0)
@@ -106,22 +104,25 @@ class Learner:
             policy_optimizer_state=policy_optimiser.init(policy_params),
             value_optimizer_state=value_optimiser.init(value_params),
             env_state=env_state,
-            totals={"episodes": types.UInt64(0, self.num_envs)} | {name: types.UInt64(0, 0) for name in counted_metrics(env_state)},
+            totals=dict.fromkeys(("episodes", *counted_metrics(env_state.metrics)), zero),
             smallest_margin=jnp.full((), jnp.inf),
         )
 
-    def update(self, state: TrainingState, hyper: Hyperparameters) -> tuple[TrainingState, types.Metrics]:
+    def update(self, state: TrainingState, hyper: Hyperparameters) -> tuple[TrainingState, dict[str, Any]]:
         """One window of `horizon_length` steps, one step of the policy, then `num_critic_updates` steps of the value function."""
         key = jax.random.fold_in(state.key, state.updates)
+        reset_keys, action_keys = random_keys(key, jnp.arange(self.num_envs), self.horizon_length)
+        fresh = self.env.reset(reset_keys)
+        fresh = jax.tree.map(lambda first, later: jnp.where(state.updates == 0, first, later), stagger(fresh, self.train_episode_length), fresh)
         policy_optimiser, value_optimiser = self._optimisers(hyper, state.updates)
         # Annealed to 0 at half of the budget: it revives a policy whose every request is clipped, and then costs nothing.
         regularisation = hyper.regularisation * jnp.maximum(0.0, 1 - 2 * state.updates / hyper.num_updates)
         make_policy = make_inference_fn(self.networks)
         value = self.networks.value_network.apply
 
-        def loss_of_policy(policy_params):
+        def loss_of_policy(policy_params: types.Params) -> Any:
             policy = make_policy((state.normalizer_params, policy_params))
-            env_state, data = rollout(self.env, policy, state.env_state, key, jnp.arange(self.num_envs), self.horizon_length)
+            env_state, data = rollout(self.env, policy, state.env_state, fresh, action_keys)
             next_values = value(state.normalizer_params, state.target_value_params, data.next_obs)
             loss = policy_loss(data, next_values, discounting=hyper.discounting, reward_scaling=hyper.reward_scaling, regularisation=regularisation)
             return loss, (env_state, data, next_values)
@@ -135,7 +136,7 @@ class Learner:
             hyper.reward_scaling * data.reward, data.done, data.termination, next_values, discounting=hyper.discounting, td_lambda=hyper.td_lambda
         )
 
-        def loss_of_value(value_params):
+        def loss_of_value(value_params: types.Params) -> Any:
             return jnp.mean(jnp.square(value(state.normalizer_params, value_params, data.obs) - targets))
 
         value_step = gradients.gradient_update_fn(loss_of_value, value_optimiser, pmap_axis_name=None)
@@ -164,13 +165,13 @@ class Learner:
         metrics = {
             "policy_loss": loss,
             "value_loss": value_losses[-1],
-            "gradient_norm": policy_optimizer_state.gradient_norm,
+            "gradient_norm": new_state.policy_optimizer_state.gradient_norm,
             "reward": jnp.mean(data.reward),
             "regularisation": regularisation,
         }
         return new_state, metrics
 
-    def epoch(self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array) -> tuple[TrainingState, types.Metrics]:
+    def epoch(self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array) -> tuple[TrainingState, dict[str, Any]]:
         """`num_updates` updates, and the means of their metrics.
 
         The number is traced: one compiled program serves epochs of any length.
@@ -191,6 +192,7 @@ class Learner:
         finite = jnp.all(jnp.isfinite(data.obs))
         return jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params)
 
-    def _totals(self, state: TrainingState, data: Rollout) -> dict[str, types.UInt64]:
-        counts = {"episodes": data.done, **data.counted}
+    def _totals(self, state: TrainingState, data: Rollout) -> dict[str, Any]:
+        # An episode starts where the step before, in this window or the last, was done.
+        counts = {"episodes": jnp.concatenate([state.env_state.done[None], data.done[:-1]]), **data.counted}
         return {name: total + jnp.sum(counts[name]).astype(jnp.int32) for name, total in state.totals.items()}

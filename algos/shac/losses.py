@@ -56,11 +56,11 @@ def td_lambda_targets(
     the end of the window V(next_obs_t) alone stands for the rest.
     """
 
-    def step(following, transition):
+    def step(following: jax.Array, transition: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
         reward, cut, termination, value = transition
         rest = jnp.where(cut > 0, value, (1 - td_lambda) * value + td_lambda * following)
         target = reward + discounting * jnp.where(termination > 0, 0.0, rest)
         return target, target
 
-    _, targets = jax.lax.scan(step, jnp.zeros_like(reward[0]), (reward, _cut(done), termination, next_values), reverse=True)
+    _, targets = jax.lax.scan(step, jnp.zeros(reward.shape[1:], reward.dtype), (reward, _cut(done), termination, next_values), reverse=True)
     return targets

@@ -1,15 +1,16 @@
 """Networks of SHAC: a tanh-normal policy with a state-independent standard deviation, and a value function."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 from brax.training import distribution, networks, types
 from flax import linen
 
 
-@flax.struct.dataclass
+@dataclasses.dataclass(frozen=True)
 class SHACNetworks:
     """The two networks and the distribution that turns the policy network's output into actions."""
 
@@ -54,7 +55,7 @@ class PolicyModule(linen.Module):
 def make_shac_networks(
     observation_size: int,
     action_size: int,
-    preprocess_observations_fn: types.PreprocessObservationFn = types.identity_observation_preprocessor,
+    preprocess_observations_fn: Callable[..., Any] = types.identity_observation_preprocessor,
     policy_hidden_layer_sizes: Sequence[int] = (64, 64),
     value_hidden_layer_sizes: Sequence[int] = (64, 64),
     activation: networks.ActivationFn = linen.elu,
@@ -71,7 +72,8 @@ def make_shac_networks(
         return policy_module.apply(policy_params, preprocess_observations_fn(obs, normalizer_params))
 
     def apply_value(normalizer_params, value_params, obs):
-        return jnp.squeeze(value_module.apply(value_params, preprocess_observations_fn(obs, normalizer_params)), axis=-1)
+        values: Any = value_module.apply(value_params, preprocess_observations_fn(obs, normalizer_params))
+        return jnp.squeeze(values, axis=-1)
 
     return SHACNetworks(
         policy_network=networks.FeedForwardNetwork(lambda key: policy_module.init(key, dummy_obs), apply_policy),
@@ -85,11 +87,11 @@ def make_inference_fn(shac_networks: SHACNetworks) -> Callable[..., types.Policy
     action_distribution = shac_networks.parametric_action_distribution
 
     def make_policy(params: types.Params, deterministic: bool = False) -> types.Policy:
-        def policy(observations: types.Observation, key_sample: types.PRNGKey) -> tuple[types.Action, types.Extra]:
-            logits = shac_networks.policy_network.apply(params[0], params[1], observations)
+        def policy(observation: types.Observation, key: types.PRNGKey) -> tuple[types.Action, types.Extra]:
+            logits = shac_networks.policy_network.apply(params[0], params[1], observation)
             if deterministic:
                 return action_distribution.mode(logits), {}
-            return action_distribution.sample(logits, key_sample), {}
+            return action_distribution.sample(logits, key), {}
 
         return policy
 

@@ -1,6 +1,8 @@
 """SHAC's differentiable rollout: short windows through the environment, with gradients that end where an episode ends."""
 
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +27,14 @@ class Rollout(NamedTuple):
     `margin` is the environment's distance to the boundary of its safe set (infinite if it reports none).
     """
 
-    obs: jax.Array
-    next_obs: jax.Array
+    obs: Any
+    next_obs: Any
     reward: jax.Array
     done: jax.Array
     termination: jax.Array
     correction: jax.Array
     margin: jax.Array
-    counted: dict[str, jax.Array]
+    counted: dict[str, Any]
 
 
 def wrap(env: Env, episode_length: int) -> Env:
@@ -44,65 +46,77 @@ def wrap(env: Env, episode_length: int) -> Env:
     return EpisodeWrapper(VmapWrapper(env), episode_length, action_repeat=1)
 
 
-def env_keys(key: types.PRNGKey, env_ids: jax.Array) -> jax.Array:
-    """One key per environment by its global index, so that no trajectory depends on how environments are sharded."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, env_ids)
+def random_keys(key: types.PRNGKey, env_ids: jax.Array, horizon: int) -> tuple[jax.Array, jax.Array]:
+    """Keys of a window for resets, shape (num_envs, 2), and for actions, shape (horizon, num_envs, 2).
+
+    They derive from the global index of the environment, so no trajectory depends on how environments are sharded.
+    """
+    keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(key, i), horizon + 1), out_axes=1)(env_ids)
+    return keys[0], keys[1:]
 
 
-def stagger(state: State, env_ids: jax.Array, num_envs: int, episode_length: int) -> State:
-    """Spreads the environments' first truncations evenly over an episode, so that each update sees fresh starts."""
-    if "steps" not in state.info:
-        return state
-    steps = jnp.floor(env_ids * (episode_length / num_envs)).astype(state.info["steps"].dtype)
-    return state.replace(info={**state.info, "steps": steps})
+def awaiting_reset(env: Env, num_envs: int) -> State:
+    """States that hold nothing but `done`: the next rollout starts them afresh. No reset is computed here."""
+    shapes = jax.eval_shape(env.reset, jnp.zeros((num_envs, 2), jnp.uint32))
+    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return dataclasses.replace(state, done=jnp.ones_like(state.done))
 
 
-def reset_where(done: jax.Array, fresh: State, state: State) -> State:
-    """`fresh` where done, else `state`; `fresh` is a constant of the rollout, hence no gradient passes a reset."""
-    return jax.tree.map(lambda new, old: jnp.where(done.reshape(done.shape + (1,) * (old.ndim - 1)).astype(bool), new, old), fresh, state)
+def stagger(fresh: State, episode_length: int) -> State:
+    """Spreads the first truncations evenly over an episode, so that every later window sees some fresh starts."""
+    if "steps" not in fresh.info:
+        return fresh
+    steps = fresh.info["steps"]
+    spread = jnp.floor(jnp.arange(len(steps)) * (episode_length / len(steps))).astype(steps.dtype)
+    return dataclasses.replace(fresh, info={**fresh.info, "steps": spread})
 
 
-def counted_metrics(state: State) -> dict[str, jax.Array]:
-    """Those of `COUNTED_METRICS` that the environment reports, by their short names."""
-    found = {name: [state.metrics[key] for key in keys if key in state.metrics] for name, keys in COUNTED_METRICS.items()}
+def reset_where_done(state: State, fresh: State) -> State:
+    """`fresh` where `state` is done; `fresh` is a constant of the window, hence no gradient passes a reset."""
+
+    def choose(new, old):
+        return jnp.where(state.done.reshape(state.done.shape + (1,) * (old.ndim - 1)) > 0, new, old)
+
+    return jax.tree.map(choose, fresh, state)
+
+
+def counted_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `COUNTED_METRICS` that an environment reports, by their short names."""
+    found = {name: [metrics[key] for key in keys if key in metrics] for name, keys in COUNTED_METRICS.items()}
     return {name: values[0] for name, values in found.items() if values}
 
 
-def rollout(env: Env, policy: types.Policy, state: State, key: types.PRNGKey, env_ids: jax.Array, horizon: int) -> tuple[State, Rollout]:
-    """Runs `policy` for `horizon` steps; differentiable with respect to the policy's parameters.
+def rollout(env: Env, policy: types.Policy, state: State, fresh: State, action_keys: jax.Array) -> tuple[State, Rollout]:
+    """Runs `policy` for a window of steps; differentiable with respect to the policy's parameters.
 
     Args:
         env: Batched, with `info["truncation"]` and without automatic resets, for example `wrap(env, episode_length)`.
         policy: Brax policy; called on single observations.
-        state: The environments' states at the start.
-        key: One key per update.
-        env_ids: Global indices of the environments, shape (num_envs,).
-        horizon: Number of steps.
+        state: The environments' states; those that are done start from `fresh`.
+        fresh: Where environments start again in this window, computed once for it.
+        action_keys: Shape (horizon, num_envs, 2).
 
     Returns:
-        The states after the last step (reset where done) and the transitions.
+        The states after the last step, not yet reset where done, and the transitions.
     """
-    action_key, reset_key = jax.random.split(key)
-    keys, fresh = env_keys(action_key, env_ids), env.reset(env_keys(reset_key, env_ids))
 
-    def step(state: State, t: jax.Array) -> tuple[State, Rollout]:
-        actions, _ = jax.vmap(policy)(state.obs, jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, t))
+    def step(state: State, keys: jax.Array) -> tuple[State, Rollout]:
+        state = reset_where_done(state, fresh)
+        actions, _ = jax.vmap(policy)(state.obs, keys)
         next_state = env.step(state, actions)
         truncation = next_state.info.get("truncation", jnp.zeros_like(next_state.done))
         safeguard = next_state.info.get("safeguard", {})
         zeros = jnp.zeros_like(next_state.reward)
-        correction = jnp.sum(jnp.square(safeguard["action"] - safeguard["requested"]), axis=-1) if safeguard else zeros
-        margin = next_state.info.get("margin", safeguard.get("margin", jnp.full_like(zeros, jnp.inf)))
         transition = Rollout(
             obs=state.obs,
             next_obs=next_state.obs,
             reward=next_state.reward,
             done=next_state.done,
             termination=next_state.done * (1 - truncation),
-            correction=correction,
-            margin=margin,
-            counted=counted_metrics(next_state),
+            correction=jnp.sum(jnp.square(safeguard["action"] - safeguard["requested"]), axis=-1) if safeguard else zeros,
+            margin=next_state.info.get("margin", safeguard.get("margin", zeros + jnp.inf)),
+            counted=counted_metrics(next_state.metrics),
         )
-        return reset_where(next_state.done, fresh, next_state), transition
+        return next_state, transition
 
-    return jax.lax.scan(step, state, jnp.arange(horizon))
+    return jax.lax.scan(step, state, action_keys)

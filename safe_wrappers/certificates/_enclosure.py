@@ -78,14 +78,13 @@ class Taylor:
         support, curved = _union(self.support, other.support), _union(self.curved, other.curved)
         first, second = _spread(self.gradient, self.support, support), _spread(other.gradient, other.support, support)
         gradient = _plus(_times(first, other.value), _times(second, self.value))
-        bends = first is not None and second is not None and self.order == other.order == 2
-        curved = support if bends else curved
+        outer = first[:, None] * second[None, :] if first is not None and second is not None and self.order == other.order == 2 else None
+        curved = curved if outer is None else support
         hessian = _plus(
             _times(_spread(self.hessian, self.curved, curved), other.value),
             _times(_spread(other.hessian, other.curved, curved), self.value),
         )
-        if bends:
-            outer = first[:, None] * second[None, :]
+        if outer is not None:
             hessian = _plus(hessian, outer + Interval(outer.lo.swapaxes(0, 1), outer.hi.swapaxes(0, 1)))
         return Taylor(self.value * other.value, support, gradient, curved, hessian, max(self.order, other.order))
 

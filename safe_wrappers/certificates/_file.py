@@ -23,6 +23,9 @@ from ._rounding import rounding_bound
 FORMAT = "safe_wrappers certificate"
 FORMAT_VERSION = 1
 SIGMA = 2e-4
+# The least allowance per facet. It exceeds the rounding bound (about 5e-6), so that a physics engine whose step agrees
+# with the model to 1e-5 of the set, such as Brax's generalized pipeline (2e-7), is covered too.
+MIN_EPS = 2e-5
 _PROBES = 64
 _TOLERANCE = 1e-12
 # What is left of sigma beyond the rounding margins, so that a certified state has a float32 action with room to spare.
@@ -120,6 +123,7 @@ class Certificate:
         safe_state_set = Polytope(np.asarray(scaled.H, np.float32), np.ones(len(scaled.H), np.float32))
         disturbance_set = Box(np.asarray(disturbance_set.lower, np.float32), np.asarray(disturbance_set.upper, np.float32))
         eps, gain = rounding_bound(model, safe_state_set, disturbance_set)
+        eps = np.maximum(eps, MIN_EPS)
         certificate = cls(
             name=name,
             model_name=model.name,

@@ -31,6 +31,10 @@ from ._intervals import Interval, as_interval, round_down, round_up
 
 # Cells are bounded in blocks of this many, so that intermediate arrays stay in the cache.
 _BLOCK = 2048
+# Weight of an edge's length against how much it curves the bound; some is needed to keep simplices from degenerating.
+_LENGTH = 0.2
+# Levels of bisection in search of a state without any safe action, once one without an action of margin sigma is known.
+_SEARCHED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,17 +132,19 @@ class _Search:
         self.z = np.zeros((self.n + self.d, 0))
         self.phi = np.zeros((len(self.F), 0))
         self.midpoints: dict[tuple[int, int], int] = {}
-        corners = np.vstack([np.zeros((1, self.n)), candidate.points])
-        self.first_failure = self.add(corners.T, None)
+        # The corner whose best input has the smallest margin.
+        self.worst, self.worst_margin = np.zeros(self.n), np.inf
+        self.add(np.vstack([np.zeros((1, self.n)), candidate.points]).T, None)
         self.cells = np.column_stack([np.zeros(len(candidate.simplices), int), candidate.simplices + 1])
 
     def run(self, max_cells: int, max_depth: int) -> ProofResult:
-        """Bisects until every simplex is proved, a corner has no safe action, or a limit is reached."""
-        cells, proved, margin = self.cells, 0, np.inf
-        failure = self.first_failure
-        for depth in range(max_depth + 1):
-            if failure is not None:
-                return self.counterexample(failure, proved, depth)
+        """Bisects until every simplex is proved, a corner has no safe action, or a limit is reached.
+
+        A corner whose best margin lies between 0 and sigma refutes the claim as well, but the search goes on for one
+        without any safe action, which is easier to believe.
+        """
+        cells, proved, margin, depth, refuted_for = self.cells, 0, np.inf, 0, 0
+        while not self.worst_margin < 0:
             blocks = [self.bound(cells[s : s + _BLOCK]) for s in range(0, len(cells), _BLOCK)]
             bounds, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
             done = bounds <= round_down(1.0 - self.sigma)
@@ -149,12 +155,20 @@ class _Search:
                 return ProofResult("proved", proved, depth, margin, 0.0, None, message)
             cells, edges = cells[~done], edges[~done]
             if proved + 2 * len(cells) > max_cells:
-                return _inconclusive(f"More than {max_cells} simplices are needed; raise `max_cells` or use a set with more margin.", proved, depth)
-            middles, failure = self.bisect(edges)
+                return self.stopped(f"More than {max_cells} simplices are needed; raise `max_cells` or use a set with more margin.", proved, depth)
+            refuted_for += self.worst_margin <= self.sigma
+            if depth == max_depth or refuted_for > _SEARCHED:
+                return self.stopped(f"{len(cells)} simplices are still open after {depth} bisections; use a set with more margin.", proved, depth)
+            middles = self.bisect(edges)
             if middles is None:
-                return _inconclusive("Edges became too short to be halved exactly; use a set with more margin.", proved, depth)
-            cells = np.concatenate([np.where(cells == edges[:, [0]], middles[:, None], cells), np.where(cells == edges[:, [1]], middles[:, None], cells)])
-        return _inconclusive(f"{len(cells)} simplices are still open after {max_depth} bisections.", proved, max_depth)
+                return self.stopped("Edges became too short to be halved exactly; use a set with more margin.", proved, depth)
+            halves = [np.where(cells == edges[:, [end]], middles[:, None], cells) for end in (0, 1)]
+            cells, depth = np.concatenate(halves), depth + 1
+        return self.counterexample(proved, depth)
+
+    def stopped(self, message: str, cells: int, depth: int) -> ProofResult:
+        """The answer at a limit: the weakest corner if it refutes the claim, else nothing."""
+        return self.counterexample(cells, depth) if self.worst_margin <= self.sigma else _inconclusive(message, cells, depth)
 
     def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Upper bounds of max_i F_i f over simplices, shape (cells,), and the edge to bisect, shape (cells, 2)."""
@@ -173,37 +187,44 @@ class _Search:
     def longest_edge(self, cells: np.ndarray, corners: np.ndarray, curved: list[int], bend: np.ndarray) -> np.ndarray:
         """The edge along which the worst facet's bound curves most, else the longest one in the set's scale."""
         first, second = np.triu_indices(cells.shape[1], 1)
-        edge = np.abs(corners[:, :, first] - corners[:, :, second])
-        curvature = np.einsum("cab,ace,bce->ce", bend, edge[curved], edge[curved])
-        length = np.sum((edge[: self.n] * self.scale[:, None, None]) ** 2, axis=0)
-        score = np.where(np.isfinite(curvature), curvature, 0.0) + 1e-9 * length
+        edge = np.abs(corners[: self.n, :, first] - corners[: self.n, :, second])
+        ranges = np.ptp(corners[curved], axis=2)
+        # How fast the gap falls with the range of each state.
+        weight = np.zeros(edge.shape[:2])
+        states = [(row, a) for row, a in enumerate(curved) if a < self.n]
+        for row, a in states:
+            weight[a] = np.einsum("cb,bc->c", bend[:, row], ranges)
+        length = np.sum(edge * self.scale[:, None, None], axis=0)
+        curvature = np.sum(edge * weight[:, :, None], axis=0)
+        score = np.where(np.isfinite(curvature), curvature, 0.0)
+        score = score / np.maximum(score.max(axis=1, keepdims=True), 1e-300) + _LENGTH * length / length.max(axis=1, keepdims=True)
         chosen = score.argmax(axis=1)
         pairs = np.stack([cells[np.arange(len(cells)), ends[chosen]] for ends in (first, second)], axis=1)
         return np.sort(pairs, axis=1)
 
-    def bisect(self, edges: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Indices of the edges' midpoints, made where they are new, and a corner without a safe action if one is found."""
+    def bisect(self, edges: np.ndarray) -> np.ndarray | None:
+        """Indices of the edges' midpoints, made where they are new; None if one is not a float64 number."""
         new = [edge for edge in map(tuple, np.unique(edges, axis=0).tolist()) if edge not in self.midpoints]
-        failure = None
         if new:
             first, second = self.z[:, [i for i, _ in new]], self.z[:, [j for _, j in new]]
             total = first[: self.n] + second[: self.n]
             # The rounding error of the sum (Knuth's TwoSum): halves of a simplex cover it only if midpoints are exact.
             back = total - first[: self.n]
             if np.any((first[: self.n] - (total - back)) + (second[: self.n] - back)):
-                return None, None
+                return None
             self.midpoints.update(zip(new, range(self.z.shape[1], self.z.shape[1] + len(new)), strict=True))
-            failure = self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]))
-        return np.array([self.midpoints[edge] for edge in map(tuple, edges.tolist())]), failure
+            self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]))
+        return np.array([self.midpoints[edge] for edge in map(tuple, edges.tolist())])
 
-    def add(self, x: np.ndarray, preferred: np.ndarray | None) -> np.ndarray | None:
-        """Adds corners x, shape (n, corners), with inputs near the preferred ones; returns the one that has none, if any."""
+    def add(self, x: np.ndarray, preferred: np.ndarray | None) -> None:
+        """Adds corners x, shape (n, corners), with inputs near the preferred ones, and remembers the weakest of all."""
         A, b = self.rows(Interval.point(x))
         u, margin = best_inputs(A.middle, b.middle) if preferred is None else steady_inputs(A.middle, b.middle, preferred)
         self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
         self.phi = np.concatenate([self.phi, self.project(self.enclosure.value(Interval.point(x), Interval.point(u))).hi], axis=1)
-        worst = int(np.argmin(margin))
-        return x[:, worst] if margin[worst] <= self.sigma else None
+        weakest = int(np.argmin(margin))
+        if margin[weakest] < self.worst_margin:
+            self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
 
     def rows(self, x: Interval) -> tuple[Interval, Interval]:
         """The safe action set A u <= b at states of shape (n, cells): shapes (m, d, cells) and (m, cells)."""
@@ -216,16 +237,18 @@ class _Search:
         return _sum_up(round_up(push * self.w_radius[:, None]))
 
     def project(self, values: Interval) -> Interval:
-        """F times values of shape (n, ...)."""
-        rows = self.F.reshape(*self.F.shape, *(1,) * (values.lo.ndim - 1))
-        total = Interval.point(rows[:, 0]) * values[0]
-        for j in range(1, self.n):
-            total = total + Interval.point(rows[:, j]) * values[j]
-        return total
+        """F times values of shape (n, ...), by midpoints and radii: matrix products with an a-priori bound of their rounding."""
+        middle = values.middle.reshape(self.n, -1)
+        radius = round_up(np.maximum(values.hi.reshape(middle.shape) - middle, middle - values.lo.reshape(middle.shape)))
+        # A product of n terms, in any order, is off by at most n units of rounding of the product of the magnitudes.
+        slack = (self.n + 4) * 2.0**-51 * (np.abs(middle) + radius)
+        total, spread = self.F @ middle, np.abs(self.F) @ round_up(radius + slack)
+        shape = (len(self.F), *values.lo.shape[1:])
+        return Interval(round_down(total - spread).reshape(shape), round_up(total + spread).reshape(shape))
 
-    def counterexample(self, x: np.ndarray, cells: int, depth: int) -> ProofResult:
-        """Verifies that x, moved into S, has no action of margin above sigma, by multipliers of a linear program."""
-        x = pulled_inside(x, self.safe_state_set)
+    def counterexample(self, cells: int, depth: int) -> ProofResult:
+        """Verifies that the weakest corner, moved into S, has no action of margin above sigma, by a linear program's multipliers."""
+        x = pulled_inside(self.worst, self.safe_state_set)
         A, b = (part[..., 0] for part in self.rows(Interval.point(x[:, None])))
         m = len(self.F)
         program = linprog(

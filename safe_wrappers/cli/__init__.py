@@ -1,0 +1,3 @@
+"""The command line: `safe-wrappers train | evaluate | certify | synthesise`."""
+
+from ._main import main as main

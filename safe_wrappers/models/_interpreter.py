@@ -152,7 +152,7 @@ def _equation(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> l
     if name == "reduce_sum":
         return [_sum_over(operands[0], params["axes"], lambda terms: arithmetic.total([lift(t) for t in terms]))]
     if name == "dot_general":
-        return [_dot_general(*operands, params["dimension_numbers"], arithmetic, lift)]
+        return [_dot_general(operands[0], operands[1], params["dimension_numbers"], arithmetic, lift)]
     if name in arithmetic.operations:
         operation = arithmetic.operations[name]
         return [_elementwise(lambda *elements: operation(*map(lift, elements)), *operands)]

@@ -13,7 +13,7 @@ class SafeActionSet:
 
     Args:
         A: Rows, shape (m, d), without the rows of the box. A zero row is inactive if its b is at least 0 and makes the
-            set empty otherwise.
+            set empty otherwise, and so does a row with a NaN or with an infinite slope.
         b: Offsets, shape (m,).
         anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an interior,
             otherwise the least violating action. It is what is executed when all else fails.
@@ -35,7 +35,7 @@ class SafeActionSet:
             raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
         if A.shape[1] != 1:
             raise SetDimensionError(f"Rows alone determine the anchor for d = 1 only, but d = {A.shape[1]}; give `SafeActionSet(A, b, anchor)`.")
-        lower, upper = interval(A, b)
+        lower, upper = interval(*_known(A, b))
         # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
         anchor = jnp.clip((jnp.maximum(lower, -1e6) + jnp.minimum(upper, 1e6)) / 2, -1.0, 1.0)
         return cls(A, b, jax.lax.stop_gradient(anchor)[None])
@@ -48,13 +48,12 @@ class SafeActionSet:
         Returns:
             (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <= -1 (no safe action).
         """
-        if self.A.shape[1] != 1:
-            return _normalise(self.A, self.b)
-        lower, upper = interval(self.A, self.b)
-        # A NaN anywhere makes the set empty: it must not drop out of a comparison unnoticed.
-        possible = jnp.all(((self.A[:, 0] != 0) | (self.b >= 0)) & jnp.isfinite(self.A[:, 0]) & ~jnp.isnan(self.b))
-        A = jnp.array([[-1.0], [1.0], [0.0]], self.b.dtype)
-        return A, jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(self.b.dtype)])
+        A, b = _known(self.A, self.b)
+        if A.shape[1] != 1:
+            return _normalise(A, b)
+        lower, upper = interval(A, b)
+        possible = jnp.all((A[:, 0] != 0) | (b >= 0))
+        return jnp.array([[-1.0], [1.0], [0.0]], b.dtype), jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(b.dtype)])
 
 
 def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -67,9 +66,18 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return lower, upper
 
 
+def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The rows with each one that is not a number made unsatisfiable: a NaN must not drop out of a comparison unnoticed."""
+    known = jnp.all(jnp.isfinite(A), axis=-1) & ~jnp.isnan(b)
+    return jnp.where(known[:, None], A, 0.0), jnp.where(known, b, -1.0)
+
+
 def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    squared = jnp.sum(A * A, axis=-1)
-    nonzero = squared > 0
+    # Scaled by the largest entry first, so that no square overflows: a length of infinity would erase the row.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(A), axis=-1))
+    nonzero = largest > 0
+    scale = jnp.where(nonzero, largest, 1.0)
+    A, b = A / scale[:, None], b / scale
     # The double where again, here for the square root at 0.
-    length = jnp.sqrt(jnp.where(nonzero, squared, 1.0))
+    length = jnp.sqrt(jnp.where(nonzero, jnp.sum(A * A, axis=-1), 1.0))
     return A / length[:, None], jnp.where(nonzero, b / length, jnp.where(b >= 0, 1.0, -1.0))

@@ -13,7 +13,7 @@ from .._pytree import frozen_pytree
 from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_shape
 from ._triangulation import Triangulation
 
-# Without presolve HiGHS tells unbounded problems from infeasible ones.
+# HiGHS's presolve calls some unbounded problems infeasible, for example a maximum over the slab |x + y + z| <= 1.
 LP_OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -123,7 +123,7 @@ class Polytope:
         return float(-result.fun)
 
     def vertices(self) -> np.ndarray:
-        """All vertices, shape (v, n), by qhull; those closer than 1e-9 of the set's extents count as one.
+        """All vertices, shape (v, n), by qhull; a single one where more than n facets meet.
 
         Raises:
             SetDimensionError: If the set is unbounded or has no interior.
@@ -162,12 +162,6 @@ class Polytope:
                 points = HalfspaceIntersection(np.column_stack([concrete(self.H), -concrete(self.h)]), center).intersections
             except QhullError as error:
                 raise SetDimensionError(f"The polytope must have an interior, but qhull found otherwise: {error}") from error
-            # Several cells of the dual hull give the same vertex where more than n facets meet.
-            distinct: list[np.ndarray] = []
-            for point in points:
-                if not distinct or np.abs((point - distinct) / (upper - lower)).max(axis=1).min() > 1e-9:
-                    distinct.append(point)
-            points = np.array(distinct)
         points.setflags(write=False)
         return points
 

@@ -5,20 +5,25 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ._problem import Iterate, Problem
-from ._slp import Run, Schedule, optimise, solve_qp
+from ._qp import solve_qp
+from ._slp import Run, Schedule, optimise
 
 _CUTS = (0.98, 0.93)  # the new facet passes through the vertex scaled by this
-_VERTICES = 2  # how many vertices are tried
+_VERTICES = 6  # at most this many vertices are tried
+_BATCH = 4  # after so many candidates the best is taken, if it is good enough
+_GAIN = 1e-4  # good enough: this fraction of volume more
 
 
 def grow(problem: Problem, iterate: Iterate, schedule: Schedule, report: Callable[[Iterate], None] = lambda _: None) -> Run:
-    """The best result among some sets with one more row, each optimised; `best` is `iterate` itself if none is larger."""
-    best, total = iterate, 0
-    for H in candidates(iterate):
+    """The best result among some sets with one more row, each optimised; `best` is None if none is larger."""
+    best, goal, total = None, iterate.volume * (1 + _GAIN), 0
+    for tried, H in enumerate(candidates(iterate), start=1):
         run = optimise(problem, H, schedule, report)
         total += run.iterations
-        if run.best is not None and run.best.volume > best.volume:
-            best = run.best
+        if run.best is not None and run.best.volume > goal:
+            best, goal = run.best, run.best.volume
+        if best is not None and tried % _BATCH == 0:
+            break
     return Run(best, total)
 
 
@@ -35,9 +40,9 @@ def candidates(iterate: Iterate, radius: float = 0.02) -> Iterator[np.ndarray]:
     for vertex in np.argsort(-pressure)[:_VERTICES]:
         if pressure[vertex] > 0:
             for cut in _CUTS:
-                yield np.concatenate([iterate.H, iterate.F[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut])
+                yield np.concatenate([rows_in_use(iterate), iterate.F[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut])
 
 
-def without_idle_rows(iterate: Iterate) -> np.ndarray:
-    """The rows of H that meet a vertex; the others can go without changing the set."""
-    return iterate.H[np.unique(iterate.template.row[np.unique(iterate.vertices.rows)])]
+def rows_in_use(iterate: Iterate) -> np.ndarray:
+    """The rows of H that meet a vertex, shape (p, n); the others can go without changing the set."""
+    return iterate.H[np.unique(iterate.template.row[iterate.vertices.rows])]

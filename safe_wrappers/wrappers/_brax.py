@@ -90,8 +90,8 @@ class SafeguardWrapper(envs.Env):
     def _annotate(self, state: envs.State, output: SafeguardOutput) -> envs.State:
         x = self.system.state(state)
         margin = self.system.margin(x)
-        number = lambda value: jnp.asarray(value, state.reward.dtype)  # noqa: E731
-        inside = number(margin >= 0)
+        number = lambda value: jnp.asarray(value, x.dtype)  # noqa: E731
+        inside, reward = number(margin >= 0), number(state.reward)  # some Brax environments return a Python number
         record = {name: number(value) for name, value in output._asdict().items()}
         record |= {"margin": number(margin), "inside": inside}
         metrics = {
@@ -100,11 +100,11 @@ class SafeguardWrapper(envs.Env):
             "safeguard/infeasible_per_step": 1 - record["feasible"],
             "safeguard/fallback_per_step": record["fallback"],
             "safeguard/left_set_per_step": 1 - inside,
-            "safeguard/task_reward": state.reward,
+            "safeguard/task_reward": reward,
         }
         gap = output.action - output.requested
         return state.replace(
-            reward=state.reward - self.regularisation * jnp.sum(gap * gap) if self.regularisation else state.reward,
+            reward=reward - self.regularisation * jnp.sum(gap * gap) if self.regularisation else reward,
             metrics={**state.metrics, **metrics},
             info={**state.info, "safeguard": record, "cost": number(self.system.violation(x))},
         )

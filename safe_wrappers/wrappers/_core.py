@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from .._errors import SetDimensionError
-from ..safe_actions import System
+from ..safe_actions import SafeActionSet, System
 from ..safeguards import Safeguard, SafeguardOutput
 
 
@@ -33,9 +33,7 @@ def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
     known = jnp.all(jnp.isfinite(x))
-    output = safeguard(system.safe_action_set(jnp.where(known, x, 0.0)), action)
-    return output._replace(
-        action=jnp.where(known, output.action, system.neutral_action.astype(x.dtype)),
-        feasible=output.feasible & known,
-        fallback=output.fallback | ~known,
-    )
+    action_set = system.safe_action_set(jnp.where(known, x, 0.0))
+    # At an unknown state no action is known to be safe: unsatisfiable rows, and the neutral action as the anchor.
+    unknown = SafeActionSet(jnp.zeros_like(action_set.A), -jnp.ones_like(action_set.b), system.neutral_action.astype(action_set.anchor.dtype))
+    return safeguard(jax.tree.map(lambda value, other: jnp.where(known, value, other), action_set, unknown), action)

@@ -66,11 +66,11 @@ def test_draw_fills_the_outline_with_a_solid_edge():
 
 def test_the_style_wins():
     ax = Figure().subplots()
-    draw(BOX, ax, facecolor="none", edgecolor="black", linewidth=3)
+    draw(BOX, ax, facecolor="none", edgecolor="lime", linewidth=3)
     draw(BOX, ax, alpha=0.5)
     outlined, pale = ax.patches
     assert outlined.get_facecolor()[3] == 0
-    assert outlined.get_edgecolor() == (0.0, 0.0, 0.0, 1.0)
+    assert outlined.get_edgecolor() == (0.0, 1.0, 0.0, 1.0)
     assert outlined.get_linewidth() == 3
     assert pale.get_facecolor()[3] == 0.5
 

@@ -190,6 +190,7 @@ def test_impossible_rows_are_refused(H, h, message):
         ([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [-1.0, -1.0, 1.0, 1.0], "must be bounded and non-empty"),
         ([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [0.0, 0.0, 1.0, 1.0], "must have an interior"),
         ([[1.0]], [1.0], "must be bounded"),
+        ([[1.0], [-1.0]], [0.0, 0.0], "must have an interior"),
     ],
 )
 def test_sets_without_a_volume_are_refused(H, h, message):
@@ -203,6 +204,9 @@ def test_sets_without_a_volume_are_refused(H, h, message):
 
 def test_support_of_unbounded_and_empty_sets():
     assert Polytope([[-1.0, 0.0], [0.0, 1.0]], [0.0, 1.0]).support([1.0, 0.0]) == np.inf
+    slab = Polytope([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]], [1.0, 1.0])
+    assert slab.support([-1.0, -1.0, 1.0]) == np.inf
+    assert slab.support([2.0, 2.0, 2.0]) == pytest.approx(2)
     with pytest.raises(SetDimensionError, match="must be non-empty"):
         Polytope([[1.0], [-1.0]], [-1.0, -1.0]).support([1.0])
 

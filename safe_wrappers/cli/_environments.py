@@ -1,0 +1,50 @@
+"""From options to environments: the registry of safeguards, and one-line errors for wrong options."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from brax import envs as brax_envs
+
+from .. import envs
+from .._errors import SafeWrappersError
+from ..safeguards import BoundaryProjection, Safeguard
+from ..wrappers import SafeguardWrapper
+from ._errors import UsageError, require_known
+from ._options import Train
+
+SAFEGUARDS: dict[str, Callable[[], Safeguard] | None] = {"boundary_projection": BoundaryProjection, "none": None}
+
+
+def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]:
+    """The system's environment, and the one to train on: safeguarded, or the same with --safeguard none.
+
+    Raises:
+        UsageError: On an unknown name or an option that the system does not have.
+    """
+    require_known("system", options.system, envs.registered_names())
+    require_known("safeguard", options.safeguard, SAFEGUARDS)
+    if options.safe_set is not None:
+        require_safe_set(options.system, options.safe_set)
+    own = {name: getattr(options, name) for name in ("safe_set", "target_angle", "x_target") if getattr(options, name) is not None}
+    try:
+        env = envs.get_environment(
+            options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **own
+        )
+    except TypeError as error:
+        raise UsageError(f"{options.system} does not have one of the options {', '.join('--' + name.replace('_', '-') for name in own)}: {error}.") from error
+    except (ValueError, SafeWrappersError) as error:
+        raise UsageError(str(error)) from error
+    safeguard = SAFEGUARDS[options.safeguard]
+    return env, env if safeguard is None else SafeguardWrapper(env, safeguard())
+
+
+def require_safe_set(system: str, safe_set: str) -> None:
+    """Checks that a shipped safe set or a certificate file is there.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    if not safe_set.endswith(".json"):
+        require_known(f"safe set of {system}", safe_set, envs.certificate_names(system))
+    elif not Path(safe_set).is_file():
+        raise UsageError(f"the certificate file {safe_set} does not exist.")

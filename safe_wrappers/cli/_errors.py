@@ -1,0 +1,33 @@
+"""What a person at the terminal did wrong, said in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+from .._errors import SafeWrappersError
+
+
+class UsageError(SafeWrappersError):
+    """A wrong name, option or file on the command line. Printed as one line; the exit code is 2."""
+
+
+def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
+    """Checks that `value` is one of `valid`.
+
+    Raises:
+        UsageError: Otherwise, with the nearest valid name, or all of them if none is near.
+    """
+    valid = list(valid)
+    if value not in valid:
+        nearest = difflib.get_close_matches(value, valid, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"valid: {', '.join(valid)}."
+        raise UsageError(f"unknown {kind} {value!r}; {hint}")
+
+
+def require_at_least(option: str, value: float, least: float) -> None:
+    """Checks that the option's value is a number from `least` on.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    if not least <= value < float("inf"):
+        raise UsageError(f"{option} must be at least {least:,}, but it is {value:,}.")

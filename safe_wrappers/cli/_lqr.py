@@ -1,0 +1,66 @@
+"""The yardstick of every run: a clipped linear-quadratic regulator at the target."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax.envs import State
+from scipy.linalg import solve_discrete_are
+
+from ..envs import CertifiedEnv
+
+# Weight of actions that the reward leaves free: the Riccati equation needs a positive one.
+_LEAST_ACTION_WEIGHT = 1e-3
+
+
+class LQR(NamedTuple):
+    """The controller clip(action - gain (x - x_target)).
+
+    Args:
+        gain: Shape (d, n).
+        target: Shape (n,).
+        action: What holds the target, shape (d,).
+    """
+
+    gain: np.ndarray
+    target: np.ndarray
+    action: np.ndarray
+
+
+def lqr(env: CertifiedEnv) -> LQR:
+    """The regulator of the model linearised at the state of best reward, for the reward's own weights.
+
+    The reward must be a concave quadratic function of state and action, as in all bundled systems.
+    """
+    n, d = env.model.state_size, env.model.action_size
+    origin = jnp.zeros(n + d)
+    reward = lambda z: env.reward(z[:n], z[n:])  # noqa: E731
+    slope, curvature = (np.asarray(value, np.float64) for value in jax.jit(lambda z: (jax.grad(reward)(z), jax.hessian(reward)(z)))(origin))
+    Q, R = -0.5 * curvature[:n, :n], -0.5 * curvature[n:, n:]
+    target = np.linalg.lstsq(2 * Q, slope[:n], rcond=None)[0]
+
+    def linearised(x):
+        affine = env.model.affine(x)
+        return affine.c, affine.B, jax.jacobian(lambda x, a: env.model(x, a, jnp.zeros(env.model.disturbance_size)))(x, hold(affine, x))
+
+    def hold(affine, x):
+        return jnp.linalg.lstsq(affine.B, x - affine.c)[0]
+
+    c, B, A = (np.asarray(value, np.float64) for value in jax.jit(linearised)(jnp.asarray(target, jnp.float32)))
+    action = np.linalg.lstsq(B, target - c, rcond=None)[0]
+    R = R + _LEAST_ACTION_WEIGHT * np.eye(d) * (np.linalg.eigvalsh(R).min() <= 0)
+    P = solve_discrete_are(A, B, Q, R)
+    gain = np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A)
+    return LQR(*(np.asarray(value, np.float32) for value in (gain, target, action)))
+
+
+def lqr_policy(env: CertifiedEnv):
+    """The regulator as a policy of `Evaluation`."""
+
+    def policy(controller: LQR, state: State, key: jax.Array) -> jax.Array:
+        del key
+        error = env.system.state(state) - controller.target
+        return jnp.clip(controller.action - jnp.sum(controller.gain * error, axis=1), -1.0, 1.0)
+
+    return policy

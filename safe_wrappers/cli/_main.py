@@ -1,0 +1,95 @@
+"""Parsing and dispatch. Heavy packages are imported by the command that needs them."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from ._errors import UsageError, require_known
+from ._options import Certify, Evaluate, Synthesise, Train
+
+_COMMANDS = {"train": Train, "evaluate": Evaluate, "certify": Certify, "synthesise": Synthesise}
+_DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
+_INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        args: Arguments without the program's name; by default those of the process.
+
+    Returns:
+        The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, or a set was not proved; 2 if an
+        argument was wrong; 130 after Ctrl-C.
+    """
+    try:
+        return _run(_parse(sys.argv[1:] if args is None else list(args)))
+    except UsageError as error:
+        print(f"safe-wrappers: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nsafe-wrappers: interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(options: Train | Evaluate | Certify | Synthesise) -> int:
+    match options:
+        case Train():
+            from ._train import train
+
+            return train(options)
+        case Evaluate():
+            from ._evaluate import evaluate
+
+            return evaluate(options)
+        case Certify():
+            from ._certify import certify
+
+            return certify(options)
+        case Synthesise():
+            from ._synthesise import synthesise
+
+            return synthesise(options)
+
+
+def _parse(args: list[str]) -> Train | Evaluate | Certify | Synthesise:
+    """The options of a command.
+
+    Raises:
+        UsageError: On an unknown command, option or value.
+        SystemExit: After printing a help text.
+    """
+    name = args[0] if args else "--help"
+    if name.startswith("-"):
+        require_known("option", name, ["-h", "--help"])
+        tyro.extras.subcommand_cli_from_dict(_COMMANDS, prog="safe-wrappers", description=_DESCRIPTION, args=["--help"])
+    require_known("command", name, _COMMANDS)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            options, unknown = tyro.cli(_COMMANDS[name], prog=f"safe-wrappers {name}", args=args[1:], return_unknown_args=True)
+    except SystemExit as error:
+        if not error.code:
+            raise
+        raise UsageError(f"{_first_paragraph(printed.getvalue())} See `safe-wrappers {name} --help`.") from None
+    if unknown:
+        option = unknown[0].split("=")[0]
+        if not option.startswith("-"):
+            raise UsageError(f"unexpected argument {option!r} of `safe-wrappers {name}`; options start with --.")
+        require_known(f"option of `safe-wrappers {name}`", option, _flags(_COMMANDS[name]))
+    return options
+
+
+def _flags(command: type) -> list[str]:
+    return [f"--{field.replace('_', '-')}" for field in command.__dataclass_fields__]
+
+
+def _first_paragraph(box: str) -> str:
+    """The first message in one of tyro's boxes, as one line."""
+    lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()[1:]]
+    end = next((i for i, line in enumerate(lines) if re.fullmatch("─+", line)), len(lines))
+    return " ".join(line for line in lines[:end] if line).rstrip(".") + "."

@@ -1,0 +1,102 @@
+"""The options of every command. Their docstrings are the help texts."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+_OWN = "(default: the system's)"
+_SHAC = "(default: SHAC's)"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a policy with SHAC behind a safeguard. Running the same command again resumes an interrupted run."""
+
+    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
+    """The system, for example safe_pendulum."""
+    logdir: Path
+    """Folder for checkpoints, metrics, pictures and summary.json."""
+    safeguard: str = "boundary_projection"
+    """What makes actions safe: boundary_projection, or none for the unprotected baseline."""
+    num_timesteps: int = 20_000
+    """Environment interactions; rounded up to whole updates."""
+    seed: int = 0
+    """Of everything random in the training. The evaluation episodes are the same for every seed."""
+    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    target_angle: Annotated[float | None, arg(metavar="RAD", help_behavior_hint=_OWN)] = None
+    """The angle to hold, for systems that have one (safe_pendulum)."""
+    x_target: Annotated[float | None, arg(metavar="M", help_behavior_hint=_OWN)] = None
+    """The position to hold, for systems that have one (safe_cart_pole)."""
+    backend: str = "closed_form"
+    """Physics: closed_form, or generalized (Brax)."""
+    disturbance: str = "uniform"
+    """Disturbances: uniform, none or worst_case."""
+    initial_states: str = "uniform"
+    """Starts of episodes: uniform in the safe set, or generators (zonotopes only)."""
+    episode_length: int = 240
+    """Steps of an evaluation episode."""
+    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    """Steps of a training episode."""
+    regularisation: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 0.1 with boundary_projection, else 0)")] = None
+    """Weight of the distance between requested and executed action in the loss, annealed to 0 at half of the training."""
+    num_envs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    """Environments stepped side by side."""
+    horizon_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    """Steps that gradients flow through."""
+    learning_rate: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_SHAC)] = None
+    """Of the policy, at the start."""
+    num_evals: int = 21
+    """Evaluations, one before training included; each later one writes a checkpoint."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Replay the newest checkpoint of a run; pictures and numbers go to its subfolder evaluation."""
+
+    dir: Annotated[Positional[Path], arg(metavar="DIR")]
+    """The --logdir of a run."""
+    num_episodes: int = 128
+    """Episodes to run."""
+    seed: int = 0
+    """Of starts and disturbances. The default gives the episodes that the training was evaluated on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Certify:
+    """Prove that safe sets are invariant and satisfy the state constraints. Exit code 0 only when all are proved."""
+
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE")]
+    """A bundled system, for all its shipped sets, or a certificate file."""
+    safe_set: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: all)")] = None
+    """Only this set of the system."""
+    model: Annotated[str | None, arg(metavar="MODULE:ATTRIBUTE", help_behavior_hint="(default: the bundled one)")] = None
+    """The model that a FILE is about, importable from the current directory: a `Model` or a function that returns one."""
+    json: bool = False
+    """Print the results as JSON."""
+    max_cells: int = 1_000_000
+    """Simplices after which a proof gives up."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Synthesise:
+    """Search for a large safe set of a bundled system, prove it, and write its certificate."""
+
+    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
+    """The system, for example safe_pendulum."""
+    facets: int
+    """Most facets of the set."""
+    output: Path
+    """Certificate file to write (.json)."""
+    constraints_of: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the system's)")] = None
+    """Take state constraints and disturbances from this shipped set or certificate file."""
+    seeds: int = 4
+    """Random starts of the search."""
+    iterations: int = 400
+    """Most quadratic programs per start."""
+    rounds: int = 4
+    """Searches, each with the counterexamples to the sets before."""
+    unproved: bool = False
+    """Write the set even if it could not be proved."""

@@ -1,0 +1,71 @@
+"""Ray mask: the action box is scaled onto the safe action set along rays from a safe centre."""
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from .._pytree import frozen_pytree, static_field
+from ._base import Rows, Safeguard
+from ._centers import Center, safe_center
+
+Mapping = Literal["linear", "hyperbolic"]
+
+
+@frozen_pytree
+class RayMask(Safeguard):
+    """Moves each action along the ray from a safe centre c (Walter et al. 2025, arXiv 2506.01665, ray mask).
+
+    With u the direction of a - c and lam_a, lam_s, lam_A the distances from c to the action, to the boundary of the safe
+    action set and to the boundary of the box along u:
+
+        linear:      a_s = c + u lam_s lam_a / lam_A
+        hyperbolic:  a_s = c + u lam_s tanh(lam_a / lam_s) / tanh(lam_A / lam_s)
+
+    evaluated in gauge form, which needs neither u nor a division by |a - c|: with g_S and g_A the gauges of a about c,
+    lam_a / lam_s = g_S and lam_a / lam_A = g_A.
+
+    The map is a bijection from the box onto the safe action set (for a centre that does not depend on the action), so it
+    moves safe actions too; the hyperbolic one is nearly the identity close to the centre. The derivative w.r.t. the
+    action has full rank. It is not differentiable where the ray changes facet and at a = c, where the identity is given.
+    A centre whose slack is at most tau is returned itself, with derivative zero w.r.t. the action.
+
+    Args:
+        gradient: See `Safeguard`.
+        mapping: "hyperbolic" or "linear".
+        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic", "box" (the centre of a large inscribed box,
+            a deterministic zonotopic centre) or "orthogonal" (the midpoint of the chord through the boundary projection:
+            safe actions are not changed; discontinuous across the boundary).
+
+    Raises:
+        ValueError: On an unknown mapping, centre or gradient.
+    """
+
+    mapping: Mapping = static_field(default="hyperbolic")
+    center: Center = static_field(default="chebyshev")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, value, valid in (("mapping", self.mapping, get_args(Mapping)), ("center", self.center, get_args(Center))):
+            if value not in valid:
+                raise ValueError(f"`{name}` must be one of {', '.join(valid)}, but it is {value!r}.")
+
+    def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
+        A, b = rows.A, rows.b - rows.tau
+        center = safe_center(self.center, A, b, request, accepted)
+        slack = b - jnp.sum(A * center, axis=-1)
+        roomy = jnp.all(slack > 0)
+        offset = request - center
+        # Gauges: how many times the distance from the centre to the boundary the request lies away. The double wheres
+        # keep divisions by zero, and with them NaN derivatives, out of the branches not taken.
+        room = jnp.where(offset > 0, 1.0 - center, 1.0 + center)
+        box = jnp.max(jnp.where(offset != 0, jnp.abs(offset) / jnp.where(offset != 0, room, 1.0), 0.0))
+        along = jnp.sum(A * offset, axis=-1)
+        rows_gauge = jnp.max(jnp.where(along > 0, along / jnp.where(roomy, slack, 1.0), 0.0), initial=0.0)
+        gauge = jnp.maximum(box, rows_gauge)
+        moved = jnp.any(offset != 0) & roomy
+        box, gauge = jnp.where(moved, box, 1.0), jnp.where(moved, gauge, 1.0)
+        scale = box / gauge if self.mapping == "linear" else jnp.tanh(gauge) / (gauge * jnp.tanh(gauge / box))
+        masked = center + jnp.where(moved, scale, 1.0) * offset
+        masked = jnp.where(roomy, masked, center)
+        return jnp.where(accepted, request, masked) if self.center == "orthogonal" else masked
