@@ -143,8 +143,11 @@ def train(
     _check_regularisation(environment, regularisation)
     train_episode_length = min(train_episode_length or episode_length, episode_length)
 
+    observation_size, action_size = environment.observation_size, environment.action_size
+    if not isinstance(observation_size, int):
+        raise ValueError(f"Observations must be vectors, but the environment's observation size is {observation_size}; concatenate them into one.")
     normalize = running_statistics.normalize if normalize_observations else types.identity_observation_preprocessor
-    networks = network_factory(environment.observation_size, environment.action_size, preprocess_observations_fn=normalize)
+    networks = network_factory(observation_size, action_size, preprocess_observations_fn=normalize)
     make_policy = shac_networks.make_inference_fn(networks)
     env = wrap_env_fn(environment, train_episode_length) if wrap_env else environment
     learner = Learner(env, networks, num_envs, horizon_length, train_episode_length, num_critic_updates)
@@ -182,7 +185,7 @@ def train(
         action_repeat=1,
         key=eval_key,
     )
-    config = checkpoint.network_config(environment.observation_size, environment.action_size, normalize_observations, network_factory)
+    config = checkpoint.network_config(observation_size, action_size, normalize_observations, network_factory)
     walltime = 0.0
 
     def report(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:

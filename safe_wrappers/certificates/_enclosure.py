@@ -75,6 +75,9 @@ class Taylor:
         return self + (-other)
 
     def __mul__(self, other: "Taylor") -> "Taylor":
+        if other is self:
+            # A square is not negative, which a product of two intervals does not know.
+            return self.power(2)
         support, curved = _union(self.support, other.support), _union(self.curved, other.curved)
         first, second = _spread(self.gradient, self.support, support), _spread(other.gradient, other.support, support)
         gradient = _plus(_times(first, other.value), _times(second, self.value))

@@ -76,7 +76,9 @@ class Rounded:
 
     def __mul__(self, other: "Rounded") -> "Rounded":
         error = self.size * other.error + float(other.exact.magnitude) * self.error
-        return Rounded(self.exact * other.exact, error).rounded()
+        # A square is not negative, which a product of two intervals does not know.
+        exact = self.exact.power(2) if other is self else self.exact * other.exact
+        return Rounded(exact, error).rounded()
 
     def __truediv__(self, other: "Rounded") -> "Rounded":
         exact = self.exact / other.exact
@@ -145,6 +147,12 @@ def rounding_bound(model: Model, safe_state_set: Polytope, disturbance_set: Box)
         eps, shape (m,): the bound described at the top of this module, in the scale h = 1.
         gain, shape (m,): a bound of the Euclidean length of H_i B(x).
     """
+    # Where nothing is known, bounds become infinite or NaN, and the certificate's own check refuses them.
+    with np.errstate(all="ignore"):
+        return _bound(model, safe_state_set, disturbance_set)
+
+
+def _bound(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> tuple[np.ndarray, np.ndarray]:
     H = np.asarray(safe_state_set.H, np.float64)
     vertices = safe_state_set.vertices()
     # Float32 states of S, padded by far more than the vertices' own error.

@@ -74,11 +74,6 @@ class ScaledSystem:
             parts = self._linearise(jnp.asarray(padded), jnp.asarray(self.scale))
         return Linearisation(*(np.asarray(part)[:count] for part in parts))
 
-    def step(self, x: np.ndarray, action: np.ndarray, disturbance: np.ndarray) -> np.ndarray:
-        """f in its own coordinates, float64, for one state."""
-        with jax.enable_x64():
-            return np.asarray(self.model(*(jnp.asarray(part, jnp.float64) for part in (x, action, disturbance))))
-
     def spread(self, F: np.ndarray, E: np.ndarray, enlargement: float) -> np.ndarray:
         """max {F_i E_q w : w in W enlarged about its centre}, shape (Q, m), for rows F (m, n) and E (Q, n, k)."""
         FE = np.einsum("mn,qnk->qmk", F, E)
@@ -87,14 +82,15 @@ class ScaledSystem:
     def require_symmetric(self) -> None:
         """Raises ModelError if f(-x, -a, -w) = -f(x, a, w) fails at a random point of |y| <= 1."""
         rng = np.random.default_rng(0)
-        w_max = np.abs(self.w_center) + self.w_radius
-        for _ in range(_PROBES):
-            x, a, w = (rng.uniform(-1, 1, size) for size in (len(self.scale), self.model.action_size, len(w_max)))
-            x, w = x * self.scale, w * w_max
-            there, mirrored = self.step(x, a, w), self.step(-x, -a, -w)
-            gap = np.abs(there + mirrored).max()
-            if not gap <= 1e-9 * (1 + np.abs(there).max()):
-                raise ModelError(
-                    f"`model` must be symmetric about the origin, f(-x, -a, -w) = -f(x, a, w), but `{self.model.name}` deviates by {gap:.3g}"
-                    f" at x = {x}, a = {a}, w = {w}. Shift the coordinates so that the equilibrium is the origin, or pass `symmetric=False`."
-                )
+        sizes = (self.scale, np.ones(self.model.action_size), np.abs(self.w_center) + self.w_radius)
+        x, a, w = (rng.uniform(-1, 1, (_PROBES, len(size))) * size for size in sizes)
+        with jax.enable_x64():
+            step = jax.vmap(self.model.step)
+            there, mirrored = (np.asarray(step(*(sign * jnp.asarray(part) for part in (x, a, w)))) for sign in (1.0, -1.0))
+        gap = np.abs(there + mirrored).max(axis=1) / (1 + np.abs(there).max(axis=1))
+        worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
+        if not gap[worst] <= 1e-9:
+            raise ModelError(
+                f"`model` must be symmetric about the origin, f(-x, -a, -w) = -f(x, a, w), but `{self.model.name}` deviates by {gap[worst]:.3g} (relative)"
+                f" at x = {x[worst]}, a = {a[worst]}, w = {w[worst]}. Shift the coordinates so that the equilibrium is the origin, or pass `symmetric=False`."
+            )

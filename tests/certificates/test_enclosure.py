@@ -63,7 +63,10 @@ def test_value_jacobians_and_hessian_contain_jax_at_sampled_points(case):
     c, B = enclosure.affine_in_action(z[:n])
     E = enclosure.disturbance_matrix(z[:n])
     with jax.enable_x64():
-        step = lambda z, w: model.step(z[:n], z[n:], w)
+
+        def step(z, w):
+            return model.step(z[:n], z[n:], w)
+
         everything = jax.jit(jax.vmap(lambda z, w: (step(z, w), jax.hessian(step)(z, w), *jax.jacobian(step, (0, 1))(z, w)), (0, None)))
         values = jax.jit(jax.vmap(step, (0, None)))
         for _ in range(5):
@@ -85,7 +88,7 @@ def test_enclosures_shrink_to_the_derivatives_at_a_point(case):
     point = np.concatenate([0.3 * radius, 0.5 * np.ones(d)])
     curved, hessian = ModelEnclosure(model, np.zeros(k)).hessian(Interval.point(point[:, None]))
     with jax.enable_x64():
-        exact = np.asarray(jax.hessian(lambda z: model.step(z[:n], z[n:], jnp.zeros(k)))(jnp.asarray(point)))
+        exact = np.asarray(jax.jit(jax.hessian(lambda z: model.step(z[:n], z[n:], jnp.zeros(k))))(jnp.asarray(point)))
     np.testing.assert_allclose(hessian.middle[..., 0], exact[:, list(curved)][:, :, list(curved)], rtol=1e-11, atol=1e-12)
     assert np.max(hessian.width) < 1e-11
 

@@ -32,8 +32,8 @@ def violation(A, b, action):
         ([[1.0], [0.0]], [0.5, 1.0], -1.0),  # no lower bound
         ([[-1.0], [0.0]], [0.5, 1.0], 1.0),  # no upper bound
         ([[0.0], [0.0]], [1.0, 1.0], 0.0),  # no bound at all
-        ([[1.0], [-1.0]], [-0.5, 0.25], -0.125),  # empty: equally far from both ends
-        ([[1.0], [-1.0]], [-3.0, 2.0], -0.5),
+        ([[1.0], [-1.0]], [-0.5, 0.25], -0.375),  # empty: equally far from both ends
+        ([[1.0], [-1.0]], [-3.0, 2.0], -1.0),
         ([[1.0], [1.0]], [-2.0, 5.0], -1.0),  # beyond the box: its nearest end
     ],
 )

@@ -126,7 +126,7 @@ def test_constraints_and_disturbances_need_not_be_symmetric():
 
 def test_a_zonotope_is_kept_for_sampling():
     zonotope = Zonotope(np.zeros(2), np.diag([0.5, 4.0]))
-    system = system_of(zonotope.to_polytope() if hasattr(zonotope, "to_polytope") else Polytope(*zonotope.halfspaces()), zonotope=zonotope)
+    system = system_of(zonotope.to_polytope(), zonotope=zonotope)
     assert system.sample_generators(jax.random.PRNGKey(0)).shape == (2,)
 
 

@@ -79,9 +79,9 @@ def test_settings_reproduce_the_set(drag_result):
 
 
 def test_more_facets_from_a_warm_start_lose_nothing(drag_result):
-    more = synthesise(DRAG, X, W, facets=12, warm_start=drag_result.safe_state_set, progress=False)
+    more = synthesise(DRAG, X, W, facets=10, warm_start=drag_result.safe_state_set, progress=False)
     assert more.volume >= drag_result.volume * (1 - 1e-5)
-    assert len(more.safe_state_set.H) <= 12
+    assert len(more.safe_state_set.H) <= 10
 
 
 def test_unbounded_constraints_take_their_scale_from_the_regulator():
@@ -98,7 +98,7 @@ def test_a_model_without_symmetry_and_a_box_off_centre():
     model, box = Model("tilted", step, 2, 1, 1), Box(np.array([-1.0, -1.5]), np.array([0.5, 1.5]))
     with pytest.raises(ModelError, match=r"must be symmetric about the origin.* at x = .*symmetric=False"):
         synthesise(model, box, W, facets=8, progress=False)
-    result = synthesise(model, box, W, facets=8, seeds=2, symmetric=False, progress=False)
+    result = synthesise(model, box, W, facets=7, seeds=1, symmetric=False, progress=False)
     vertices = result.safe_state_set.vertices()
     assert np.all(vertices >= [-1.0, -1.5])
     assert np.all(vertices <= [0.5, 1.5])

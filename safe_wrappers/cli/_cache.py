@@ -1,0 +1,15 @@
+"""JAX's persistent compilation cache: the second start of a command compiles nothing. Only the command line switches it on."""
+
+import os
+from pathlib import Path
+
+import jax
+
+
+def use_compilation_cache() -> None:
+    """Caches compiled programs in $XDG_CACHE_HOME/safe-wrappers/jax or ~/.cache/safe-wrappers/jax, unless JAX is told another folder."""
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(caches / "safe-wrappers" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

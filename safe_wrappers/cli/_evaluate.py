@@ -1,0 +1,66 @@
+"""`safe-wrappers evaluate`."""
+
+import sys
+
+import jax
+
+from ..algos import shac
+from ._cache import use_compilation_cache
+from ._environments import make_environments
+from ._errors import UsageError, require_at_least
+from ._lqr import lqr
+from ._options import Evaluate
+from ._run_folder import RunFolder, write_json
+from ._summary import against, gap, run_title, versions, violation_message
+from ._train import make_evaluation, save_episodes
+
+
+def evaluate(options: Evaluate) -> int:
+    """Replays the newest checkpoint of a run. Returns the exit code."""
+    require_at_least("--num-episodes", options.num_episodes, 1)
+    require_at_least("--seed", options.seed, 0)
+    folder = RunFolder(options.dir)
+    run = folder.options()
+    checkpoint = folder.newest_checkpoint()
+    if checkpoint is None:
+        raise UsageError(f"{options.dir} has no checkpoint yet; train on with the command that started it.")
+    output = folder.path / "evaluation"
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{output} must be a folder that can be written to: {error.strerror}.") from error
+    use_compilation_cache()
+    env, guarded = make_environments(run)
+    make_policy, params = shac.checkpoint.load_make_policy(checkpoint)
+    evaluation = make_evaluation(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
+    parameters = {"shac": params, "lqr": lqr(env)}
+    baseline = float(evaluation("lqr", parameters).returns.mean())
+    episodes = jax.block_until_ready(evaluation("shac", parameters))
+    numbers = {name.removeprefix("eval/"): value for name, value in episodes.metrics().items()}
+    summary = {
+        "system": run.system,
+        "safeguard": run.safeguard,
+        "seed": run.seed,
+        "checkpoint": checkpoint.name,
+        "evaluation_seed": options.seed,
+        "num_episodes": options.num_episodes,
+        "episode_length": run.episode_length,
+        **numbers,
+        "lqr_return": baseline,
+        "gap_to_lqr": gap(numbers["return"], baseline),
+        "versions": versions(),
+    }
+    title = run_title(run)
+    files = save_episodes(output, env, episodes, title)
+    write_json(output / "summary.json", summary)
+    print(f"{title}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of {run.episode_length} steps")
+    print(f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over starts; clipped LQR {baseline:.4g}, {against(summary['gap_to_lqr'])}")
+    print(
+        f"  safety   {numbers['violations']:,} violations, interventions in {numbers['interventions_per_step']:.1%} of steps, "
+        f"{numbers['fallbacks']:,} fallbacks, smallest margin {numbers['smallest_margin']:.2g}"
+    )
+    print(f"  files    {output}/: summary.json, {', '.join(files)}")
+    if run.safeguard != "none" and numbers["violations"]:
+        print(violation_message(run, numbers["violations"], output / "summary.json"), file=sys.stderr)
+        return 1
+    return 0

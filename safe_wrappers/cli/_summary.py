@@ -1,0 +1,105 @@
+"""What a run did, as numbers (summary.json) and as a few lines of text."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from ..envs import CertifiedEnv
+from ._options import Train
+from ._run_folder import Row
+
+_WITHIN = 0.05
+
+
+def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float, compile_seconds: float) -> dict[str, Any]:
+    """The content of summary.json.
+
+    Args:
+        options: Of the run.
+        env: Its environment.
+        rows: Of metrics.csv, at least one.
+        num_episodes: Per evaluation.
+        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes.
+        compile_seconds: Of this process.
+    """
+    last = rows[-1]
+    final = last["eval/return"]
+    certificate = env.system.certificate
+    count = lambda name: int(last.get(name, 0))  # noqa: E731
+    return {
+        "system": options.system,
+        "safeguard": options.safeguard,
+        "safe_set": None if certificate is None else certificate.name,
+        "seed": options.seed,
+        "options": {name: str(value) if name == "logdir" else value for name, value in dataclasses.asdict(options).items()},
+        "interactions": count("interactions"),
+        "resets": count("training/episodes"),
+        "final_return": final,
+        "best_return": max(row["eval/return"] for row in rows),
+        "interactions_to_95_percent": interactions_to(final - _WITHIN * abs(final), rows),
+        "lqr_return": lqr_return,
+        "gap_to_lqr": gap(final, lqr_return),
+        "evaluation_episodes": num_episodes,
+        "violations": count("training/violations") + sum(int(row["eval/violations"]) for row in rows),
+        "training_violations": count("training/violations"),
+        "interventions": count("training/interventions"),
+        "fallbacks": count("training/fallbacks"),
+        "smallest_margin": min([row["eval/smallest_margin"] for row in rows] + [last[name] for name in ("training/smallest_margin",) if name in last]),
+        "compile_seconds": compile_seconds,
+        "run_seconds": last["training/walltime"],
+        "versions": versions(),
+    }
+
+
+def interactions_to(level: float, rows: Sequence[Row]) -> int | None:
+    """Interactions at the first evaluation with at least this return."""
+    return next((int(row["interactions"]) for row in rows if row["eval/return"] >= level), None)
+
+
+def gap(value: float, reference: float) -> float:
+    """How far a return lies below the reference, relative to it; negative if it is better."""
+    return (reference - value) / abs(reference)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide the result."""
+    packages = {"safe_wrappers": "safe-wrappers", "jax": "jax", "brax": "brax"}
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(package) for name, package in packages.items()}
+
+
+def run_title(options: Train) -> str:
+    """Names a run in pictures and texts."""
+    safeguard = "no safeguard" if options.safeguard == "none" else options.safeguard.replace("_", " ")
+    return f"{options.system}, {safeguard}, seed {options.seed}"
+
+
+def describe(summary: dict[str, Any], title: str) -> str:
+    """A few readable lines of the summary of a training."""
+    steps = max(summary["interactions"], 1)
+    reached = summary["interactions_to_95_percent"]
+    return "\n".join(
+        [
+            f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
+            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean of {summary['evaluation_episodes']} episodes;"
+            f" clipped LQR {summary['lqr_return']:.4g}, {against(summary['gap_to_lqr'])}",
+            f"           within 5 % of its final value after {'-' if reached is None else format(reached, ',')} interactions",
+            f"  safety   {summary['violations']:,} violations, {summary['interventions']:,} interventions ({summary['interventions'] / steps:.1%} of steps),"
+            f" {summary['fallbacks']:,} fallbacks, smallest margin {summary['smallest_margin']:.2g}",
+            f"  time     {summary['compile_seconds']:.1f} s compiling, {summary['run_seconds']:.1f} s training",
+        ]
+    )
+
+
+def against(gap: float) -> str:
+    """The gap in words."""
+    return f"{abs(gap):.1%} {'worse' if gap > 0 else 'better'}"
+
+
+def violation_message(options: Train, violations: int, path: object) -> str:
+    """What is said loudly when a safeguarded run left its safe set."""
+    return (
+        f"VIOLATION: {violations:,} states lay outside the safe set although {options.safeguard} was on. This contradicts the guarantee: "
+        f"run `safe-wrappers certify {options.safe_set or options.system}`, and report it with {path}."
+    )

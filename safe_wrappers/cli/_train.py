@@ -1,0 +1,170 @@
+"""`safe-wrappers train`."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from ..algos import shac
+from ._cache import use_compilation_cache
+from ._environments import make_environments
+from ._episodes import Episodes, Evaluation
+from ._errors import UsageError, require_at_least
+from ._figures import learning_curve, phase_portrait
+from ._lqr import lqr, lqr_policy
+from ._options import Train
+from ._run_folder import MetricsWriter, RunFolder, write_json
+from ._summary import describe, run_title, summarise, violation_message
+from ._viewer import save_viewer
+
+NUM_EPISODES = 128
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+
+
+def train(options: Train) -> int:
+    """Trains, or resumes an interrupted run, and writes the folder of the run. Returns the exit code."""
+    _check(options)
+    env, guarded = make_environments(options)
+    folder = RunFolder.for_training(options)
+    checkpoint = folder.newest_checkpoint()
+    resumed_at = 0 if checkpoint is None else int(checkpoint.name)
+    if checkpoint is not None:
+        print(f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of {options.num_timesteps:,} interactions.")
+    use_compilation_cache()
+    with MetricsWriter(folder, resumed_at) as writer, tqdm(desc=options.system, total=options.num_timesteps, bar_format=_BAR) as bar:
+        bar.set_postfix_str("compiling")
+        session = _Session(options, env, guarded, writer, bar)
+        try:
+            session.train(folder.checkpoints, checkpoint)
+        except KeyboardInterrupt:
+            bar.close()
+            return _interrupted(folder)
+    summary = session.summary()
+    print(describe(summary, run_title(options)))
+    files = session.save_pictures(folder.path)
+    write_json(folder.summary, summary)
+    print(f"  files    {folder.path}/: {folder.summary.name}, {', '.join(files)}, {folder.metrics.name}, {folder.tensorboard.name}/, {folder.checkpoints.name}/")
+    if options.safeguard != "none" and summary["violations"]:
+        print(violation_message(options, summary["violations"], folder.summary), file=sys.stderr)
+        return 1
+    return 0
+
+
+class _Session:
+    """One process's part of a run: the trainer's callbacks, and what is reported at the end."""
+
+    def __init__(self, options: Train, env, guarded, writer: MetricsWriter, bar: tqdm):
+        self.options, self.env, self.guarded, self.writer, self.bar = options, env, guarded, writer, bar
+        self.evaluation: Evaluation | None = None
+        self.parameters: dict[str, Any] = {"lqr": lqr(env)}
+        self.lqr_return = float("nan")
+        self.episodes: Episodes
+        self.compile_seconds = 0.0
+
+    def train(self, checkpoints: Path, restored: Path | None) -> None:
+        """Runs SHAC."""
+        options = self.options
+        given = {name: getattr(options, name) for name in ("num_envs", "horizon_length", "train_episode_length", "learning_rate")}
+        shac.train(
+            self.guarded,
+            options.num_timesteps,
+            options.episode_length,
+            seed=options.seed,
+            regularisation=options.regularisation,
+            num_evals=options.num_evals,
+            num_eval_envs=1,
+            policy_params_fn=self.evaluate,
+            progress_fn=self.report,
+            save_checkpoint_path=str(checkpoints),
+            restore_checkpoint_path=None if restored is None else str(restored),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+    def evaluate(self, _: int, make_policy: Callable, params: Any) -> None:
+        """Runs the policy on the same episodes each time; the first time clipped LQR too."""
+        self.parameters["shac"] = params
+        if self.evaluation is None:
+            start = time.perf_counter()
+            self.evaluation = make_evaluation(self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0)
+            self.lqr_return = float(self.evaluation("lqr", self.parameters).returns.mean())
+            self.compile_seconds += time.perf_counter() - start
+        self.episodes = self.evaluation("shac", self.parameters)
+
+    def report(self, interactions: int, metrics: dict[str, float]) -> None:
+        """Records an evaluation and moves the progress bar."""
+        row = self.writer.write(interactions, {**metrics, **self.episodes.metrics()})
+        self.metrics = metrics
+        speed = f", {metrics['training/sps']:,.0f} steps/s" if "training/sps" in metrics else ""
+        self.bar.set_postfix_str(
+            f"return {row['eval/return']:.4g}, {row.get('training/interventions', 0):,.0f} interventions, "
+            f"{row.get('training/violations', 0):,.0f} violations{speed}",
+            refresh=False,
+        )
+        self.bar.total = max(self.bar.total, interactions)
+        self.bar.update(interactions - self.bar.n)
+        self.bar.refresh()
+
+    def summary(self) -> dict[str, Any]:
+        """The content of summary.json."""
+        return summarise(
+            self.options,
+            self.env,
+            self.writer.rows,
+            num_episodes=NUM_EPISODES,
+            lqr_return=self.lqr_return,
+            compile_seconds=self.compile_seconds + self.metrics["training/compile_time"],
+        )
+
+    def save_pictures(self, path: Path) -> list[str]:
+        """Writes the pictures and the viewer; returns the names of the files."""
+        title = run_title(self.options)
+        curve = learning_curve(self.writer.rows, title=title, num_episodes=NUM_EPISODES, yardstick=self.lqr_return)
+        curve.savefig(path / "learning_curve.png", dpi=150)
+        return ["learning_curve.png", *save_episodes(path, self.env, self.episodes, title)]
+
+
+def make_evaluation(env, guarded, make_policy: Callable, options: Train, *, num_episodes: int, seed: int) -> Evaluation:
+    """Episodes of the policy "shac" in the run's environment, and of the policy "lqr"."""
+
+    def policy(params, state, key: jax.Array) -> jax.Array:
+        return make_policy(params, deterministic=True)(state.obs, key)[0]
+
+    policies = {"shac": policy, "lqr": lqr_policy(env)}
+    return Evaluation(guarded, policies, num_episodes=num_episodes, episode_length=options.episode_length, seed=seed)
+
+
+def save_episodes(path: Path, env, episodes: Episodes, title: str) -> list[str]:
+    """Writes the phase portrait and the viewer of the episode with the lowest return; returns the names of the files."""
+    phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
+    hardest = int(np.argmin(episodes.returns))
+    save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])
+    return ["phase_portrait.png", "viewer.html"]
+
+
+def _interrupted(folder: RunFolder) -> int:
+    checkpoint = folder.newest_checkpoint()
+    kept = "nothing was saved yet" if checkpoint is None else f"saved at {int(checkpoint.name):,} interactions"
+    print(f"Interrupted; {kept}. Run the same command again to {'start anew' if checkpoint is None else 'resume'}.", file=sys.stderr)
+    return 130
+
+
+def _check(options: Train) -> None:
+    """Checks numbers before anything is compiled or written.
+
+    Raises:
+        UsageError: On a number out of range.
+    """
+    least = {"num_timesteps": 1, "seed": 0, "episode_length": 1, "train_episode_length": 1, "regularisation": 0, "num_envs": 1, "horizon_length": 1, "num_evals": 2}
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None:
+            require_at_least(f"--{name.replace('_', '-')}", value, bound)
+    if options.learning_rate is not None and not 0 < options.learning_rate < float("inf"):
+        raise UsageError(f"--learning-rate must be positive, but it is {options.learning_rate}.")
+    if options.backend == "mjx":
+        raise UsageError("--backend mjx has no gradients to train with; use closed_form or generalized.")

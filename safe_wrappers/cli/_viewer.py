@@ -1,0 +1,27 @@
+"""The Brax viewer of an episode."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import mujoco
+import numpy as np
+from brax import base
+from brax.io import html
+
+
+def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
+    """Writes an HTML page that plays an episode. It loads Brax's viewer script from the web when it is opened.
+
+    Args:
+        path: File to write.
+        sys: The environment's Brax system.
+        x: States (q, qd), shape (steps + 1, n).
+    """
+    data = mujoco.MjData(sys.mj_model)
+    frames = []
+    for state in x:
+        data.qpos[:] = state[: sys.q_size()]
+        mujoco.mj_kinematics(sys.mj_model, data)
+        # Brax's links are MuJoCo's bodies without the world.
+        frames.append(SimpleNamespace(x=base.Transform(pos=data.xpos[1:].copy(), rot=data.xquat[1:].copy())))
+    html.save(str(path), sys, frames)

@@ -1,0 +1,335 @@
+"""The projection core against independent solvers, theory and finite differences, and in float32 against float64."""
+
+from functools import partial
+
+import clarabel
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy import sparse
+from scipy.optimize import linprog
+
+from safe_wrappers.safeguards._active_set import _dual_active_set, max_margin, project
+
+DIMS = (1, 2, 4, 8)
+ROWS = {1: 8, 2: 12, 4: 16, 8: 24}
+HARSH = ("near-parallel", "duplicate", "zero", "needle", "empty interior", "on a vertex", "empty")
+
+
+def margin_for(d, dtype=np.float32):
+    return (4 * d + 12) * float(np.finfo(dtype).eps)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def product(A, x):
+    return np.einsum("nmd,nd->nm", A, x)
+
+
+def random_sets(rng, n, d, m):
+    """Unit rows about an interior point, float64: A (n, m, d), b (n, m), a (n, d), and the point (n, d)."""
+    A = unit(rng.normal(size=(n, m, d)))
+    inner = rng.uniform(-0.9, 0.9, (n, d))
+    return A, product(A, inner) + rng.uniform(0.02, 1, (n, m)), rng.uniform(-1, 1, (n, d)), inner
+
+
+def harsh_sets(rng, n, d, m):
+    """The same with what breaks solvers, in equal shares; also the kind of each set, an index into HARSH."""
+    A, b, a, inner = random_sets(rng, n, d, m)
+    kind = rng.integers(len(HARSH), size=n)
+    half = m // 2
+    slack = b - product(A, inner)
+    tilt = 10 ** rng.uniform(-8, -1, (n, 1, 1)) * rng.normal(size=(n, half, d))
+
+    def second_half(name, rows, offsets):
+        chosen = kind == HARSH.index(name)
+        A[chosen, half:], b[chosen, half:] = rows[chosen], offsets[chosen]
+        return chosen
+
+    first, offsets = A[:, :half].copy(), b[:, :half].copy()
+    near = unit(first + tilt)
+    second_half("near-parallel", near, product(near, inner) + slack[:, :half])
+    second_half("duplicate", first, offsets)
+    width = 10 ** rng.uniform(-7, -2, (n, 1))
+    needle = second_half("needle", -near, width - product(near, inner))
+    b[needle, :half] = (product(first, inner) + width)[needle]
+    flat = second_half("empty interior", -first, -product(first, inner))
+    b[flat, :half] = product(first, inner)[flat]
+    second_half("empty", -first, -offsets - 10 ** rng.uniform(-4, 0, (n, 1)))
+    vertex = kind == HARSH.index("on a vertex")
+    b[vertex] = (product(A, a) + np.where(rng.random((n, m)) < 0.5, 0, slack))[vertex]
+    zero = (kind == HARSH.index("zero"))[:, None] & (rng.random((n, m)) < 0.3)
+    A[zero], b[zero] = 0, 1
+    return A, b, a, kind
+
+
+def with_box(A, b):
+    d = A.shape[-1]
+    box = np.concatenate([np.eye(d), -np.eye(d)]).astype(A.dtype)
+    return jnp.concatenate([A, box]), jnp.concatenate([b, np.ones(2 * d, A.dtype)])
+
+
+def boxed_projection(A, b, a):
+    return project(*with_box(A, b), a)
+
+
+def verified(A, b, a):
+    """The verified call in its shortest form: accept the request, the projection, its pull-back to the anchor, or the anchor."""
+    tau = margin_for(A.shape[1], A.dtype)
+    anchor = jax.lax.stop_gradient(max_margin(A, b)[0])
+
+    def accept(x):
+        return jnp.all(jnp.sum(A * x, axis=-1) <= b - tau / 4) & jnp.all(jnp.abs(x) <= 1)
+
+    x = boxed_projection(A, b - tau, a)
+    start = jnp.clip(jax.lax.stop_gradient(x), -1, 1)
+    move = jnp.sum(A * (start - anchor), axis=-1)
+    room = b - tau / 2 - jnp.sum(A * anchor, axis=-1)
+    ratio = jnp.min(jnp.where(move > room, room / jnp.where(move > room, move, 1), 1))
+    pulled = x + jax.lax.stop_gradient(anchor + jnp.clip(ratio, 0, 1) * (start - anchor) - x)
+    safe = jnp.where(accept(a), a, jnp.where(accept(x), x, jnp.where(accept(pulled), pulled, anchor)))
+    return safe, accept(safe), accept(anchor)
+
+
+@jax.jit
+@jax.vmap
+def verified_with_gradient(A, b, a, g):
+    safe, pullback, flags = jax.vjp(lambda *args: (lambda out: (out[0], out[1:]))(verified(*args)), A, b, a, has_aux=True)
+    return safe, flags, pullback(g)
+
+
+def soak(rng, sets, d, count, batch):
+    """Checks `count` float32 problems in float64; returns how many were accepted."""
+    n_accepted = 0
+    for _ in range(0, count, batch):
+        A, b, a, *rest = sets(rng, batch, d, ROWS[d])
+        A, b, a = (v.astype(np.float32) for v in (A, b, a))
+        safe, (accepted, feasible), gradient = jax.device_get(verified_with_gradient(A, b, a, rng.normal(size=a.shape).astype(np.float32)))
+        violation = (product(A.astype(np.float64), safe.astype(np.float64)) - b).max(axis=1)
+        assert not np.any(accepted & (violation > 0))
+        assert np.isfinite(safe).all()
+        assert (np.abs(safe) <= 1).all()
+        assert all(np.isfinite(part).all() for part in gradient)
+        # A feasible anchor is executed at worst, and whoever has an interior has such an anchor.
+        np.testing.assert_array_equal(accepted | ~feasible, True)
+        if sets is random_sets:
+            assert accepted.all()
+        else:
+            assert not accepted[rest[0] == HARSH.index("empty")].any()
+        n_accepted += accepted.sum()
+    return n_accepted
+
+
+@pytest.mark.parametrize("d", DIMS)
+def test_no_accepted_action_violates_and_nothing_is_nan(d):
+    rng = np.random.default_rng(d)
+    assert soak(rng, random_sets, d, 4096, 2048) == 4096
+    assert soak(rng, harsh_sets, d, 4096, 2048) > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("d", DIMS)
+def test_no_accepted_action_violates_and_nothing_is_nan_in_a_million(d):
+    rng = np.random.default_rng(100 + d)
+    random = soak(rng, random_sets, d, 1_000_000, 20_000)
+    harsh = soak(rng, harsh_sets, d, 200_000, 20_000)
+    print(f"d = {d}: accepted {random} of 1,000,000 random and {harsh} of 200,000 harsh sets, 0 violations, 0 NaN")
+
+
+def clarabel_projection(A, b, a):
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-12
+    d = len(a)
+    rows, offsets = np.concatenate([A, np.eye(d), -np.eye(d)]), np.concatenate([b, np.ones(2 * d)])
+    cones = [clarabel.NonnegativeConeT(len(offsets))]
+    return np.array(clarabel.DefaultSolver(sparse.eye(d, format="csc"), -a, sparse.csc_matrix(rows), offsets, cones, settings).solve().x)
+
+
+@pytest.mark.parametrize("d", DIMS)
+def test_agrees_with_an_interior_point_solver(d):
+    A, b, a, _ = random_sets(np.random.default_rng(10 + d), 200, d, ROWS[d])
+    expected = np.array([clarabel_projection(*problem) for problem in zip(A, b, a, strict=True)])
+    assert np.mean(np.abs(expected - a).max(axis=1) > 1e-3) > 0.2  # the sample does project
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(jax.jit(jax.vmap(boxed_projection))(A, b, a), expected, atol=1e-6)
+    single = jax.jit(jax.vmap(boxed_projection))(*(v.astype(np.float32) for v in (A, b, a)))
+    np.testing.assert_allclose(single, expected, atol=10 * margin_for(d))
+
+
+@pytest.mark.parametrize("d", DIMS)
+def test_jacobian_is_the_projector_onto_the_null_space_of_the_active_rows(d):
+    A, b, a, _ = random_sets(np.random.default_rng(20 + d), 300, d, ROWS[d])
+    with jax.enable_x64(True):
+        x = np.asarray(jax.jit(jax.vmap(boxed_projection))(A, b, a))
+        jacobians = {np.float64: jax.device_get(jax.jit(jax.vmap(jax.jacfwd(boxed_projection, 2)))(A, b, a))}
+    single = [v.astype(np.float32) for v in (A, b, a)]
+    jacobians[np.float32] = jax.device_get(jax.jit(jax.vmap(jax.jacrev(boxed_projection, 2)))(*single))
+    ranks = set()
+    for i in range(len(a)):
+        rows, offsets = (np.asarray(v, np.float64) for v in with_box(A[i], b[i]))
+        N = rows[offsets - rows @ x[i] < 1e-6]
+        ranks.add(len(N))
+        projector = np.eye(d) - np.linalg.pinv(N) @ N
+        np.testing.assert_allclose(jacobians[np.float64][i], projector, atol=1e-9)
+        np.testing.assert_allclose(jacobians[np.float32][i], projector, atol=1e-5)
+    assert ranks >= {0, 1, min(d, 2)}
+
+
+@pytest.mark.parametrize("d", DIMS)
+def test_derivatives_match_finite_differences_and_forward_equals_reverse(d):
+    n, step = 300, 1e-6
+    rng = np.random.default_rng(30 + d)
+    A, b, a, _ = random_sets(rng, n, d, ROWS[d])
+    da, dA, db, g = (rng.normal(size=v.shape) for v in (a, A, b, a))
+    with jax.enable_x64(True):
+        f = jax.jit(jax.vmap(boxed_projection))
+        x, dx = jax.jit(lambda primals, tangents: jax.jvp(f, primals, tangents))((A, b, a), (dA, db, da))
+        pulled = jax.jit(lambda *primals: jax.vjp(f, *primals)[1](g))(A, b, a)
+        right, left = (np.asarray(f(A + s * dA, b + s * db, a + s * da)) for s in (step, -step))
+    x, dx = np.asarray(x), np.asarray(dx)
+    # A kink between the two ends shows as different one-sided differences.
+    smooth = np.abs(right - 2 * x + left).max(axis=1) / step < 1e-3
+    print(f"d = {d}: {n - smooth.sum()} of {n} samples discarded as kinks")
+    assert np.mean(~smooth) <= 0.02
+    scale = 1 + np.abs(dx).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(((right - left) / (2 * step) / scale)[smooth], (dx / scale)[smooth], atol=1e-6)
+    forward = np.sum(g * dx, axis=1)
+    reverse = sum(np.sum(np.asarray(p) * t, axis=tuple(range(1, t.ndim))) for p, t in zip(pulled, (dA, db, da), strict=True))
+    np.testing.assert_allclose(reverse, forward, rtol=1e-9, atol=1e-9)
+
+
+def test_second_derivatives():
+    A, b, a, _ = random_sets(np.random.default_rng(4), 1, 2, 6)
+    A, b = np.array([[0.6, 0.8], [0.8, -0.6]]), np.array([0.1, 0.9])
+    a = np.array([0.7, 0.5])  # projects onto the first row
+    with jax.enable_x64(True):
+        check_grads(boxed_projection, (A, b, a), order=2, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_safe_action_comes_back_unchanged_without_an_iteration(dtype):
+    A, b, _, inner = random_sets(np.random.default_rng(5), 100, 4, 12)
+    with jax.enable_x64(dtype == np.float64):
+        problems = [v.astype(dtype) for v in (A, b, inner)]
+        np.testing.assert_array_equal(jax.vmap(boxed_projection)(*problems), problems[2])
+        ends = jax.vmap(lambda A, b, a: _dual_active_set(*with_box(A, b), a, reach=8.0))(*problems)
+    assert not ends.trips.any()
+
+
+TENT = np.array([[0.6, 0.8], [-0.6, 0.8], [0.0, 1.0]])  # three rows through (0, 0.5), one more than a vertex needs
+
+
+@pytest.mark.parametrize(
+    ("A", "b", "a", "expected"),
+    [
+        (TENT, np.array([0.4, 0.4, 0.5]), np.array([0.0, 0.9]), np.array([0.0, 0.5])),
+        (TENT, np.array([0.4, 0.4, 0.5]), np.array([0.0, 0.5]), np.array([0.0, 0.5])),
+        (np.array([[1.0, 0.0]] * 5), np.full(5, 0.25), np.array([0.75, 0.5]), np.array([0.25, 0.5])),
+        (unit(np.array([[1.0, 0.0], [1.0, 1e-7], [1.0, -1e-7]])), np.full(3, 0.25), np.array([0.75, 0.5]), np.array([0.25, 0.5])),
+        (np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.25, -0.25]), np.array([0.75, 0.5]), np.array([0.25, 0.5])),
+        (np.array([[0.0, 0.0], [0.0, 1.0]]), np.array([0.0, 0.25]), np.array([0.75, 0.5]), np.array([0.75, 0.25])),
+    ],
+    ids=["vertex of three rows", "on that vertex", "equal rows", "nearly equal rows", "no interior", "zero row"],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_degenerate_sets_have_the_right_point_and_finite_derivatives(A, b, a, expected, dtype):
+    with jax.enable_x64(dtype == np.float64):
+        problem = [v.astype(dtype) for v in (A, b, a)]
+        np.testing.assert_allclose(boxed_projection(*problem), expected, atol=1e-6)
+        for jacobian in (*jax.jacfwd(boxed_projection, (0, 1, 2))(*problem), *jax.jacrev(boxed_projection, (0, 1, 2))(*problem)):
+            assert jacobian.dtype == dtype
+            assert np.isfinite(jacobian).all()
+            assert np.abs(jacobian).max() < 10
+
+
+@pytest.mark.parametrize("d", DIMS)
+def test_an_empty_set_gives_a_finite_point_within_reach(d):
+    rng = np.random.default_rng(40 + d)
+    rows = unit(rng.normal(size=(500, ROWS[d], d)))
+    A = np.concatenate([rows, -unit(rows + 1e-5 * rng.normal(size=rows.shape))], axis=1).astype(np.float32)
+    b = -(10.0 ** rng.uniform(-6, 3, A.shape[:2])).astype(np.float32)
+    a = rng.uniform(-1, 1, (500, d)).astype(np.float32)
+    x, pullback = jax.vjp(jax.jit(jax.vmap(boxed_projection)), A, b, a)
+    assert np.linalg.norm(x - a, axis=1).max() <= 4 * np.sqrt(d) + 1e-5
+    assert all(np.isfinite(part).all() for part in pullback(jnp.ones_like(x)))
+
+
+def test_nan_rows_end_the_search_at_once():
+    A, b = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), np.array([np.nan, 0.5], np.float32)
+    a = np.array([0.9, 0.9], np.float32)
+    np.testing.assert_array_equal(boxed_projection(A, b, a), a)
+
+
+def test_shared_rows_are_not_copied_per_lane():
+    n, m, d = 64, 3000, 3
+    rng = np.random.default_rng(6)
+    A = unit(rng.normal(size=(m, d))).astype(np.float32)
+    b = rng.uniform(0.4, 1, m).astype(np.float32)
+    a = rng.uniform(-1, 1, (n, d)).astype(np.float32)
+    shared = jax.vmap(project, in_axes=(None, None, 0))
+    repeated = jax.jit(jax.vmap(project))
+    copies = np.broadcast_to(A, (n, m, d)), np.broadcast_to(b, (n, m)), a
+    np.testing.assert_allclose(jax.jit(shared)(A, b, a), repeated(*copies), atol=1e-6)
+    gradient = jax.grad(lambda A: jnp.sum(shared(A, b, a) ** 2))(A)
+    np.testing.assert_allclose(gradient, jax.grad(lambda A: jnp.sum(repeated(A, *copies[1:]) ** 2))(copies[0]).sum(axis=0), atol=1e-4)
+    # The loop's operands: the rows come once, and per lane there is nothing larger than (d, d).
+    operands = [v.aval.shape for v in find_loop(jax.make_jaxpr(shared)(A, b, a).jaxpr).invars]
+    assert (m, d) in operands
+    assert all(np.prod(shape[1:]) <= d * d for shape in operands if shape[:1] == (n,))
+
+
+def find_loop(jaxpr):
+    """The first while loop of a jaxpr, at any depth."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "while":
+            return eqn
+        for inner in jax.core.jaxprs_in_params(eqn.params):
+            if found := find_loop(inner):
+                return found
+    return None
+
+
+def least_violation(A, b):
+    m, d = A.shape
+    program = partial(linprog, bounds=[(-1, 1)] * d + [(None, None)], method="highs-ds")
+    return program(np.append(np.zeros(d), 1.0), A_ub=np.column_stack([A, -np.ones(m)]), b_ub=b).fun
+
+
+@pytest.mark.parametrize(("d", "m"), [(1, 8), (2, 12), (2, 64), (4, 24), (8, 24), (8, 64)])
+@pytest.mark.parametrize("sets", [random_sets, harsh_sets])
+def test_max_margin_agrees_with_linear_programming(sets, d, m):
+    A, b, *_ = (v.astype(np.float32) for v in sets(np.random.default_rng(50 + d), 60, d, m))
+    x, margin = jax.device_get(jax.jit(jax.vmap(max_margin))(A, b))
+    np.testing.assert_allclose(margin, (b - product(A.astype(np.float64), x)).min(axis=1), atol=2e-6)
+    assert (np.abs(x) <= 1).all()
+    best = np.array([-least_violation(*problem) for problem in zip(A.astype(np.float64), b.astype(np.float64), strict=True)])
+    np.testing.assert_allclose(margin, best, atol=2e-5)
+
+
+def test_max_margin_takes_the_point_nearest_to_zero_of_several():
+    A = np.array([[0.6, 0.8], [-0.6, -0.8]], np.float32)
+    x, margin = max_margin(A, np.array([0.5, -0.1], np.float32))
+    np.testing.assert_allclose(x, [0.3 * 0.6, 0.3 * 0.8], atol=1e-5)
+    np.testing.assert_allclose(margin, 0.2, atol=1e-5)
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_max_margin_derivatives_match_finite_differences(d):
+    n, step = 100, 1e-6
+    rng = np.random.default_rng(60 + d)
+    A, b, *_ = random_sets(rng, n, d, ROWS[d])
+    dA, db = rng.normal(size=A.shape), rng.normal(size=b.shape)
+    with jax.enable_x64(True):
+        f = jax.jit(jax.vmap(lambda A, b: jnp.append(*max_margin(A, b))))
+        value, tangent = (np.asarray(v) for v in jax.jvp(f, (A, b), (dA, db)))
+        right, left = (np.asarray(f(A + s * dA, b + s * db)) for s in (step, -step))
+    smooth = np.abs(right - 2 * value + left).max(axis=1) / step < 1e-2
+    print(f"d = {d}: {n - smooth.sum()} of {n} samples discarded as kinks")
+    assert np.mean(~smooth) <= 0.02
+    scale = 1 + np.abs(tangent).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(((right - left) / (2 * step) / scale)[smooth], (tangent / scale)[smooth], atol=1e-5)
