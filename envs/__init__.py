@@ -12,5 +12,6 @@ from ._registration import register as register
 from ._registration import registered_names as registered_names
 from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
+from .quadrotor import SafeQuadrotor as SafeQuadrotor
 
 register()

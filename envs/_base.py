@@ -4,7 +4,7 @@ import abc
 import difflib
 import importlib.resources
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -95,7 +95,7 @@ class CertifiedEnv(envs.Env):
 
     Info:
         margin: min_i (1 - H_i x) of the next state. cost: as above. disturbance: the w that acted, shape (k,).
-        key: the random key of the next step.
+        key: the random key of the next step. And what the task adds: `task_info`.
     """
 
     def __init__(
@@ -126,13 +126,18 @@ class CertifiedEnv(envs.Env):
         self._vertices = self.system.disturbance_set.vertices().astype("float32")
         self.sys = load_system(mjcf_file) if mjcf_file else None
 
-    @abc.abstractmethod
-    def observe(self, x: jax.Array) -> jax.Array:
-        """The observation of state x, shape (observation_size,)."""
+    def task_info(self, x: jax.Array) -> dict[str, jax.Array]:
+        """What the task of an episode from x adds to `info`, for example a goal: the same until the next reset. Default: nothing."""
+        del x
+        return {}
 
     @abc.abstractmethod
-    def reward(self, x: jax.Array, action: jax.Array) -> jax.Array:
-        """The reward of reaching x by `action`, shape ()."""
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The observation of state x, shape (observation_size,); `info` holds at least `task_info`."""
+
+    @abc.abstractmethod
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
 
     def reset(self, rng: jax.Array) -> envs.State:
         """A fresh state, drawn anew at every reset."""
@@ -142,9 +147,9 @@ class CertifiedEnv(envs.Env):
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """A given state x, shape (n,); `rng` seeds the disturbances. For evaluation on chosen states."""
-        zero_action = jnp.zeros(self.action_size, x.dtype)
-        info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype)}
-        state = envs.State(self._pipeline_init(x), self.observe(x), jnp.zeros_like(self.reward(x, zero_action)), jnp.zeros((), x.dtype), {}, info)
+        info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **self.task_info(x)}
+        no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
+        state = envs.State(self._pipeline_init(x), self.observe(x, info), no_reward, jnp.zeros((), x.dtype), {}, info)
         return self._report(state, x)
 
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
@@ -156,8 +161,8 @@ class CertifiedEnv(envs.Env):
         pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
-        state = state.replace(pipeline_state=pipeline_state, obs=self.observe(next_x), reward=self.reward(next_x, action), info=info)
-        return self._report(state, next_x)
+        obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
+        return self._report(state.replace(pipeline_state=pipeline_state, obs=obs, reward=reward, info=info), next_x)
 
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)

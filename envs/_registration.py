@@ -11,10 +11,12 @@ from . import models
 from ._base import CertifiedEnv, one_of
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
+from .quadrotor import SafeQuadrotor
 
 _SYSTEMS: dict[str, tuple[type[CertifiedEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, models.pendulum),
     "safe_cart_pole": (SafeCartPole, models.cart_pole),
+    "safe_quadrotor": (SafeQuadrotor, models.quadrotor),
 }
 
 

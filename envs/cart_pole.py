@@ -1,5 +1,8 @@
 """The safe cart-pole: balance a pole on a cart inside a certified set."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -49,10 +52,10 @@ class SafeCartPole(CertifiedEnv):
         super().__init__(models.cart_pole(), certificate, "cart_pole.xml", backend=backend, disturbance=disturbance, initial_states=initial_states)
         self.x_target = x_target
 
-    def observe(self, x: jax.Array) -> jax.Array:
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return jnp.stack([x[0], jnp.sin(x[1]), jnp.cos(x[1]), x[2], x[3]])
 
-    def reward(self, x: jax.Array, action: jax.Array) -> jax.Array:
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -(0.05 * (x[0] - self.x_target) ** 2 + 0.1 * x[2] ** 2 + x[1] ** 2 + 0.1 * x[3] ** 2)
 
     @property

@@ -1,5 +1,7 @@
 """The equations of the bundled systems. The environments step these functions and the prover encloses them."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -66,3 +68,49 @@ def cart_pole(
 
     parameters = {"cart_mass": cart_mass, "pole_mass": pole_mass, "half_length": half_length, "gravity": gravity, "force": force, "dt": dt}
     return Model("safe_cart_pole", step, state_size=4, action_size=1, disturbance_size=2, parameters=parameters)
+
+
+def quadrotor(
+    *,
+    gravity: float = 9.81,
+    thrust_range: float = 6.0 / 7.0,
+    max_roll: float = math.pi / 12.0,
+    roll_gain: float = 55.0,
+    roll_stiffness: float = 70.0,
+    roll_damping: float = 17.0,
+    dt: float = 0.05,
+) -> Model:
+    """A quadrotor in the vertical plane with an attitude controller inside (after Mitchell et al. 2019).
+
+    State (x m, z m, roll rad, x_dot m/s, z_dot m/s, roll_dot rad/s), actions (thrust, desired roll) in [-1, 1]^2 with
+    T = gravity + thrust_range a1 per unit of mass and u2 = max_roll a2, disturbance (w1, w2) in m/s^2; semi-implicit Euler.
+    x'' = T sin roll + w1; z'' = T cos roll - gravity + w2; roll'' = roll_gain u2 - roll_stiffness roll - roll_damping roll_dot.
+
+    Args:
+        gravity: m/s^2; the thrust at a1 = 0 holds it.
+        thrust_range: m/s^2 at a1 = 1.
+        max_roll: rad, the desired roll at a2 = 1.
+        roll_gain: 1/s^2.
+        roll_stiffness: 1/s^2.
+        roll_damping: 1/s.
+        dt: s.
+    """
+
+    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        pos, height, roll, vel, climb, rate = x
+        thrust = gravity + thrust_range * action[0]
+        vel = vel + dt * (thrust * jnp.sin(roll) + disturbance[0])
+        climb = climb + dt * (thrust * jnp.cos(roll) - gravity + disturbance[1])
+        rate = rate + dt * (roll_gain * max_roll * action[1] - roll_stiffness * roll - roll_damping * rate)
+        return jnp.stack([pos + dt * vel, height + dt * climb, roll + dt * rate, vel, climb, rate])
+
+    parameters = {
+        "gravity": gravity,
+        "thrust_range": thrust_range,
+        "max_roll": max_roll,
+        "roll_gain": roll_gain,
+        "roll_stiffness": roll_stiffness,
+        "roll_damping": roll_damping,
+        "dt": dt,
+    }
+    return Model("safe_quadrotor", step, state_size=6, action_size=2, disturbance_size=2, parameters=parameters)

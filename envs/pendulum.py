@@ -1,5 +1,8 @@
 """The safe pendulum: swing up and balance, or hold an angle, inside a certified set."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -50,10 +53,10 @@ class SafePendulum(CertifiedEnv):
         super().__init__(models.pendulum(), certificate, "pendulum.xml", backend=backend, disturbance=disturbance, initial_states=initial_states)
         self.target_angle = target_angle
 
-    def observe(self, x: jax.Array) -> jax.Array:
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return jnp.stack([jnp.sin(x[0]), jnp.cos(x[0]), x[1]])
 
-    def reward(self, x: jax.Array, action: jax.Array) -> jax.Array:
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -((x[0] - self.target_angle) ** 2 + 0.1 * x[1] ** 2 + 0.001 * action[0] ** 2)
 
     @property

@@ -4,6 +4,8 @@
 """
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +28,10 @@ def step(x, action, disturbance):
 class VanDerPol(sw.envs.CertifiedEnv):
     """Bring the oscillator to rest at position 1."""
 
-    def observe(self, x: jax.Array) -> jax.Array:
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return x
 
-    def reward(self, x: jax.Array, action: jax.Array) -> jax.Array:
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -((x[0] - 1.0) ** 2 + 0.1 * x[1] ** 2 + 0.01 * action[0] ** 2)
 
     @property

@@ -94,7 +94,7 @@ class Learner:
         policy_params = self.networks.policy_network.init(policy_key)
         value_params = self.networks.value_network.init(value_key)
         policy_optimiser, value_optimiser = self._optimisers(hyper, 0)
-        return TrainingState(
+        state = TrainingState(
             key=key,
             updates=jnp.zeros((), jnp.int32),
             normalizer_params=running_statistics.init_state(specs.Array(env_state.obs.shape[1:], jnp.dtype("float32"))),
@@ -107,6 +107,8 @@ class Learner:
             totals=dict.fromkeys(("episodes", *counted_metrics(env_state.metrics)), zero),
             smallest_margin=jnp.full((), jnp.inf),
         )
+        # Python numbers inside would be weakly typed here and strongly after an epoch, and compile it twice.
+        return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), state)
 
     def update(self, state: TrainingState, hyper: Hyperparameters) -> tuple[TrainingState, dict[str, Any]]:
         """One window of `horizon_length` steps, one step of the policy, then `num_critic_updates` steps of the value function."""

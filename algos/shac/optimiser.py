@@ -26,7 +26,7 @@ def skip_non_finite(inner: optax.GradientTransformation) -> optax.GradientTransf
         return GuardedState(inner.init(params), jnp.zeros(()), jnp.zeros((), jnp.int32))
 
     def update(updates, state, params=None):
-        norm = optax.global_norm(updates)
+        norm = optax.tree.norm(updates)
         finite = jnp.isfinite(norm)
         new_updates, new_inner = inner.update(updates, state.inner, params)
         new_updates = jax.tree.map(lambda new: jnp.where(finite, new, 0.0), new_updates)

@@ -235,6 +235,12 @@ class ModelEnclosure:
         parts = [_spread(output.hessian, output.curved, curved) or Interval.point(np.zeros(shape)) for output in outputs]
         return curved, _stack(parts, shape)
 
+    def dependence(self) -> list[tuple[int, ...]]:
+        """For each next state the indices in (x, u, w) of the arguments from which a path of operations leads to it."""
+        n, d, k = self._sizes
+        scalars = [Taylor.variable(Interval.point(np.zeros(1)), i, order=1) for i in range(n + d + k)]
+        return [output.support for output in self._run(scalars[:n], scalars[n : n + d], scalars[n + d :])]
+
     def _run(self, x: Sequence[Taylor], u: Sequence[Taylor], w: Sequence[Taylor]) -> list[Taylor]:
         (outputs,) = interpret(self._jaxpr, ENCLOSURE, x, u, w)
         return list(outputs)

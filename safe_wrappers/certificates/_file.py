@@ -18,6 +18,7 @@ from .._errors import CertificateError, SetDimensionError
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._encoding import decode_set, encode_set, to_text
+from ._product import Block, require_product
 from ._rounding import rounding_bound
 
 FORMAT = "safe_wrappers certificate"
@@ -54,6 +55,7 @@ class Certificate:
             "x", "a", "w" and "next", shapes (64, n), (64, d), (64, k) and (64, n).
         metadata: How the set was found and what is known of it, for people.
         zonotope: S in generator form, if it has one; then initial states can be sampled in generator space.
+        blocks: The groups of states and actions that share out S, if it is a product; then it is proved block by block.
 
     Raises:
         CertificateError: If the parts do not fit together.
@@ -72,6 +74,7 @@ class Certificate:
     probes: Mapping[str, np.ndarray]
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     zonotope: Zonotope | None = None
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self):
         H, h = (np.asarray(value) for value in self.safe_state_set.halfspaces())
@@ -87,6 +90,8 @@ class Certificate:
             _require(found == (_PROBES, size), f"`probes[{name!r}]` must have shape {(_PROBES, size)}, but its shape is {found}.")
         if self.zonotope is not None:
             _require(self.zonotope.dim == n, f"`zonotope` must have dimension {n}, but it has {self.zonotope.dim}.")
+        if self.blocks:
+            require_product(self.blocks, self.safe_state_set, self.action_size)
 
     @classmethod
     def create(
@@ -100,6 +105,7 @@ class Certificate:
         sigma: float = SIGMA,
         metadata: Mapping[str, Any] | None = None,
         zonotope: Zonotope | None = None,
+        blocks: tuple[Block, ...] = (),
     ) -> "Certificate":
         """Claims that S is invariant, with the rounding bound and the model's fingerprint computed.
 
@@ -112,6 +118,7 @@ class Certificate:
             sigma: The margin to be proved.
             metadata: For people; must be JSON.
             zonotope: S in generator form, if it has one.
+            blocks: The groups of states and actions that share out S, if it is a product.
 
         Raises:
             CertificateError: If the sets do not fit the model, or sigma leaves no room for rounding.
@@ -139,6 +146,7 @@ class Certificate:
             probes=_probe(model, safe_state_set, disturbance_set),
             metadata=dict(metadata or {}),
             zonotope=zonotope,
+            blocks=blocks,
         )
         certificate.check(model)
         return certificate
@@ -228,6 +236,7 @@ class Certificate:
             "constraint_set": encode_set(self.constraint_set),
             "disturbance_set": encode_set(self.disturbance_set),
             "zonotope": None if self.zonotope is None else encode_set(self.zonotope),
+            **({"blocks": [{key: list(value) for key, value in block._asdict().items()} for block in self.blocks]} if self.blocks else {}),
             "sigma": self.sigma,
             "eps": [float(str(v)) for v in self.eps],
             "gain": [float(str(v)) for v in self.gain],
@@ -251,6 +260,7 @@ class Certificate:
             probes={key: np.asarray(content["probes"][key], np.float64).reshape(_PROBES, -1) for key in ("x", "a", "w", "next")},
             metadata=content["metadata"],
             zonotope=None if content["zonotope"] is None else decode_set(content["zonotope"], Zonotope),
+            blocks=tuple(Block(tuple(block["states"]), tuple(block["actions"])) for block in content.get("blocks", ())),
         )
 
 

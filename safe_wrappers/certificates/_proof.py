@@ -19,15 +19,14 @@ import dataclasses
 import time
 
 import numpy as np
-from scipy.optimize import linprog
 
 from ..models import Model, require_affine
-from ..sets import Polytope
 from ._coverage import Cover, cover, pulled_inside, uncovered, vertex_outside
-from ._enclosure import ModelEnclosure
 from ._file import Certificate
 from ._inputs import best_inputs, steady_inputs
-from ._intervals import Interval, as_interval, round_down, round_up
+from ._intervals import Interval, round_down, round_up
+from ._product import Block, Claim, candidates, reduction
+from ._rows import RowBounds, sum_up
 
 # Cells are bounded in blocks of this many, so that intermediate arrays stay in the cache.
 _BLOCK = 2048
@@ -83,32 +82,66 @@ def prove(certificate: Certificate, model: Model, *, max_cells: int = 1_000_000,
     certificate.check(model)
     require_affine(model)
     with np.errstate(all="ignore"):
-        result = _prove(certificate, model, max_cells, max_depth)
+        result = (_prove_product if certificate.blocks else _prove)(certificate, model, max_cells, max_depth)
     return dataclasses.replace(result, seconds=time.perf_counter() - start)
 
 
-def _prove(certificate: Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
-    S = certificate.safe_state_set
+def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
+    S = claim.safe_state_set
     candidate = cover(S)
     reason = uncovered(candidate, S)
     if reason is not None:
         return _inconclusive(f"The cover of S by simplices could not be verified: {reason}. The set may have facets that nearly coincide.")
-    outside = vertex_outside(candidate, certificate.constraint_set)
-    if outside is not None:
-        return _outside(certificate, candidate, outside)
-    return _Search(certificate, model, candidate).run(max_cells, max_depth)
+    index = vertex_outside(candidate, claim.constraint_set)
+    if index is not None:  # a vertex of the outer approximation, or the origin, the index after the last
+        x = pulled_inside(candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S)
+        return _outside(claim, x) or _inconclusive(f"S touches the boundary of X at {x} to within rounding: shrink S by a factor 1 - 1e-6 or widen X.")
+    return _Search(claim, model, candidate).run(max_cells, max_depth)
 
 
-def _outside(certificate: Certificate, candidate: Cover, index: int) -> ProofResult:
-    """A vertex of the outer approximation lies outside X (or the origin, the index after the last): does S leave X?"""
-    n = certificate.safe_state_set.dim
-    corner = candidate.points[index] if index < len(candidate.points) else np.zeros(n)
-    x = pulled_inside(corner, certificate.safe_state_set)
-    G, g = (np.asarray(value, np.float64) for value in certificate.constraint_set.halfspaces())
+def _prove_product(certificate: Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
+    """The claims about the blocks, one after the other, until one fails (see `_product`)."""
+    results = []
+    for block in certificate.blocks:
+        result = _prove(*reduction(certificate, model, block), max_cells, max_depth)
+        if not result.proved:
+            return _refute(certificate, model, block, result)
+        results.append(result)
+    cells, depth, margin = sum(r.cells for r in results), max(r.depth for r in results), min(r.margin for r in results)
+    message = f"Each of the {len(results)} blocks is invariant whatever the others do: S is invariant with margin {margin:.3g} and lies in X."
+    return ProofResult("proved", cells, depth, margin, 0.0, None, message)
+
+
+def _refute(certificate: Certificate, model: Model, block: Block, result: ProofResult) -> ProofResult:
+    """The answer once the claim about `block` failed: a joint state that refutes the joint claim, or nothing."""
+    found = f"The claim about the states {list(block.states)} failed: {result.message}"
+    if result.counterexample is None:
+        return _inconclusive(found, result.cells, result.depth)
+    S = certificate.safe_state_set
+    states = [pulled_inside(x, S) for x in candidates(S, certificate.blocks, block, result.counterexample)]
+    bounds = RowBounds(model, S, certificate.disturbance_set)
+    A, b = bounds.rows(Interval.point(np.stack(states, axis=1)))
+    weakest = states[int(np.argmin(best_inputs(A.middle, b.middle)[1]))]
+    answer = _outside(certificate, states[0]) or _without_action(certificate, bounds, weakest, result.cells, result.depth)
+    return answer or _inconclusive(f"{found} But some joint action is safe there, so this refutes the blocks, not the set.", result.cells, result.depth)
+
+
+def _outside(claim: Claim | Certificate, x: np.ndarray) -> ProofResult | None:
+    """A counterexample if the state x of S lies outside X by more than rounding."""
+    G, g = (np.asarray(value, np.float64) for value in claim.constraint_set.halfspaces())
     margin = float(np.min(g - G @ x))
     if margin < -1e-12 * np.max(np.abs(g)):
         return ProofResult("counterexample", 0, 0, margin, 0.0, x, f"S must lie in X, but the vertex {x} of S lies outside X by {-margin:.3g}.")
-    return _inconclusive(f"S touches the boundary of X at {x} to within rounding: shrink S by a factor 1 - 1e-6 or widen X.")
+    return None
+
+
+def _without_action(claim: Claim | Certificate, bounds: RowBounds, x: np.ndarray, cells: int, depth: int) -> ProofResult | None:
+    """A counterexample if no action has a margin above sigma at the state x of S."""
+    limit = bounds.largest_margin(x)
+    if not limit <= claim.sigma:
+        return None
+    message = f"At x = {x}, in S, every action has a margin of at most {limit:.3g}, which must exceed sigma = {claim.sigma:.3g}."
+    return ProofResult("counterexample", cells, depth, limit, 0.0, x, message)
 
 
 def _inconclusive(message: str, cells: int = 0, depth: int = 0) -> ProofResult:
@@ -118,19 +151,14 @@ def _inconclusive(message: str, cells: int = 0, depth: int = 0) -> ProofResult:
 class _Search:
     """The branch and bound, one level of bisections at a time: all simplices of a level are bounded together."""
 
-    def __init__(self, certificate: Certificate, model: Model, candidate: Cover):
-        self.safe_state_set: Polytope = certificate.safe_state_set
-        self.sigma = certificate.sigma
-        self.F = np.asarray(self.safe_state_set.H, np.float64)
-        lower, upper = (np.asarray(b, np.float64) for b in (certificate.disturbance_set.lower, certificate.disturbance_set.upper))
-        self.w_center = 0.5 * (lower + upper)
-        self.w_radius = round_up(np.maximum(upper - self.w_center, self.w_center - lower))
-        self.enclosure = ModelEnclosure(model, self.w_center)
+    def __init__(self, claim: Claim | Certificate, model: Model, candidate: Cover):
+        self.claim = claim
+        self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set)
         self.n, self.d = model.state_size, model.action_size
         self.scale = 1.0 / np.abs(candidate.points).max(axis=0)
         # Corners z = (x, u), upper bounds of F f at them, and the midpoints that are known already, by their edge.
         self.z = np.zeros((self.n + self.d, 0))
-        self.phi = np.zeros((len(self.F), 0))
+        self.phi = np.zeros((len(self.bounds.F), 0))
         self.midpoints: dict[tuple[int, int], int] = {}
         # The corner whose best input has the smallest margin.
         self.worst, self.worst_margin = np.zeros(self.n), np.inf
@@ -147,7 +175,7 @@ class _Search:
         while not self.worst_margin < 0:
             blocks = [self.bound(cells[s : s + _BLOCK]) for s in range(0, len(cells), _BLOCK)]
             bounds, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-            done = bounds <= round_down(1.0 - self.sigma)
+            done = bounds <= round_down(1.0 - self.claim.sigma)
             proved += int(done.sum())
             margin = min(margin, float(round_down(1.0 - bounds[done].max(initial=-np.inf))))
             if done.all():
@@ -156,7 +184,7 @@ class _Search:
             cells, edges = cells[~done], edges[~done]
             if proved + 2 * len(cells) > max_cells:
                 return self.stopped(f"More than {max_cells} simplices are needed; raise `max_cells` or use a set with more margin.", proved, depth)
-            refuted_for += self.worst_margin <= self.sigma
+            refuted_for += self.worst_margin <= self.claim.sigma
             if depth == max_depth or refuted_for > _SEARCHED:
                 return self.stopped(f"{len(cells)} simplices are still open after {depth} bisections; use a set with more margin.", proved, depth)
             middles = self.bisect(edges)
@@ -168,19 +196,19 @@ class _Search:
 
     def stopped(self, message: str, cells: int, depth: int) -> ProofResult:
         """The answer at a limit: the weakest corner if it refutes the claim, else nothing."""
-        return self.counterexample(cells, depth) if self.worst_margin <= self.sigma else _inconclusive(message, cells, depth)
+        return self.counterexample(cells, depth) if self.worst_margin <= self.claim.sigma else _inconclusive(message, cells, depth)
 
     def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Upper bounds of max_i F_i f over simplices, shape (cells,), and the edge to bisect, shape (cells, 2)."""
         corners = self.z[:, cells]
         z = Interval(corners.min(axis=2), corners.max(axis=2))
-        curved, hessian = self.enclosure.hessian(z)
+        curved, hessian = self.bounds.enclosure.hessian(z)
         curved = list(curved)
         ranges = z.width[curved]
-        bend = self.project(hessian).magnitude
-        gap = 0.125 * _sum_up(round_up(bend * round_up(ranges[:, None] * ranges[None, :])))
+        bend = self.bounds.project(hessian).magnitude
+        gap = 0.125 * sum_up(round_up(bend * round_up(ranges[:, None] * ranges[None, :])))
         values = self.phi[:, cells].max(axis=2)
-        bounds = round_up(values + round_up(gap + self.disturbed(z[: self.n])))
+        bounds = round_up(values + round_up(gap + self.bounds.disturbed(z[: self.n])))
         worst = np.where(np.isnan(bounds), np.inf, bounds).argmax(axis=0)
         return bounds.max(axis=0), self.longest_edge(cells, corners, curved, bend[worst, ..., np.arange(len(cells))])
 
@@ -218,71 +246,16 @@ class _Search:
 
     def add(self, x: np.ndarray, preferred: np.ndarray | None) -> None:
         """Adds corners x, shape (n, corners), with inputs near the preferred ones, and remembers the weakest of all."""
-        A, b = self.rows(Interval.point(x))
+        A, b = self.bounds.rows(Interval.point(x))
         u, margin = best_inputs(A.middle, b.middle) if preferred is None else steady_inputs(A.middle, b.middle, preferred)
         self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
-        self.phi = np.concatenate([self.phi, self.project(self.enclosure.value(Interval.point(x), Interval.point(u))).hi], axis=1)
+        self.phi = np.concatenate([self.phi, self.bounds.project(self.bounds.enclosure.value(Interval.point(x), Interval.point(u))).hi], axis=1)
         weakest = int(np.argmin(margin))
         if margin[weakest] < self.worst_margin:
             self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
 
-    def rows(self, x: Interval) -> tuple[Interval, Interval]:
-        """The safe action set A u <= b at states of shape (n, cells): shapes (m, d, cells) and (m, cells)."""
-        c, B = self.enclosure.affine_in_action(x)
-        return self.project(B), 1.0 - (self.project(c) + self.disturbed(x))
-
-    def disturbed(self, x: Interval) -> np.ndarray:
-        """max_w |F_i E(x) (w - w_c)| over boxes of shape (n, cells), rounded up, shape (m, cells)."""
-        push = self.project(self.enclosure.disturbance_matrix(x)).magnitude
-        return _sum_up(round_up(push * self.w_radius[:, None]))
-
-    def project(self, values: Interval) -> Interval:
-        """F times values of shape (n, ...), by midpoints and radii: matrix products with an a-priori bound of their rounding."""
-        middle = values.middle.reshape(self.n, -1)
-        radius = round_up(np.maximum(values.hi.reshape(middle.shape) - middle, middle - values.lo.reshape(middle.shape)))
-        # A product of n terms, in any order, is off by at most n units of rounding of the product of the magnitudes.
-        slack = (self.n + 4) * 2.0**-51 * (np.abs(middle) + radius)
-        total, spread = self.F @ middle, np.abs(self.F) @ round_up(radius + slack)
-        shape = (len(self.F), *values.lo.shape[1:])
-        return Interval(round_down(total - spread).reshape(shape), round_up(total + spread).reshape(shape))
-
     def counterexample(self, cells: int, depth: int) -> ProofResult:
-        """Verifies that the weakest corner, moved into S, has no action of margin above sigma, by a linear program's multipliers."""
-        x = pulled_inside(self.worst, self.safe_state_set)
-        A, b = (part[..., 0] for part in self.rows(Interval.point(x[:, None])))
-        m = len(self.F)
-        program = linprog(
-            [*[0.0] * self.d, -1.0],
-            A_ub=np.column_stack([A.middle, np.ones(m)]),
-            b_ub=b.middle,
-            bounds=[(-1.0, 1.0)] * self.d + [(None, None)],
-        )
-        if program.status != 0:
-            return _inconclusive(f"The state {x} seems to have no safe action, but the linear program failed: {program.message}", cells, depth)
-        # For y >= 0 with sum 1 every margin is at most y . (b - A u) <= y . b + |y A|, whatever y is.
-        weights = np.maximum(-program.ineqlin.marginals, 0.0)
-        y = Interval.point(weights)
-        pull, level, mass = A * y[:, None], b * y, y
-        bound = as_interval(0.0)
-        for j in range(self.d):
-            bound = bound + Interval.point(_accumulate(pull[:, j]).magnitude)
-        limit = float(((bound + _accumulate(level)) / _accumulate(mass)).hi)
-        if not limit <= self.sigma:
-            return _inconclusive(f"The best margin at {x} is sigma to within rounding; use a set with more margin.", cells, depth)
-        message = f"At x = {x}, in S, every action has a margin of at most {limit:.3g}, which must exceed sigma = {self.sigma:.3g}."
-        return ProofResult("counterexample", cells, depth, limit, 0.0, x, message)
-
-
-def _sum_up(terms: np.ndarray) -> np.ndarray:
-    """Sums of non-negative terms over all axes but the first and the last, rounded up."""
-    flat = terms.reshape(len(terms), -1, terms.shape[-1])
-    # A sum of k terms in any order is off by at most (k - 1) units of rounding, relative to a sum of positive terms.
-    return round_up(flat.sum(axis=1) * (1.0 + flat.shape[1] * 2.0**-51))
-
-
-def _accumulate(parts: Interval) -> Interval:
-    """The sum over the first axis."""
-    total = parts[0]
-    for i in range(1, len(parts.lo)):
-        total = total + parts[i]
-    return total
+        """The weakest corner, moved into S and verified to have no action of margin above sigma."""
+        x = pulled_inside(self.worst, self.claim.safe_state_set)
+        answer = _without_action(self.claim, self.bounds, x, cells, depth)
+        return answer or _inconclusive(f"The best margin at {x} is sigma to within rounding; use a set with more margin.", cells, depth)

@@ -13,3 +13,7 @@ def use_compilation_cache() -> None:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jax.config.update("jax_compilation_cache_dir", str(caches / "safe-wrappers" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    if jax.config.jax_logging_level is None:
+        # XLA takes its own tuning hints "prefer-no-gather" and "prefer-no-scatter" in a cached program for features that this
+        # processor lacks, and logs kilobytes of false alarms for each program (github.com/openxla/xla/issues/44565).
+        jax.config.update("jax_logging_level", "FATAL")

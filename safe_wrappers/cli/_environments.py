@@ -25,13 +25,16 @@ def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]
     require_known("safeguard", options.safeguard, SAFEGUARDS)
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)
-    own = {name: getattr(options, name) for name in ("safe_set", "target_angle", "x_target") if getattr(options, name) is not None}
+    targets = {name: value for name in ("target_angle", "x_target") if (value := getattr(options, name)) is not None}
+    chosen = {} if options.safe_set is None else {"safe_set": options.safe_set}
     try:
         env = envs.get_environment(
-            options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **own
+            options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **chosen, **targets
         )
     except TypeError as error:
-        raise UsageError(f"{options.system} does not have one of the options {', '.join('--' + name.replace('_', '-') for name in own)}: {error}.") from error
+        if not targets:
+            raise
+        raise UsageError(f"{options.system} has no option {' and '.join('--' + name.replace('_', '-') for name in targets)}.") from error
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
     safeguard = SAFEGUARDS[options.safeguard]

@@ -1,8 +1,10 @@
 """`safe-wrappers evaluate`."""
 
 import sys
+from typing import Any
 
 import jax
+from brax.training.checkpoint import get_network
 
 from ..algos import shac
 from ._cache import use_compilation_cache
@@ -31,7 +33,8 @@ def evaluate(options: Evaluate) -> int:
         raise UsageError(f"{output} must be a folder that can be written to: {error.strerror}.") from error
     use_compilation_cache()
     env, guarded = make_environments(run)
-    make_policy, params = shac.checkpoint.load_make_policy(checkpoint)
+    networks: Any = get_network(shac.checkpoint.load_config(checkpoint), shac.make_shac_networks)  # pyright: ignore[reportArgumentType]
+    make_policy, params = shac.make_inference_fn(networks), shac.checkpoint.load(checkpoint)
     evaluation = make_evaluation(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
     parameters = {"shac": params, "lqr": lqr(env)}
     baseline = float(evaluation("lqr", parameters).returns.mean())

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..envs import CertifiedEnv
 from ..sets import Box
@@ -50,10 +51,12 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
         else:
             ax.plot(steps, totals, color=color, drawstyle="steps-post")
             ax.set_ylim(-0.05 * max(totals.max(), 1), 1.1 * max(totals.max(), 1))
+            ax.annotate(f"{totals[-1]:,.0f} violations", (0.99, 0.6), xycoords="axes fraction", ha="right", color=color)
         ax.set_ylabel(f"{name}\n({unit})")
     bottom.set_xlabel("environment interactions")
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     bottom.set_xlim(0, steps[-1])
+    bottom.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
     for ax in (top, middle, bottom):
         _tidy(ax)
     return figure
@@ -78,7 +81,7 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
     exits = np.asarray(episodes.violation)[:, :_TRAJECTORIES] > 0
     for ax, (i, j) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
         corners = outline(env.system.safe_state_set, (i, j))
-        ax.fill(*corners.T, facecolor=(*_rgb(_BLUE), 0.10), edgecolor=_BLUE, linewidth=1.5, label="safe set" if n == 2 else "safe set, projected")
+        ax.fill(*corners.T, facecolor=to_rgba(_BLUE, 0.1), edgecolor=_BLUE, linewidth=1.5, label="safe set" if n == 2 else "safe set, projected")
         ax.plot(x[:, :, i], x[:, :, j], color=_GREY, linewidth=0.7, alpha=0.8)
         ax.plot(x[0, :, i], x[0, :, j], "o", color=_ORANGE, markersize=4, label="start", linestyle="none")
         ax.plot(x[-1, :, i], x[-1, :, j], "s", color="black", markersize=4, label="end", linestyle="none")
@@ -88,18 +91,18 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
         ax.set_xlabel(labels[i])
         ax.set_ylabel(labels[j])
         _tidy(ax)
-    figure.axes[0].legend(loc="upper right", fontsize="small")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
 def _return_axis(ax: Axes, returns: np.ndarray) -> None:
     """Returns are costs with a minus sign, from thousands to a few: a logarithmic axis of -return, upside down."""
+    ax.invert_yaxis()
     if np.all(returns[np.isfinite(returns)] < 0):
         ax.set_yscale("log")
-    ax.invert_yaxis()
-    plain = FuncFormatter(lambda value, _: f"{-value:,.3g}".replace("-", "−"))
-    ax.yaxis.set_major_formatter(plain)
-    ax.yaxis.set_minor_formatter(plain if np.ptp(np.log10(np.abs(returns))) < 1 else FuncFormatter(lambda *_: ""))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:,g}".replace("-", "−")))
 
 
 def _view(ax: Axes, corners: np.ndarray, constraint_set, pair: tuple[int, int]) -> None:
@@ -117,9 +120,3 @@ def _view(ax: Axes, corners: np.ndarray, constraint_set, pair: tuple[int, int]) 
 def _tidy(ax: Axes) -> None:
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def _rgb(color: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(color)

@@ -35,7 +35,7 @@ def lqr(env: CertifiedEnv) -> LQR:
     """
     n, d = env.model.state_size, env.model.action_size
     origin = jnp.zeros(n + d)
-    reward = lambda z: env.reward(z[:n], z[n:])  # noqa: E731
+    reward = lambda z: env.reward(z[:n], z[n:], env.task_info(origin[:n]))  # noqa: E731
     slope, curvature = (np.asarray(value, np.float64) for value in jax.jit(lambda z: (jax.grad(reward)(z), jax.hessian(reward)(z)))(origin))
     Q, R = -0.5 * curvature[:n, :n], -0.5 * curvature[n:, n:]
     target = np.linalg.lstsq(2 * Q, slope[:n], rcond=None)[0]

@@ -80,7 +80,7 @@ def _parse(args: list[str]) -> Train | Evaluate | Certify | Synthesise:
         option = unknown[0].split("=")[0]
         if not option.startswith("-"):
             raise UsageError(f"unexpected argument {option!r} of `safe-wrappers {name}`; options start with --.")
-        require_known(f"option of `safe-wrappers {name}`", option, _flags(_COMMANDS[name]))
+        require_known("option", option, _flags(_COMMANDS[name]))
     return options
 
 

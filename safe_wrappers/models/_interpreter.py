@@ -20,12 +20,10 @@ _CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
     "checkpoint": "jaxpr",
     "remat2": "jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
-    "custom_lin": "call_jaxpr",
 }
 
 # Primitives that only move elements, and the positions of the operands that are moved (None: all of them). The other

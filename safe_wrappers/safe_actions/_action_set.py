@@ -35,10 +35,7 @@ class SafeActionSet:
             raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
         if A.shape[1] != 1:
             raise SetDimensionError(f"Rows alone determine the anchor for d = 1 only, but d = {A.shape[1]}; give `SafeActionSet(A, b, anchor)`.")
-        lower, upper = interval(*_known(A, b))
-        # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
-        anchor = jnp.clip((jnp.maximum(lower, -1e6) + jnp.minimum(upper, 1e6)) / 2, -1.0, 1.0)
-        return cls(A, b, jax.lax.stop_gradient(anchor)[None])
+        return cls(A, b, jax.lax.stop_gradient(midpoint(A, b))[None])
 
     def unit_rows(self) -> tuple[jax.Array, jax.Array]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.
@@ -66,10 +63,21 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return lower, upper
 
 
+def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
+    """The middle of {a : A a <= b} for d = 1, clipped to the box: an anchor. Shape ()."""
+    lower, upper = interval(*_known(A, b))
+    # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
+    return jnp.clip((jnp.clip(lower, -1e6, 1e6) + jnp.clip(upper, -1e6, 1e6)) / 2, -1.0, 1.0)
+
+
 def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The rows with each one that is not a number made unsatisfiable: a NaN must not drop out of a comparison unnoticed."""
-    known = jnp.all(jnp.isfinite(A), axis=-1) & ~jnp.isnan(b)
-    return jnp.where(known[:, None], A, 0.0), jnp.where(known, b, -1.0)
+    """The rows with those that are not finite as zero rows: inactive if only b is and b = inf, otherwise unsatisfiable.
+
+    A NaN must not drop out of a comparison unnoticed, nor reach a derivative.
+    """
+    slope = jnp.all(jnp.isfinite(A), axis=-1)
+    known = slope & jnp.isfinite(b)
+    return jnp.where(known[:, None], A, 0.0), jnp.where(known, b, jnp.where(slope & (b > 0), 1.0, -1.0))
 
 
 def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

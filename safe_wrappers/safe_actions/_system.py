@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
-from ..certificates import Certificate
+from ..certificates import Block, Certificate
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._action_set import SafeActionSet
+from ._product import ProductAnchor, ProductSampler
 
 # Resets lie in (1 - RESET_SHRINK) S, so that the rounding of a sampled state cannot put it outside S.
 RESET_SHRINK = 1e-4
@@ -69,6 +70,8 @@ class ModelSystem:
         eps: Rounding allowance per facet, shape (m,), in the scale h = 1.
         certificate: The proof's data, or None: then the guarantee is tested, not proved.
         zonotope: S in generator form, if it has one.
+        blocks: The groups of states and actions that share out S, if it is a product; then anchors and initial states come
+            block by block.
 
     Raises:
         SetDimensionError: If the sets do not fit the model or the origin is not inside S.
@@ -82,6 +85,7 @@ class ModelSystem:
     eps: np.ndarray | float = 2e-5
     certificate: Certificate | None = None
     zonotope: Zonotope | None = None
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self):
         n, k = self.model.state_size, self.model.disturbance_size
@@ -98,7 +102,9 @@ class ModelSystem:
         H, h = (np.asarray(value, np.float32) for value in self.safe_state_set.halfspaces())
         object.__setattr__(self, "safe_state_set", Polytope(H, h))
         object.__setattr__(self, "eps", np.broadcast_to(np.asarray(self.eps, np.float32), h.shape))
-        object.__setattr__(self, "_cells", self.safe_state_set.scaled(1 - RESET_SHRINK).triangulate())
+        inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
+        object.__setattr__(self, "_initial", ProductSampler(self.blocks, inner) if self.blocks else inner.triangulate())
+        object.__setattr__(self, "_anchor", ProductAnchor(self.blocks, H) if self.blocks else None)
 
     @classmethod
     def from_certificate(cls, certificate: Certificate, model: Model, state: Callable[[Any], jax.Array]) -> "ModelSystem":
@@ -117,6 +123,7 @@ class ModelSystem:
             eps=certificate.eps,
             certificate=certificate,
             zonotope=certificate.zonotope,
+            blocks=certificate.blocks,
         )
 
     @property
@@ -137,7 +144,8 @@ class ModelSystem:
         HE = jnp.sum(H[:, :, None] * E, axis=1)
         center, radius = self.disturbance_set.center, self.disturbance_set.radius
         worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
-        return SafeActionSet.from_rows(A, (h - self.eps) - jnp.sum(H * c, axis=1) - worst)
+        b = (h - self.eps) - jnp.sum(H * c, axis=1) - worst
+        return SafeActionSet(A, b, self._anchor(A, b)) if self._anchor else SafeActionSet.from_rows(A, b)
 
     def fallback(self, x: jax.Array) -> jax.Array:
         """The action of largest margin at x, shape (d,)."""
@@ -153,7 +161,7 @@ class ModelSystem:
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
-        return self._cells.sample(key)
+        return self._initial.sample(key)
 
     def sample_generators(self, key: jax.Array) -> jax.Array:
         """A state c + G beta with beta uniform in the cube, shape (n,); needs a zonotope.

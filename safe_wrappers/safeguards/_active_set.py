@@ -55,7 +55,7 @@ def project(A: jax.Array, b: jax.Array, a: jax.Array) -> jax.Array:
     Returns:
         The projection, shape (d,).
     """
-    return _project(A, b, a)[0]
+    return _project(jnp.asarray(A), jnp.asarray(b), jnp.asarray(a))[0]
 
 
 def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -73,23 +73,23 @@ def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     Returns:
         The point, shape (d,), exactly in the box, and its margin as evaluated there, shape ().
     """
+    A, b = jnp.asarray(A), jnp.asarray(b)
     m, d = A.shape
     box = jnp.asarray(np.concatenate([np.eye(d), -np.eye(d)]), A.dtype)
     ones = jnp.ones(2 * d, A.dtype)
     # The linear program min t, A x - b <= t, |x| <= 1: the projection of a far point (0, -far) onto its set. Its suboptimality
     # is at most d / (2 far); the rounding of far only blurs directions in which t is constant, and x there is not used.
-    far, half = 1e5, np.sqrt(0.5)
+    far, half = 1e5, float(np.sqrt(0.5))
     lifted = jnp.block([[A * half, jnp.full((m, 1), -half, A.dtype)], [box, jnp.zeros((2 * d, 1), A.dtype)]])
     start = jnp.zeros(d + 1, A.dtype).at[d].set(-far)
     end = _dual_active_set(*lax.stop_gradient((lifted, jnp.concatenate([b * half, ones]))), start, reach=2 * far)
     deepest = jnp.clip(end.x[:d], -1, 1)
-    # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights; by the envelope theorem its
-    # derivative is that of A and b alone.
+    # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights, which solve N' weight = -e_t;
+    # by the envelope theorem its derivative is that of A and b alone.
     used = (np.arange(m, dtype=np.int32) == end.rows[:, None]) & end.active[:, None]
-    weights = jnp.sum(jnp.where(used, end.multipliers[:, None], 0), axis=0)
-    weights = weights / jnp.maximum(jnp.sum(weights), 1)
+    weights = jnp.sum(jnp.where(used, -half * _combine(end.Q[:, d], end.T)[:, None], 0), axis=0)
     violation = _dot(A, deepest) - b
-    value = jnp.sum(jnp.where(weights > 0, weights * violation, 0))
+    value = jnp.sum(jnp.where(weights != 0, weights * violation, 0))
     level = value + lax.stop_gradient(jnp.max(violation) - value)
     tau = (4 * d + 12) * float(jnp.finfo(A.dtype).eps)
     x = project(jnp.concatenate([A, box]), jnp.concatenate([b + level + tau, ones]), jnp.zeros(d, A.dtype))

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree, static_field
@@ -92,8 +93,8 @@ class Safeguard(abc.ABC):
             SetDimensionError: At trace time, if the action's shape is not (d,).
         """
         d = action_set.A.shape[-1]
-        if jnp.shape(action) != (d,):
-            raise SetDimensionError(f"The action must have shape ({d},), but its shape is {jnp.shape(action)}; batch with jax.vmap.")
+        if np.shape(action) != (d,):
+            raise SetDimensionError(f"The action must have shape ({d},), but its shape is {np.shape(action)}; batch with jax.vmap.")
         A, b = action_set.unit_rows()
         action = jnp.asarray(action, b.dtype)
         rows = Rows(A, b, tau=(4 * d + 12) * float(jnp.finfo(b.dtype).eps))
@@ -134,8 +135,8 @@ class Safeguard(abc.ABC):
         # The repair is rounding-size and treated as a constant (straight-through); it must be finite even if mapped is not.
         start = jax.lax.stop_gradient(jnp.clip(jnp.where(jnp.isfinite(mapped), mapped, anchor), -1.0, 1.0))
         pulled = _pull_back(jax.tree.map(jax.lax.stop_gradient, rows), start, anchor)
-        repaired = rows.accept(pulled)
         finite = jnp.all(jnp.isfinite(mapped))
+        repaired = finite & rows.accept(pulled)
         traced = jnp.where(finite, mapped, anchor)
         pulled = traced + jax.lax.stop_gradient(pulled - traced)
         return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)

@@ -159,6 +159,11 @@ def _require_sizes(model: Model, constraint_set: Box, disturbance_set: Box, face
     lower, upper = np.asarray(constraint_set.lower), np.asarray(constraint_set.upper)
     if not ((lower < 0) & (upper > 0)).all():
         raise SetDimensionError(f"The origin must lie inside `constraint_set`, but its bounds are {lower} and {upper}; shift the coordinates.")
+    if symmetric and not np.array_equal(np.asarray(disturbance_set.lower), -np.asarray(disturbance_set.upper)):
+        raise SetDimensionError(
+            f"`disturbance_set` must be symmetric for a symmetric set, but its bounds are {disturbance_set.lower} and {disturbance_set.upper}."
+            " Move its centre into the model, or pass `symmetric=False`."
+        )
     least = 2 * n if symmetric else n + 1
     if facets < least or (symmetric and facets % 2):
         raise SetDimensionError(f"`facets` must be {'even and ' if symmetric else ''}at least {least} for a bounded set, but it is {facets}.")

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._errors import SetDimensionError
 from ..safe_actions import SafeActionSet, System
@@ -27,9 +28,9 @@ def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.
     Raises:
         SetDimensionError: At trace time, if the action's shape is not (d,).
     """
-    if jnp.shape(action) != (system.action_size,):
-        hint = "batch with jax.vmap or brax.envs.training.wrap" if jnp.ndim(action) > 1 else "give one value per actuator"
-        raise SetDimensionError(f"The action must have shape ({system.action_size},), but its shape is {jnp.shape(action)}; {hint}.")
+    if np.shape(action) != (system.action_size,):
+        hint = "batch with jax.vmap or brax.envs.training.wrap" if np.ndim(action) > 1 else "give one value per actuator"
+        raise SetDimensionError(f"The action must have shape ({system.action_size},), but its shape is {np.shape(action)}; {hint}.")
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
     known = jnp.all(jnp.isfinite(x))

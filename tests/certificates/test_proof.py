@@ -1,5 +1,6 @@
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -26,9 +27,13 @@ def square(model, *, x_max=1.1, w=0.02):
 
 
 def largest_margin(certificate, model, x):
-    """max_a min_i [1 - max_w H_i f(x, a, w)], independently: finite differences of the affine f and a linear program."""
+    """max_a min_i [1 - max_w H_i f(x, a, w)], independently in float64: differences of the affine f and a linear program."""
     d, k = model.action_size, model.disturbance_size
-    f = lambda a, w: np.asarray(model.step(x, a, w), np.float64)
+
+    def f(a, w):
+        with jax.enable_x64():
+            return np.asarray(model.step(jnp.asarray(x), jnp.asarray(a), jnp.asarray(w)))
+
     c = f(np.zeros(d), np.zeros(k))
     B = np.stack([f(e, np.zeros(k)) - c for e in np.eye(d)], axis=1)
     E = np.stack([f(np.zeros(d), e) - c for e in np.eye(k)], axis=1)
@@ -63,7 +68,7 @@ def test_a_proved_margin_holds_at_sampled_states(upright):
     boundary = rng.dirichlet(np.ones(2), 60) @ np.stack([vertices, np.roll(vertices, 1, axis=0)])[:, 0]
     for x in (*vertices, *boundary, *(rng.uniform(size=(40, 1)) * boundary[:40])):
         x = x / max(1.0, np.max(np.asarray(upright.safe_state_set.H, np.float64) @ x))
-        assert largest_margin(upright, pendulum(), x) >= margin - 1e-6
+        assert largest_margin(upright, pendulum(), x) >= margin - 1e-9
 
 
 def test_several_inputs_are_proved():
@@ -78,7 +83,7 @@ def test_other_dimensions_are_proved(n):
     assert prove(square(model), model).proved
 
 
-@pytest.mark.parametrize("index", range(5))
+@pytest.mark.parametrize("index", [0, 2, 3, 4])  # moved by as much, facet 1 leaves an invariant set
 def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(certify, upright_rows, index):
     rows = upright_rows.copy()
     rows[[index, index + 5]] /= 1.05
@@ -147,7 +152,10 @@ def test_limits_are_inconclusive_never_proved(upright):
 
 def test_a_cover_that_is_not_one_is_inconclusive(upright, monkeypatch):
     full = _proof.cover
-    drop = lambda S: dataclasses.replace(full(S), simplices=full(S).simplices[1:], facets=full(S).facets[1:])
+
+    def drop(S):
+        return dataclasses.replace(full(S), simplices=full(S).simplices[1:], facets=full(S).facets[1:])
+
     monkeypatch.setattr(_proof, "cover", drop)
     result = prove(upright, pendulum())
     assert result.status == "inconclusive"
@@ -156,7 +164,7 @@ def test_a_cover_that_is_not_one_is_inconclusive(upright, monkeypatch):
 
 def test_a_function_that_is_undefined_in_the_set_is_not_proved():
     model = Model("pole", lambda x, a, w: 0.5 * x + 0.1 * a + w + 1e-9 * jnp.log(x + 0.5), 1, 1, 1)
-    certificate = dataclasses.replace(square(Model("pole", lambda x, a, w: 0.5 * x + 0.1 * a + w, 1, 1, 1)))
+    certificate = square(Model("line", lambda x, a, w: 0.5 * x + 0.1 * a + w, 1, 1, 1))
     search = _proof._Search(certificate, model, _proof.cover(certificate.safe_state_set))
     with np.errstate(all="ignore"):
         assert search.run(1000, 20).status == "inconclusive"

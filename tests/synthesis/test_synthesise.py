@@ -154,6 +154,7 @@ def test_a_model_that_is_not_affine_is_refused():
         ({"constraint_set": Box.symmetric([1.0, 1.0, 1.0])}, "`constraint_set` must have dimension 2"),
         ({"constraint_set": Box([0.5, -1.0], [1.0, 1.0])}, "origin must lie inside"),
         ({"disturbance_set": Box.symmetric([0.1, 0.1])}, "`disturbance_set` must have dimension 1"),
+        ({"disturbance_set": Box([-0.1], [0.2])}, "`disturbance_set` must be symmetric"),
         ({"warm_start": Polytope([[1.0, 0.0], [-1.0, 0.1], [0.0, 1.0], [0.0, -1.0]], [1.0] * 4)}, "both signs"),
         ({"warm_start": Polytope(np.concatenate([np.eye(3), -np.eye(3)]), np.ones(6))}, "`warm_start` must have dimension 2"),
     ],

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from brax import envs
+from jax.experimental.compilation_cache import compilation_cache
 
 
 class Line(envs.Env):
@@ -43,6 +44,20 @@ class Line(envs.Env):
     @property
     def backend(self):
         return "closed_form"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(tmp_path_factory):
+    """Trainings that differ in data only compile to the same program: the persistent cache saves most of the tests' time."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")
+    before = {name: getattr(jax.config, name) for name in names}
+    for name, value in zip(names, (str(tmp_path_factory.mktemp("jax")), 0.0, -1), strict=True):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()  # it is initialised once per process
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

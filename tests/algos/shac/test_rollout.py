@@ -10,7 +10,7 @@ from safe_wrappers.algos.shac.rollout import awaiting_reset, counted_metrics, ra
 
 def run(env, actions, fresh_at=0.25):
     """Rolls out fixed actions, shape (horizon, num_envs), from x = fresh_at; every reset leads there again."""
-    horizon, num_envs = actions.shape
+    num_envs = actions.shape[1]
     fresh = env.reset(jax.random.split(jax.random.PRNGKey(0), num_envs))
     fresh = dataclasses.replace(fresh, obs=jnp.full_like(fresh.obs, fresh_at))
     # The key carries the action: policies see only the observation and a key.

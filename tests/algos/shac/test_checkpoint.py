@@ -1,0 +1,81 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from brax.training.acme import running_statistics, specs
+from orbax import checkpoint as ocp
+
+from safe_wrappers.algos.shac import checkpoint, make_inference_fn, make_shac_networks
+
+STATE = {"updates": jnp.int32(7), "weights": [jnp.arange(3.0), jnp.ones(2, bool)]}
+
+
+def save(path, step=8, scale=1.0, factory=make_shac_networks):
+    networks = factory(3, 2, running_statistics.normalize)
+    normalizer = running_statistics.update(
+        running_statistics.init_state(specs.Array((3,), jnp.dtype("float32"))), jax.random.normal(jax.random.PRNGKey(9), (20, 3))
+    )
+    policy_params = jax.tree.map(lambda p: scale * p, networks.policy_network.init(jax.random.PRNGKey(0)))
+    params = (normalizer, policy_params, networks.value_network.init(jax.random.PRNGKey(1)))
+    config = checkpoint.network_config(3, 2, True, factory)
+    return checkpoint.save(path, step, params, config, STATE), make_inference_fn(networks)(params, deterministic=True)
+
+
+def test_a_loaded_policy_acts_like_the_saved_one(tmp_path):
+    folder, policy = save(tmp_path)
+    assert folder.name == "000000000008"
+    obs, key = jnp.array([0.1, -2.0, 3.0]), jax.random.PRNGKey(0)
+    np.testing.assert_array_equal(checkpoint.load_policy(folder)(obs, key)[0], policy(obs, key)[0])
+    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0])
+
+
+def test_the_training_state_comes_back_bit_for_bit(tmp_path):
+    folder, _ = save(tmp_path)
+    found = checkpoint.load_training_state(folder, STATE)
+    assert jax.tree.structure(found) == jax.tree.structure(STATE)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(STATE), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+
+
+def test_the_newest_complete_checkpoint_is_found_and_the_same_step_is_replaced(tmp_path):
+    save(tmp_path, step=8)
+    save(tmp_path, step=16)
+    (tmp_path / "000000000024").mkdir()  # no checkpoint
+    assert checkpoint.latest(tmp_path).name == "000000000016"
+    _, policy = save(tmp_path, step=16, scale=3.0)
+    obs, key = jnp.ones(3), jax.random.PRNGKey(0)
+    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["000000000008", "000000000016", "000000000024"]
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_and_nothing_else(tmp_path, monkeypatch):
+    _, policy = save(tmp_path)
+    save_tree = ocp.PyTreeCheckpointer.save
+
+    def fail(self, path, *args, **kwargs):
+        if "training_state" in str(path):
+            raise OSError("disk full")
+        return save_tree(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(tmp_path, scale=3.0)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["000000000008"]
+    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(jnp.ones(3), None)[0], policy(jnp.ones(3), None)[0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"updates": jnp.int32(7)}, {**STATE, "weights": [jnp.arange(4.0), jnp.ones(2, bool)]}, {**STATE, "updates": jnp.float32(7)}],
+    ids=["fewer arrays", "another shape", "another dtype"],
+)
+def test_the_state_of_another_training_is_refused(tmp_path, other):
+    save(tmp_path)
+    with pytest.raises(ValueError, match="must hold this training's state"):
+        checkpoint.load_training_state(tmp_path, other)
+
+
+def test_a_missing_checkpoint_is_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There must be a SHAC checkpoint"):
+        checkpoint.load_policy(tmp_path)

@@ -1,0 +1,311 @@
+import functools
+
+import brax.envs
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from brax.envs.wrappers import training
+from brax.training import acting
+from helpers import RecordingPendulum, facets, keys, margins, recorded, requests
+
+import safe_wrappers as sw
+from safe_wrappers import SafeActionSet
+from safe_wrappers.envs import SafePendulum
+
+METRICS = ("intervention_per_step", "distance_per_step", "infeasible_per_step", "fallback_per_step", "left_set_per_step", "task_reward")
+RECORD = ("requested", "action", "intervened", "changed", "distance", "feasible", "fallback", "margin", "inside")
+
+
+def safeguarded(regularisation=0.0, **options):
+    return sw.SafeguardWrapper(SafePendulum(**{"safe_set": "narrow", **options}), sw.BoundaryProjection(), regularisation=regularisation)
+
+
+@pytest.fixture(scope="module")
+def env():
+    return safeguarded()
+
+
+def signature(tree):
+    """Names, shapes, dtypes and weak types of all leaves."""
+    return [(jax.tree_util.keystr(path), leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+@pytest.mark.parametrize("backend", ["closed_form", "generalized", "mjx"])
+def test_reset_and_step_return_the_same_tree(backend):
+    env = safeguarded(regularisation=0.1, backend=backend)
+    state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
+    after = jax.eval_shape(env.step, state, jnp.zeros(1))
+    assert jax.tree.structure(state) == jax.tree.structure(after)
+    assert signature(state) == signature(after)
+    assert not any(weak for *_, weak in signature((state.obs, state.reward, state.done, state.metrics, state.info)))
+
+
+def test_metrics_and_info(env):
+    state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
+    assert set(state.metrics) == {f"safeguard/{name}" for name in METRICS} | {"left_set_per_step", "cost_per_step"}
+    assert set(state.info["safeguard"]) == set(RECORD)
+    assert {"cost", "margin", "disturbance", "key"} <= set(state.info)
+    for leaf in jax.tree.leaves((state.metrics, state.info["safeguard"], state.info["cost"])):
+        assert leaf.dtype == jnp.float32
+
+
+def test_the_record_of_a_step():
+    """On one recorded rollout: what is reported is what happened."""
+    x, executed, info, metrics = recorded("narrow")(keys(3), requests("random", 3))
+    guard, H = info["safeguard"], facets(SafePendulum(safe_set="narrow"))
+    np.testing.assert_array_equal(guard["action"][..., 0], executed)
+    np.testing.assert_array_equal(guard["requested"], requests("random", 3))
+    np.testing.assert_array_equal(guard["changed"], executed != guard["requested"][..., 0])
+    np.testing.assert_array_equal(guard["intervened"], guard["changed"])  # boundary projection changes unsafe requests only
+    assert 0.1 < guard["intervened"].mean() < 0.9
+    np.testing.assert_allclose(guard["distance"], np.abs(executed - guard["requested"][..., 0]), rtol=1e-6)
+    np.testing.assert_allclose(guard["margin"], margins(H, x[1:]), atol=1e-6)
+    for name, value in [("intervention", "intervened"), ("distance", "distance"), ("fallback", "fallback")]:
+        np.testing.assert_array_equal(metrics[f"safeguard/{name}_per_step"], guard[value])
+    for zero in ("safeguard/infeasible_per_step", "safeguard/fallback_per_step", "safeguard/left_set_per_step", "left_set_per_step", "cost_per_step"):
+        assert not metrics[zero].any()
+    assert guard["inside"].all()
+    assert not info["cost"].any()
+
+
+def test_exits_are_reported():
+    """A state outside the set is reported as such, by the wrapper and by the bare environment."""
+    env = safeguarded()
+    for stepped in (env, env.env):
+        state = env.env.reset_to(jnp.array([0.6, 3.0]), jax.random.PRNGKey(0))
+        after = stepped.step(state, jnp.ones(1))
+        assert after.metrics["left_set_per_step"] == 1
+        assert after.info["cost"] == after.metrics["cost_per_step"] == 1
+    assert env.step(state, jnp.ones(1)).metrics["safeguard/infeasible_per_step"] == 1
+    assert env.step(state, jnp.ones(1)).info["safeguard"]["inside"] == 0
+
+
+def test_an_unknown_state_gets_the_neutral_action_and_is_flagged(env):
+    state = env.reset(jax.random.PRNGKey(0))
+    broken = state.replace(pipeline_state=state.pipeline_state.replace(q=jnp.array([jnp.nan])))
+    after = env.step(broken, jnp.array([0.7]))
+    guard = after.info["safeguard"]
+    np.testing.assert_array_equal(guard["action"], [0.0])
+    assert guard["feasible"] == 0
+    assert guard["fallback"] == guard["intervened"] == guard["changed"] == 1
+    assert after.metrics["left_set_per_step"] == after.metrics["safeguard/left_set_per_step"] == 1
+
+
+def check_regularisation(env, strength):
+    """The reward is the task's minus c |a_s - a|^2, and the difference is there at interventions."""
+    state = env.env.reset_to(jnp.array([0.45, 0.0]), jax.random.PRNGKey(0))
+    state = env._annotate(state, sw.BoundaryProjection()(env.system.safe_action_set(env.system.state(state)), jnp.zeros(1)))
+    for request in (0.9, 3.0):
+        after = env.step(state, jnp.array([request]))
+        guard, task = after.info["safeguard"], after.metrics["safeguard/task_reward"]
+        gap = float(guard["action"][0]) - min(request, 1.0)
+        assert gap < -0.1
+        x = np.asarray(env.system.state(after), np.float64)
+        np.testing.assert_allclose(task, -(x[0] ** 2 + 0.1 * x[1] ** 2 + 0.001 * float(guard["action"][0]) ** 2), rtol=1e-5)
+        np.testing.assert_allclose(after.reward - task, -strength * gap**2, rtol=1e-5)
+
+
+def test_regularisation_is_in_the_reward_and_not_in_the_task_reward():
+    check_regularisation(safeguarded(regularisation=0.1), 0.1)
+    check_regularisation(safeguarded(), 0.0)
+
+
+def test_a_dead_regularisation_is_noticed():
+    dead = safeguarded(regularisation=0.1)
+    dead.regularisation = 0.0
+    with pytest.raises(AssertionError):
+        check_regularisation(dead, 0.1)
+
+
+def test_regularisation_pushes_the_action_back_into_the_set():
+    """With the exact gradient the derivative of an unsafe action is 0; the regularisation brings it back."""
+    x = jnp.array([0.45, 0.0])
+
+    def reward(a, env):
+        state = env.reset(jax.random.PRNGKey(0))
+        state = state.replace(pipeline_state=env.env.reset_to(x, jax.random.PRNGKey(0)).pipeline_state)
+        return env.step(state, a).reward
+
+    a = jnp.array([0.9])
+    assert jax.jit(jax.grad(lambda a: reward(a, safeguarded())))(a) == 0
+    assert jax.jit(jax.grad(lambda a: reward(a, safeguarded(regularisation=0.1))))(a) < -0.01
+
+
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
+def test_a_wrong_regularisation_is_refused(value):
+    with pytest.raises(ValueError, match="`regularisation` must be finite and at least 0"):
+        safeguarded(regularisation=value)
+
+
+WRAPPERS = {
+    "VmapWrapper": training.VmapWrapper,
+    "EpisodeWrapper": lambda env: training.EpisodeWrapper(env, 10, 1),
+    "AutoResetWrapper": training.AutoResetWrapper,
+    "EvalWrapper": training.EvalWrapper,
+    "DomainRandomizationVmapWrapper": lambda env: training.DomainRandomizationVmapWrapper(env, lambda sys: (sys, None)),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_it_must_be_the_innermost_wrapper(name):
+    with pytest.raises(sw.WrapperOrderError, match=rf"must be the innermost wrapper, but `env` is a `{name}`\. Write `{name}\(SafeguardWrapper"):
+        sw.SafeguardWrapper(WRAPPERS[name](SafePendulum(safe_set="narrow")), sw.BoundaryProjection())
+
+
+def test_it_must_not_be_wrapped_twice(env):
+    with pytest.raises(sw.WrapperOrderError, match=r"must not be safeguarded already.*`env\.env`"):
+        sw.SafeguardWrapper(env, sw.BoundaryProjection())
+
+
+def test_wrong_parts_are_refused(env):
+    with pytest.raises(TypeError, match=r"`env` must be a `brax\.envs\.Env`, but it is a `str`"):
+        sw.SafeguardWrapper("safe_pendulum", sw.BoundaryProjection())
+    with pytest.raises(TypeError, match=r"must be a safeguard such as `BoundaryProjection\(\)`"):
+        sw.SafeguardWrapper(env.env, sw.BoundaryProjection)
+
+
+def test_it_forwards_what_it_does_not_change(env):
+    assert env.unwrapped is env
+    assert env.backend == "closed_form"
+    assert env.observation_size == 3
+    assert env.action_size == 1
+    assert env.dt == 0.05
+    assert env.sys is env.env.sys
+    assert env.target_angle == 0.0
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = env.no_such_name
+
+
+def test_the_physics_cannot_be_replaced(env):
+    with pytest.raises(sw.CertificateError, match="must stay what the certificate speaks about"):
+        env.sys = env.sys
+
+
+def test_domain_randomisation_fails_loudly(env):
+    def randomise(sys, rng):
+        gear = jax.vmap(lambda key: sys.actuator.gear * jax.random.uniform(key, (), minval=0.5, maxval=1.5))(rng)
+        axes = jax.tree.map(lambda _: None, sys).tree_replace({"actuator.gear": 0})
+        return sys.tree_replace({"actuator.gear": gear}), axes
+
+    wrapped = training.wrap(env, episode_length=10, randomization_fn=functools.partial(randomise, rng=keys(0, 4)))
+    with pytest.raises(sw.CertificateError, match="domain randomisation"):
+        wrapped.reset(keys(0, 4))
+
+
+def test_repeated_actions_are_verified_again_at_every_sub_step():
+    """EpisodeWrapper repeats the request, not the action that was safe at the first sub-step."""
+    env = sw.SafeguardWrapper(RecordingPendulum(safe_set="narrow", disturbance="worst_case"), sw.BoundaryProjection())
+    repeated = training.EpisodeWrapper(training.VmapWrapper(env), 100, action_repeat=4)
+    state = jax.jit(repeated.reset)(keys(5, 64))
+    request = jnp.ones((64, 1))
+    after = jax.jit(repeated.step)(state, request)
+    single, first = state, None
+    step = jax.jit(jax.vmap(env.step))
+    executed = []
+    for _ in range(4):
+        single = step(single, request)
+        executed.append(np.asarray(single.info["executed"]))
+    first, last = executed[0], executed[-1]
+    np.testing.assert_allclose(jax.vmap(env.system.state)(after), jax.vmap(env.system.state)(single), rtol=0, atol=1e-6)
+    assert np.abs(first - last).max() > 0.5
+    H = facets(env)
+    assert margins(H, jax.vmap(env.system.state)(after)).min() > 0
+    # The first safe action four times would have left the set.
+    bare = jax.jit(jax.vmap(env.env.step))
+    once = state
+    for _ in range(4):
+        once = bare(once, jnp.asarray(first))
+    assert margins(H, jax.vmap(env.system.state)(once)).min() < 0
+
+
+def test_typed_keys_are_accepted(env):
+    raw, typed = jax.random.PRNGKey(7), jax.random.key(7)
+    one, other = env.reset(raw), env.reset(typed)
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+    jax.eval_shape(training.wrap(env, episode_length=10).reset, jax.ShapeDtypeStruct((4, 2), jnp.uint32))
+
+
+def test_the_evaluator_of_brax_counts_interventions(env):
+    wrapped = training.wrap(env, episode_length=50)
+    policy = lambda params: lambda obs, key: (jnp.ones((*obs.shape[:-1], 1)), {})  # noqa: E731
+    evaluator = acting.Evaluator(wrapped, policy, num_eval_envs=16, episode_length=50, action_repeat=1, key=jax.random.PRNGKey(0))
+    metrics = evaluator.run_evaluation(None, {})
+    # Full torque one way runs into the boundary within a few steps, and is intervened with ever after.
+    assert 0.8 < metrics["eval/episode_safeguard/intervention_per_step"] <= 1
+    assert metrics["eval/episode_safeguard/left_set_per_step"] == metrics["eval/episode_left_set_per_step"] == 0
+    assert metrics["eval/episode_safeguard/task_reward"] == metrics["eval/episode_reward"] < 0
+    assert metrics["eval/avg_episode_length"] == 50
+
+
+class Integrator(brax.envs.Env):
+    """A third-party environment, x' = x + 0.5 a, that knows nothing of safety; the reward is a Python number, as in some of Brax's own."""
+
+    observation_size, action_size, backend = 1, 1, "none"
+
+    def reset(self, rng):
+        return brax.envs.State(jnp.zeros(1), jnp.zeros(1), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())}, {"also mine": jnp.ones(2)})
+
+    def step(self, state, action):
+        x = state.pipeline_state + 0.5 * action
+        return state.replace(pipeline_state=x, obs=x, reward=1.0)
+
+
+class IntegratorSystem:
+    """|x| <= 1 is invariant: written by hand, without a model or a polytope."""
+
+    action_size = 1
+    neutral_action = jnp.zeros(1)
+
+    def state(self, env_state):
+        return env_state.pipeline_state
+
+    def safe_action_set(self, x):
+        return SafeActionSet.from_rows(jnp.array([[0.5], [-0.5]]), jnp.stack([1 - x[0], 1 + x[0]]))
+
+    def margin(self, x):
+        return 1 - jnp.abs(x[0])
+
+    def violation(self, x):
+        return (jnp.abs(x[0]) > 1).astype(jnp.float32)
+
+    def sample_initial(self, key):
+        return jax.random.uniform(key, (1,), minval=-1, maxval=1)
+
+
+def test_a_users_own_system_and_environment():
+    assert isinstance(IntegratorSystem(), sw.System)
+    env = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), regularisation=0.5)
+    state = env.reset(jax.random.key(0))
+    assert signature(jax.eval_shape(env.step, state, jnp.zeros(1))) == signature(jax.eval_shape(lambda: state))
+    step = jax.jit(env.step)
+    for _ in range(8):
+        state = step(state, jnp.ones(1))
+        assert state.pipeline_state[0] <= 1
+    np.testing.assert_allclose(state.pipeline_state, [1.0], atol=1e-5)
+    assert state.info["safeguard"]["intervened"] == 1
+    assert state.metrics["safeguard/task_reward"] == 1
+    np.testing.assert_allclose(state.reward, 0.5, atol=1e-4)
+    assert "mine" in state.metrics
+    assert "also mine" in state.info
+
+
+def test_without_a_system_there_is_nothing_to_guarantee():
+    with pytest.raises(sw.CertificateError, match=r"`Integrator` has no `system`.*give `system=\.\.\.`"):
+        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection())
+
+
+def test_a_system_with_another_number_of_actions_is_refused():
+    system = IntegratorSystem()
+    system.action_size = 2
+    with pytest.raises(sw.CertificateError, match=r"must have the environment's 1 action\(s\), but it has 2"):
+        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=system)
+
+
+def test_the_dictionaries_of_the_environment_are_copied(env):
+    state = env.env.reset(jax.random.PRNGKey(0))
+    wrapped = env._annotate(state, sw.BoundaryProjection()(env.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1)))
+    assert "safeguard" in wrapped.info
+    assert "safeguard" not in state.info
+    assert "safeguard/task_reward" not in state.metrics
