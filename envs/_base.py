@@ -14,6 +14,7 @@ from brax.generalized import pipeline as generalized
 from brax.io import mjcf
 from brax.mjx import pipeline as mjx
 
+from safe_wrappers._errors import SetDimensionError
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 from safe_wrappers.safe_actions import ModelSystem
@@ -175,7 +176,10 @@ class CertifiedEnv(envs.Env):
     def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
         disturbance_set = self.system.disturbance_set
         if callable(self._disturbance):
-            return jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            if w.shape != (self.model.disturbance_size,):
+                raise SetDimensionError(f"`disturbance` must return shape ({self.model.disturbance_size},), but its shape is {w.shape}.")
+            return w
         if self._disturbance == "uniform":
             return disturbance_set.sample(key).astype(x.dtype)
         if self._disturbance == "none":

@@ -100,13 +100,11 @@ def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: 
 
 
 def _prove_product(certificate: Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
-    """The claims about the blocks, one after the other, until one fails (see `_product`)."""
-    results = []
-    for block in certificate.blocks:
-        result = _prove(*reduction(certificate, model, block), max_cells, max_depth)
-        if not result.proved:
-            return _refute(certificate, model, block, result)
-        results.append(result)
+    """The claims about the blocks (see `_product`)."""
+    results = [_prove(*reduction(certificate, model, block), max_cells, max_depth) for block in certificate.blocks]
+    answers = [_refute(certificate, model, *pair) for pair in zip(certificate.blocks, results, strict=True) if not pair[1].proved]
+    if answers:
+        return next((answer for answer in answers if answer.counterexample is not None), answers[0])
     cells, depth, margin = sum(r.cells for r in results), max(r.depth for r in results), min(r.margin for r in results)
     message = f"Each of the {len(results)} blocks is invariant whatever the others do: S is invariant with margin {margin:.3g} and lies in X."
     return ProofResult("proved", cells, depth, margin, 0.0, None, message)

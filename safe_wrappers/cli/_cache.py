@@ -8,12 +8,12 @@ import jax
 
 def use_compilation_cache() -> None:
     """Caches compiled programs in $XDG_CACHE_HOME/safe-wrappers/jax or ~/.cache/safe-wrappers/jax, unless JAX is told another folder."""
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jax.config.update("jax_compilation_cache_dir", str(caches / "safe-wrappers" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    if jax.config.jax_logging_level is None:
+    if jax.config.values["jax_logging_level"] == "NOTSET":
         # XLA takes its own tuning hints "prefer-no-gather" and "prefer-no-scatter" in a cached program for features that this
         # processor lacks, and logs kilobytes of false alarms for each program (github.com/openxla/xla/issues/44565).
-        jax.config.update("jax_logging_level", "FATAL")
+        jax.config.update("jax_logging_level", "CRITICAL")

@@ -52,25 +52,29 @@ class Episodes(NamedTuple):
         }
 
 
+def episode_keys(num_episodes: int, seed: int) -> jax.Array:
+    """Random keys of starts and disturbances, one per episode."""
+    return jax.random.split(jax.random.fold_in(jax.random.PRNGKey(seed), _STREAM), num_episodes)
+
+
 class Evaluation:
     """A fixed set of episodes for several policies, which are compiled together, once for all of their parameters.
 
     Args:
         env: A bundled environment, safeguarded or not.
         policies: By name, (parameters, state, key) -> action, shape (d,); unbatched.
-        num_episodes: Episodes side by side.
-        episode_length: Steps of each.
-        seed: Of starts and disturbances.
+        keys: From `episode_keys`. The same keys give the same starts and disturbances in every wrapping of a system.
+        episode_length: Steps of each episode.
     """
 
-    def __init__(self, env: envs.Env, policies: dict[str, Policy], *, num_episodes: int, episode_length: int, seed: int):
-        self._env, self._policies, self._length = env, policies, episode_length
-        self._keys = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(seed), _STREAM), num_episodes)
+    def __init__(self, env: envs.Env, policies: dict[str, Policy], keys: jax.Array, episode_length: int):
+        self._env, self._policies, self.keys, self.episode_length = env, policies, keys, episode_length
         self._run = jax.jit(jax.vmap(self._episode, in_axes=(None, None, 0), out_axes=1))
 
     def __call__(self, policy: str, parameters: dict[str, Any]) -> Episodes:
         """Runs the episodes with the named policy; `parameters` holds those of all policies, by name."""
-        return self._run(list(self._policies).index(policy), parameters, self._keys)
+        needed = {name: parameters[name] for name in self._policies}
+        return self._run(list(self._policies).index(policy), needed, self.keys)
 
     def _episode(self, chosen: jax.Array, parameters: dict[str, Any], key: jax.Array) -> Episodes:
         def act(state: envs.State, key: jax.Array) -> jax.Array:
@@ -83,7 +87,7 @@ class Evaluation:
             return state, (state.reward, state.metrics, state.info["margin"], self._x(state), self._executed(state, action))
 
         start = self._env.reset(key)
-        _, (reward, metrics, margin, x, action) = jax.lax.scan(step, start, jax.random.split(key, self._length))
+        _, (reward, metrics, margin, x, action) = jax.lax.scan(step, start, jax.random.split(key, self.episode_length))
         zeros = jnp.zeros_like(reward)
         return Episodes(
             x=jnp.concatenate([self._x(start)[None], x]),

@@ -12,9 +12,9 @@ from ._environments import make_environments
 from ._errors import UsageError, require_at_least
 from ._lqr import lqr
 from ._options import Evaluate
+from ._replay import make_evaluation, save_episodes, yardstick
 from ._run_folder import RunFolder, write_json
 from ._summary import against, gap, run_title, versions, violation_message
-from ._train import make_evaluation, save_episodes
 
 
 def evaluate(options: Evaluate) -> int:
@@ -37,7 +37,7 @@ def evaluate(options: Evaluate) -> int:
     make_policy, params = shac.make_inference_fn(networks), shac.checkpoint.load(checkpoint)
     evaluation = make_evaluation(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
     parameters = {"shac": params, "lqr": lqr(env)}
-    baseline = float(evaluation("lqr", parameters).returns.mean())
+    baseline = yardstick(env, run, evaluation, parameters)
     episodes = jax.block_until_ready(evaluation("shac", parameters))
     numbers = {name.removeprefix("eval/"): value for name, value in episodes.metrics().items()}
     summary = {

@@ -43,15 +43,15 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
     top.legend(loc="lower right", frameon=False)
 
     lengths = np.diff(steps)
-    for ax, name, unit, color in ((middle, "interventions", "% of steps", _ORANGE), (bottom, "violations", "in total", _RED)):
+    for ax, name, unit, color in ((middle, "interventions", "% of steps", _ORANGE), (bottom, "violations", "training", _RED)):
         totals = np.array([row.get(f"training/{name}", 0.0) for row in rows])
         if name == "interventions":
             ax.stairs(100 * np.diff(totals) / lengths, steps, fill=True, color=color, alpha=0.75)
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, max(ax.get_ylim()[1], 1))
         else:
             ax.plot(steps, totals, color=color, drawstyle="steps-post")
             ax.set_ylim(-0.05 * max(totals.max(), 1), 1.1 * max(totals.max(), 1))
-            ax.annotate(f"{totals[-1]:,.0f} violations", (0.99, 0.6), xycoords="axes fraction", ha="right", color=color)
+            ax.annotate(f"{totals[-1]:,.0f} in training", (0.99, 0.6), xycoords="axes fraction", ha="right", color=color)
         ax.set_ylabel(f"{name}\n({unit})")
     bottom.set_xlabel("environment interactions")
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -76,7 +76,8 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
     # Each coordinate against its velocity, and the first two coordinates against each other.
     pairs = [(i, i + half) for i in range(half)] + ([(0, 1)] if half > 1 else [])
     figure = Figure(figsize=(1.5 + 5.0 * len(pairs), 5.2), layout="constrained")
-    figure.suptitle(title)
+    drawn = min(_TRAJECTORIES, episodes.action.shape[1])
+    figure.suptitle(f"{title}\n{drawn} of {episodes.action.shape[1]} evaluation episodes")
     x = np.asarray(episodes.x)[:, :_TRAJECTORIES]
     exits = np.asarray(episodes.violation)[:, :_TRAJECTORIES] > 0
     for ax, (i, j) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
@@ -102,7 +103,7 @@ def _return_axis(ax: Axes, returns: np.ndarray) -> None:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:,g}".replace("-", "−")))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:,g}".replace("-", "\N{MINUS SIGN}")))
 
 
 def _view(ax: Axes, corners: np.ndarray, constraint_set, pair: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ from ._errors import UsageError
 from ._options import Train
 
 # What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are totals so far.
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "interactions",
     "eval/return",
     "eval/return_std",
@@ -85,7 +85,7 @@ class RunFolder:
             content = json.loads(self._options.read_text())
             return Train(**content, logdir=self.path)
         except FileNotFoundError as error:
-            raise UsageError(f"{self.path} is not the folder of a run: it has no {self._options.name}. Give the --logdir of a `safe-wrappers train`.") from error
+            raise UsageError(f"{self.path} is not the folder of a run: it has no {self._options.name}; give the --logdir of a training.") from error
         except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"{self._options} cannot be read: {error}.") from error
 
@@ -98,13 +98,13 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def rows(self, before: int) -> list[Row]:
-        """The rows of metrics.csv with fewer interactions than `before`."""
+    def rows(self, until: int) -> list[Row]:
+        """The rows of metrics.csv with at most this many interactions."""
         if not self.metrics.exists():
             return []
         with self.metrics.open(newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-        return [row for row in rows if row["interactions"] < before]
+        return [row for row in rows if row["interactions"] <= until]
 
     def _require_same(self, options: Train) -> None:
         stored, given = _to_json(self.options()), _to_json(options)
@@ -123,13 +123,13 @@ class MetricsWriter:
     def __init__(self, folder: RunFolder, resumed_at: int):
         from tensorboardX import SummaryWriter
 
-        self.rows = folder.rows(before=resumed_at)
+        self.rows = folder.rows(until=resumed_at)
         self._seconds_before = self.rows[-1].get("training/walltime", 0.0) if self.rows else 0.0
         self._file = folder.metrics.open("w", newline="")
         self._csv = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore")
         self._csv.writeheader()
         self._csv.writerows(self.rows)
-        self._tensorboard = SummaryWriter(str(folder.tensorboard), purge_step=resumed_at)
+        self._tensorboard = SummaryWriter(str(folder.tensorboard), purge_step=resumed_at + 1)
 
     def __enter__(self) -> "MetricsWriter":
         return self
@@ -139,7 +139,9 @@ class MetricsWriter:
         self._tensorboard.close()
 
     def write(self, interactions: int, metrics: Mapping[str, float]) -> Row:
-        """Adds a row, complete on disk when this returns."""
+        """Adds a row, complete on disk when this returns; the row that a resumed run starts from is there already."""
+        if self.rows and self.rows[-1]["interactions"] == interactions:
+            return self.rows[-1]
         row = {name: float(metrics[name]) for name in COLUMNS if name in metrics} | {"interactions": interactions}
         row["training/walltime"] = self._seconds_before + metrics.get("training/walltime", 0.0)
         self.rows.append(row)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..envs import CertifiedEnv
@@ -43,7 +44,7 @@ def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_epi
         "gap_to_lqr": gap(final, lqr_return),
         "evaluation_episodes": num_episodes,
         "violations": count("training/violations") + sum(int(row["eval/violations"]) for row in rows),
-        "training_violations": count("training/violations"),
+        "violations_in_training": count("training/violations"),
         "interventions": count("training/interventions"),
         "fallbacks": count("training/fallbacks"),
         "smallest_margin": min([row["eval/smallest_margin"] for row in rows] + [last[name] for name in ("training/smallest_margin",) if name in last]),
@@ -72,21 +73,23 @@ def versions() -> dict[str, str]:
 def run_title(options: Train) -> str:
     """Names a run in pictures and texts."""
     safeguard = "no safeguard" if options.safeguard == "none" else options.safeguard.replace("_", " ")
-    return f"{options.system}, {safeguard}, seed {options.seed}"
+    safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
+    return f"{options.system}{safe_set}, {safeguard}, seed {options.seed}"
 
 
 def describe(summary: dict[str, Any], title: str) -> str:
     """A few readable lines of the summary of a training."""
     steps = max(summary["interactions"], 1)
     reached = summary["interactions_to_95_percent"]
+    where = f" ({summary['violations_in_training']:,} in training)" if summary["violations"] else ""
     return "\n".join(
         [
             f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
             f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean of {summary['evaluation_episodes']} episodes;"
             f" clipped LQR {summary['lqr_return']:.4g}, {against(summary['gap_to_lqr'])}",
             f"           within 5 % of its final value after {'-' if reached is None else format(reached, ',')} interactions",
-            f"  safety   {summary['violations']:,} violations, {summary['interventions']:,} interventions ({summary['interventions'] / steps:.1%} of steps),"
-            f" {summary['fallbacks']:,} fallbacks, smallest margin {summary['smallest_margin']:.2g}",
+            f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} interventions"
+            f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} fallbacks, smallest margin {summary['smallest_margin']:.2g}",
             f"  time     {summary['compile_seconds']:.1f} s compiling, {summary['run_seconds']:.1f} s training",
         ]
     )

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
+from brax.envs import Env
 from tqdm import tqdm
 
 from ..algos import shac
+from ..envs import CertifiedEnv
 from ._cache import use_compilation_cache
 from ._environments import make_environments
 from ._episodes import Episodes, Evaluation
 from ._errors import UsageError, require_at_least
-from ._figures import learning_curve, phase_portrait
-from ._lqr import lqr, lqr_policy
+from ._figures import learning_curve
+from ._interrupt import Interruptible
+from ._lqr import lqr
 from ._options import Train
+from ._replay import make_evaluation, save_episodes, yardstick
 from ._run_folder import MetricsWriter, RunFolder, write_json
 from ._summary import describe, run_title, summarise, violation_message
-from ._viewer import save_viewer
 
 NUM_EPISODES = 128
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -36,19 +37,20 @@ def train(options: Train) -> int:
     if checkpoint is not None:
         print(f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of {options.num_timesteps:,} interactions.")
     use_compilation_cache()
-    with MetricsWriter(folder, resumed_at) as writer, tqdm(desc=options.system, total=options.num_timesteps, bar_format=_BAR) as bar:
-        bar.set_postfix_str("compiling")
-        session = _Session(options, env, guarded, writer, bar)
-        try:
-            session.train(folder.checkpoints, checkpoint)
-        except KeyboardInterrupt:
-            bar.close()
-            return _interrupted(folder)
+    try:
+        with MetricsWriter(folder, resumed_at) as writer, tqdm(desc=options.system, total=options.num_timesteps, bar_format=_BAR) as bar:
+            bar.set_postfix_str("compiling")
+            with Interruptible(lambda: bar.set_postfix_str("stopping at the next checkpoint; Ctrl-C again to stop at once")) as interruptible:
+                session = _Session(options, env, guarded, writer, bar, interruptible)
+                session.train(folder.checkpoints, checkpoint)
+    except KeyboardInterrupt:
+        return _interrupted(folder)
     summary = session.summary()
     print(describe(summary, run_title(options)))
     files = session.save_pictures(folder.path)
     write_json(folder.summary, summary)
-    print(f"  files    {folder.path}/: {folder.summary.name}, {', '.join(files)}, {folder.metrics.name}, {folder.tensorboard.name}/, {folder.checkpoints.name}/")
+    files = [folder.summary.name, *files, folder.metrics.name, f"{folder.tensorboard.name}/", f"{folder.checkpoints.name}/"]
+    print(f"  files    {folder.path}/: {', '.join(files)}")
     if options.safeguard != "none" and summary["violations"]:
         print(violation_message(options, summary["violations"], folder.summary), file=sys.stderr)
         return 1
@@ -58,8 +60,9 @@ def train(options: Train) -> int:
 class _Session:
     """One process's part of a run: the trainer's callbacks, and what is reported at the end."""
 
-    def __init__(self, options: Train, env, guarded, writer: MetricsWriter, bar: tqdm):
-        self.options, self.env, self.guarded, self.writer, self.bar = options, env, guarded, writer, bar
+    def __init__(self, options: Train, env: CertifiedEnv, guarded: Env, writer: MetricsWriter, bar: tqdm, interruptible: Interruptible):
+        self.options, self.env, self.guarded = options, env, guarded
+        self.writer, self.bar, self.interruptible = writer, bar, interruptible
         self.evaluation: Evaluation | None = None
         self.parameters: dict[str, Any] = {"lqr": lqr(env)}
         self.lqr_return = float("nan")
@@ -86,12 +89,12 @@ class _Session:
         )
 
     def evaluate(self, _: int, make_policy: Callable, params: Any) -> None:
-        """Runs the policy on the same episodes each time; the first time clipped LQR too."""
+        """Runs the policy on the same episodes each time, and at first clipped LQR."""
         self.parameters["shac"] = params
         if self.evaluation is None:
             start = time.perf_counter()
             self.evaluation = make_evaluation(self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0)
-            self.lqr_return = float(self.evaluation("lqr", self.parameters).returns.mean())
+            self.lqr_return = yardstick(self.env, self.options, self.evaluation, self.parameters)
             self.compile_seconds += time.perf_counter() - start
         self.episodes = self.evaluation("shac", self.parameters)
 
@@ -108,6 +111,7 @@ class _Session:
         self.bar.total = max(self.bar.total, interactions)
         self.bar.update(interactions - self.bar.n)
         self.bar.refresh()
+        self.interruptible.safe_point()
 
     def summary(self) -> dict[str, Any]:
         """The content of summary.json."""
@@ -128,28 +132,10 @@ class _Session:
         return ["learning_curve.png", *save_episodes(path, self.env, self.episodes, title)]
 
 
-def make_evaluation(env, guarded, make_policy: Callable, options: Train, *, num_episodes: int, seed: int) -> Evaluation:
-    """Episodes of the policy "shac" in the run's environment, and of the policy "lqr"."""
-
-    def policy(params, state, key: jax.Array) -> jax.Array:
-        return make_policy(params, deterministic=True)(state.obs, key)[0]
-
-    policies = {"shac": policy, "lqr": lqr_policy(env)}
-    return Evaluation(guarded, policies, num_episodes=num_episodes, episode_length=options.episode_length, seed=seed)
-
-
-def save_episodes(path: Path, env, episodes: Episodes, title: str) -> list[str]:
-    """Writes the phase portrait and the viewer of the episode with the lowest return; returns the names of the files."""
-    phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
-    hardest = int(np.argmin(episodes.returns))
-    save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])
-    return ["phase_portrait.png", "viewer.html"]
-
-
 def _interrupted(folder: RunFolder) -> int:
     checkpoint = folder.newest_checkpoint()
     kept = "nothing was saved yet" if checkpoint is None else f"saved at {int(checkpoint.name):,} interactions"
-    print(f"Interrupted; {kept}. Run the same command again to {'start anew' if checkpoint is None else 'resume'}.", file=sys.stderr)
+    print(f"\nInterrupted; {kept}. Run the same command again to {'start anew' if checkpoint is None else 'resume'}.", file=sys.stderr)
     return 130
 
 
@@ -159,11 +145,11 @@ def _check(options: Train) -> None:
     Raises:
         UsageError: On a number out of range.
     """
-    least = {"num_timesteps": 1, "seed": 0, "episode_length": 1, "train_episode_length": 1, "regularisation": 0, "num_envs": 1, "horizon_length": 1, "num_evals": 2}
-    for name, bound in least.items():
+    at_least_1 = ("num_timesteps", "episode_length", "train_episode_length", "num_envs", "horizon_length")
+    for name, least in {**dict.fromkeys(at_least_1, 1), "seed": 0, "regularisation": 0, "num_evals": 2}.items():
         value = getattr(options, name)
         if value is not None:
-            require_at_least(f"--{name.replace('_', '-')}", value, bound)
+            require_at_least(f"--{name.replace('_', '-')}", value, least)
     if options.learning_rate is not None and not 0 < options.learning_rate < float("inf"):
         raise UsageError(f"--learning-rate must be positive, but it is {options.learning_rate}.")
     if options.backend == "mjx":

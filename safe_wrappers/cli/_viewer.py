@@ -17,11 +17,11 @@ def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
         sys: The environment's Brax system.
         x: States (q, qd), shape (steps + 1, n).
     """
-    data = mujoco.MjData(sys.mj_model)
+    data = mujoco.MjData(sys.mj_model)  # pyright: ignore[reportAttributeAccessIssue]
     frames = []
     for state in x:
         data.qpos[:] = state[: sys.q_size()]
-        mujoco.mj_kinematics(sys.mj_model, data)
+        mujoco.mj_kinematics(sys.mj_model, data)  # pyright: ignore[reportAttributeAccessIssue]
         # Brax's links are MuJoCo's bodies without the world.
         frames.append(SimpleNamespace(x=base.Transform(pos=data.xpos[1:].copy(), rot=data.xquat[1:].copy())))
     html.save(str(path), sys, frames)

@@ -11,7 +11,7 @@ import numpy as np
 from .._errors import SetDimensionError
 from ..certificates import Block, Certificate
 from ..models import Model
-from ..sets import Box, Polytope, Zonotope
+from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._product import ProductAnchor, ProductSampler
 
@@ -86,6 +86,8 @@ class ModelSystem:
     certificate: Certificate | None = None
     zonotope: Zonotope | None = None
     blocks: tuple[Block, ...] = ()
+    _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
+    _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         n, k = self.model.state_size, self.model.disturbance_size
@@ -144,7 +146,7 @@ class ModelSystem:
         HE = jnp.sum(H[:, :, None] * E, axis=1)
         center, radius = self.disturbance_set.center, self.disturbance_set.radius
         worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
-        b = (h - self.eps) - jnp.sum(H * c, axis=1) - worst
+        b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
         return SafeActionSet(A, b, self._anchor(A, b)) if self._anchor else SafeActionSet.from_rows(A, b)
 
     def fallback(self, x: jax.Array) -> jax.Array:

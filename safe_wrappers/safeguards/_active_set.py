@@ -4,7 +4,7 @@ Everything is unbatched; batch it with jax.vmap. Rows shared by the batch (in_ax
 the method keeps the indices of at most d rows and the (d, d) factors of their normals, gathered when needed.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax import lax
 
 
 @jax.custom_jvp
-def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
     """`project` with the indices of the active rows (d,) and the slots in use (d,), which have no derivative."""
     end = _dual_active_set(A, b, a, reach=4 * float(np.sqrt(a.shape[0])))
     return end.x, end.rows, end.active

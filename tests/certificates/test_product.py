@@ -1,0 +1,174 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from safe_wrappers import CertificateError
+from safe_wrappers.certificates import Block, Certificate, prove
+from safe_wrappers.certificates._enclosure import ModelEnclosure
+from safe_wrappers.certificates._product import candidates, reduction
+from safe_wrappers.models import Model
+from safe_wrappers.sets import Box, Polytope
+
+FIRST, SECOND = BLOCKS = (Block((1,), (0,)), Block((0, 2), (1,)))
+W = Box([-0.02, 0.0], [0.02, 0.01])
+
+
+def coupled(state=0.05, action=0.05):
+    """State 1 and action 0 form a block, the others another; the first feels the state 0, the second the action 0, as strongly as told."""
+
+    def step(x, a, w):
+        first = 1.1 * x[1] + state * jnp.sin(x[0]) + 0.4 * a[0] + w[0]
+        second = 1.1 * x[0] + 0.05 * x[2] + action * jnp.cos(x[2]) * a[0] + 0.3 * a[1] + w[1]
+        return jnp.stack([second, first, 0.5 * x[2] * x[0]])
+
+    return Model("coupled", step, 3, 2, 2)
+
+
+def certify(model, *, x_max=(1.1, 1.2, 1.3), H=None, blocks=BLOCKS, constraint_set=None):
+    H = np.concatenate([np.eye(3), -np.eye(3)]) if H is None else H
+    return Certificate.create(model, Polytope(H, np.ones(len(H))), constraint_set or Box.symmetric(x_max), W, name="test", blocks=blocks)
+
+
+def largest_margin(certificate, model, x):
+    """max_a min_i [1 - max_w H_i f(x, a, w)] of the joint system, independently in float64."""
+    with jax.enable_x64():
+        c, B, E = (np.asarray(part) for part in model.affine(jnp.asarray(x)))
+    H = np.asarray(certificate.safe_state_set.H, np.float64)
+    center, radius = (np.asarray(part, np.float64) for part in (W.center, W.radius))
+    b = 1 - H @ c - H @ E @ center - np.abs(H @ E) @ radius
+    program = linprog([0, 0, -1], A_ub=np.column_stack([H @ B, np.ones(len(H))]), b_ub=b, bounds=[(-1, 1), (-1, 1), (None, None)])
+    return -program.fun
+
+
+def test_a_product_is_proved_block_by_block():
+    model = coupled()
+    certificate = certify(model)
+    result = prove(certificate, model)
+    assert result.proved
+    rng = np.random.default_rng(0)
+    for x in [*certificate.safe_state_set.vertices(), *rng.uniform(-1, 1, (50, 3))]:
+        assert largest_margin(certificate, model, x) >= result.margin - 1e-9
+
+
+def test_dependence_is_that_of_the_operations():
+    assert ModelEnclosure(coupled(), np.zeros(2)).dependence() == [(0, 2, 3, 4, 6), (0, 1, 3, 5), (0, 2)]
+
+
+@pytest.mark.parametrize(("block", "given", "opposed"), [(FIRST, [0], []), (SECOND, [], [0])])
+def test_the_reduced_model_is_the_joint_one_whatever_the_arguments_left_out(block, given, opposed):
+    model = coupled()
+    claim, reduced = reduction(certify(model), model, block)
+    states, actions = [*block.states, *given], [*block.actions, *opposed]
+    assert (reduced.state_size, reduced.action_size, reduced.disturbance_size) == (len(states), len(block.actions), len(opposed) + 2)
+    rng = np.random.default_rng(0)
+    with jax.enable_x64():
+        for _ in range(20):
+            x, a, w = (jnp.asarray(rng.uniform(-1, 1, size)) for size in (3, 2, 2))
+            y = reduced.step(x[jnp.array(states)], a[jnp.array(actions)][:1], jnp.concatenate([a[jnp.array(actions)][1:], w]))
+            np.testing.assert_array_equal(y[: len(block.states)], model.step(x, a, w)[jnp.array(block.states)])
+            np.testing.assert_array_equal(y[len(block.states) :], 0)
+    assert np.asarray(claim.disturbance_set.lower).tolist() == [-1.0] * len(opposed) + np.asarray(W.lower, np.float64).tolist()
+    assert np.asarray(claim.disturbance_set.upper).tolist() == [1.0] * len(opposed) + np.asarray(W.upper, np.float64).tolist()
+
+
+def test_the_reduced_set_holds_the_factor_and_all_that_x_allows_of_the_others():
+    box = Box([-0.3, -1.2, -1.3], [0.7, 1.2, 1.3])
+    H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([0.2, 1.0, 1.0])
+    claim, _ = reduction(certify(coupled(), H=H, constraint_set=box), coupled(), FIRST)
+    S = claim.safe_state_set
+    for corner in ([1.0, box.lower[0]], [1.0, box.upper[0]], [-1.0, box.lower[0]], [-1.0, box.upper[0]]):
+        assert np.all(np.asarray(S.H) @ np.asarray(corner, np.float64) <= 1)
+    for beyond in ([1.001, 0.0], [0.0, 0.701], [0.0, -0.301]):
+        assert np.any(np.asarray(S.H) @ np.array(beyond) > 1)
+    assert np.asarray(claim.constraint_set.upper).tolist() == [pytest.approx(1.2), np.inf]
+
+
+def test_a_coupling_that_is_too_strong_is_rejected_by_a_true_counterexample():
+    model = coupled(state=0.5)
+    certificate = certify(model)
+    result = prove(certificate, model)
+    assert result.status == "counterexample"
+    x = result.counterexample
+    assert np.max(np.abs(x)) <= 1
+    assert largest_margin(certificate, model, x) == pytest.approx(result.margin, abs=1e-9)
+    assert result.margin < 0
+
+
+def test_a_later_block_is_refuted_although_an_earlier_one_is_inconclusive():
+    """The second block has a state without any safe action: 1.1 + 0.05 - 0.3 < 1 fails once the state 0 reaches 1.25."""
+    H = np.concatenate([np.diag([1 / 1.35, 1.0, 1.0]), -np.diag([1 / 1.35, 1.0, 1.0])])
+    model = coupled(state=0.3, action=0.0)
+    certificate = certify(model, H=H, x_max=(3.0, 1.2, 1.3))
+    result = prove(certificate, model)
+    assert result.status == "counterexample"
+    assert largest_margin(certificate, model, result.counterexample) < 0
+
+
+def test_a_set_that_is_safe_only_if_the_blocks_agree_is_inconclusive():
+    """Against every action 0 the second block fails, but with action 0 at rest it does not."""
+    model = coupled(state=0.0, action=0.5)
+    certificate = certify(model)
+    for vertex in certificate.safe_state_set.vertices():
+        assert largest_margin(certificate, model, vertex) > certificate.sigma
+    result = prove(certificate, model)
+    assert result.status == "inconclusive"
+    assert not result.proved
+    assert "refutes the blocks, not the set" in result.message
+
+
+def test_a_factor_outside_the_constraints_is_a_counterexample():
+    result = prove(certify(coupled(), x_max=(1.1, 1.2, 0.9)), coupled())
+    assert result.status == "counterexample"
+    assert abs(result.counterexample[2]) > 0.9
+    assert np.max(np.abs(result.counterexample)) <= 1
+
+
+def test_limits_are_inconclusive_never_proved():
+    result = prove(certify(coupled()), coupled(), max_cells=5)
+    assert result.status == "inconclusive"
+
+
+def test_candidates_combine_a_state_with_all_vertices_of_the_other_blocks():
+    S = certify(coupled()).safe_state_set
+    points = np.array(candidates(S, BLOCKS, FIRST, np.array([0.25, 99.0])))  # the second number is a state that was given
+    assert sorted(map(tuple, points.round(9).tolist())) == [(a, 0.25, b) for a in (-1.0, 1.0) for b in (-1.0, 1.0)]
+
+
+def test_a_needed_bound_that_x_does_not_give_is_asked_for():
+    for constraint_set, message in (
+        (Box.symmetric([np.inf, 1.2, 1.3]), "X must bound state 0 on both sides"),
+        (Polytope(*Box.symmetric([1.1, 1.2, 1.3]).halfspaces()), "must be a box"),
+    ):
+        with pytest.raises(CertificateError, match=message):
+            prove(certify(coupled(), constraint_set=constraint_set), coupled())
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ((FIRST, Block((2,), (1,))), r"each of the 3 states once, but they hold \[\[1\], \[2\]\]"),
+        ((FIRST, Block((0, 1, 2), (1,))), "each of the 3 states once"),
+        ((FIRST, Block((0, 2), (0,))), "each of the 2 actions once"),
+        ((FIRST, Block((0,), (1,)), Block((2,), ())), r"facet 0 = \[1\.  0\.  0\.5\] has entries in 2 blocks"),
+    ],
+    ids=["missing state", "shared state", "missing action", "coupled facet"],
+)
+def test_blocks_that_are_not_those_of_the_set_are_refused(blocks, message):
+    H = np.concatenate([np.eye(3), -np.eye(3)])
+    H[0, 2] = 0.5
+    with pytest.raises(CertificateError, match=message):
+        certify(coupled(), blocks=blocks, H=H)
+
+
+def test_blocks_round_trip_through_the_file(tmp_path):
+    certificate = certify(coupled())
+    certificate.save(tmp_path / "product.json")
+    loaded = Certificate.load(tmp_path / "product.json")
+    assert loaded.blocks == BLOCKS
+    assert prove(loaded, coupled()).proved
+    alone = certify(coupled(), blocks=())
+    alone.save(tmp_path / "alone.json")
+    assert Certificate.load(tmp_path / "alone.json").blocks == ()
+    assert prove(alone, coupled()).proved  # the same set by the ordinary proof

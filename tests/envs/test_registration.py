@@ -1,0 +1,41 @@
+import brax.envs
+import jax
+import jax.numpy as jnp
+import pytest
+
+import safe_wrappers as sw
+from safe_wrappers.envs import SafePendulum
+
+
+def test_the_pendulum_is_registered_with_brax():
+    env = brax.envs.get_environment("safe_pendulum", safe_set="narrow")
+    assert isinstance(env, SafePendulum)
+    assert type(sw.envs.get_environment("safe_pendulum")) is SafePendulum
+    assert env.system.certificate.name == "narrow"
+
+
+def test_registering_again_does_no_harm():
+    before = brax.envs.get_environment("safe_pendulum").__class__
+    sw.envs.register()
+    assert brax.envs.get_environment("safe_pendulum").__class__ is before
+
+
+def test_brax_can_create_it_for_training():
+    env = brax.envs.create("safe_pendulum", episode_length=10, batch_size=4)
+    state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
+    assert jax.eval_shape(env.step, state, jnp.zeros((4, 1))).obs.shape == (4, 3)
+
+
+def test_unknown_names_are_refused_with_the_nearest_valid_one():
+    for function in (sw.envs.get_environment, sw.envs.get_model):
+        with pytest.raises(ValueError, match=r"`name` must be one of 'safe_pendulum'.*but it is 'safe_pendulm'\. Did you mean 'safe_pendulum'\?"):
+            function("safe_pendulm")
+
+
+def test_models_and_certificates_by_name():
+    assert sw.envs.get_model("safe_pendulum").name == "safe_pendulum"
+    assert "safe_pendulum" in sw.envs.registered_names()
+    names = sw.envs.certificate_names("safe_pendulum")
+    assert names == ("full", "narrow", "upright", "walter2025")
+    for name in names:
+        sw.envs.load_certificate("safe_pendulum", name).check(sw.envs.get_model("safe_pendulum"))
