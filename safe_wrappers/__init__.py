@@ -3,7 +3,13 @@
 Importing registers the bundled systems with Brax and changes nothing else.
 """
 
+import contextlib
 import importlib.metadata
+import io
+
+# mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here needs it.
+with contextlib.redirect_stdout(io.StringIO()):
+    import mujoco.mjx.warp as _  # noqa: F401
 
 from . import algos as algos
 from . import envs as envs
@@ -13,11 +19,13 @@ from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
 from .certificates import Certificate as Certificate
+from .certificates import prove as prove
 from .models import Model as Model
 from .safe_actions import ModelSystem as ModelSystem
 from .safe_actions import SafeActionSet as SafeActionSet
 from .safe_actions import System as System
 from .safeguards import BoundaryProjection as BoundaryProjection
+from .safeguards import RayMask as RayMask
 from .safeguards import Safeguard as Safeguard
 from .safeguards import SafeguardOutput as SafeguardOutput
 from .sets import Box as Box

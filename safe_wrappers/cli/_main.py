@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import re
+import itertools
 import sys
 from collections.abc import Sequence
 
@@ -89,7 +89,8 @@ def _flags(command: type) -> list[str]:
 
 
 def _first_paragraph(box: str) -> str:
-    """The first message in one of tyro's boxes, as one line."""
+    """The message under the title of one of tyro's boxes, which are drawn in Unicode or in ASCII, as one line."""
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()[1:]]
-    end = next((i for i, line in enumerate(lines) if re.fullmatch("─+", line)), len(lines))
-    return " ".join(line for line in lines[:end] if line).rstrip(".") + "."
+    parts = itertools.groupby(lines, key=lambda line: line.strip("─-") == "" != line)
+    message = next(list(part) for is_rule, part in parts if not is_rule)
+    return " ".join(filter(None, message)).rstrip(".") + "."

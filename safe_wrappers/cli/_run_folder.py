@@ -104,6 +104,7 @@ class RunFolder:
             return []
         with self.metrics.open(newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        rows = [row | {"interactions": int(row["interactions"])} for row in rows]
         return [row for row in rows if row["interactions"] <= until]
 
     def _require_same(self, options: Train) -> None:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree
+from ..solvers import max_margin
 
 
 @frozen_pytree
@@ -25,7 +26,7 @@ class SafeActionSet:
 
     @classmethod
     def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
-        """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint, clipped to the box.
+        """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint, clipped to the box, else by a small linear program.
 
         Raises:
             SetDimensionError: If the shapes do not fit.
@@ -33,9 +34,8 @@ class SafeActionSet:
         A, b = jnp.asarray(A), jnp.asarray(b)
         if A.ndim != 2 or b.shape != A.shape[:1]:
             raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
-        if A.shape[1] != 1:
-            raise SetDimensionError(f"Rows alone determine the anchor for d = 1 only, but d = {A.shape[1]}; give `SafeActionSet(A, b, anchor)`.")
-        return cls(A, b, jax.lax.stop_gradient(midpoint(A, b))[None])
+        anchor = midpoint(A, b)[None] if A.shape[1] == 1 else max_margin(*_normalise(*_known(A, b)))[0]
+        return cls(A, b, jax.lax.stop_gradient(anchor))
 
     def unit_rows(self) -> tuple[jax.Array, jax.Array]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.

@@ -46,6 +46,12 @@ class Rows:
     b: jax.Array
     tau: float = static_field()
 
+    def tightened_with_box(self) -> tuple[jax.Array, jax.Array]:
+        """The rows tightened by tau and, below them, the rows of the box, which are never tightened. Shapes (m + 2 d, d), (m + 2 d,)."""
+        eye, ones = np.eye(self.A.shape[1]), np.ones(2 * self.A.shape[1])
+        box = np.concatenate([eye, -eye]).astype(self.A.dtype)
+        return jnp.concatenate([self.A, box]), jnp.concatenate([self.b - self.tau, ones.astype(self.b.dtype)])
+
     def accept(self, action: jax.Array) -> jax.Array:
         """The accept test: all rows hold with tau / 4 to spare and the box holds exactly. False for NaN. Shape ()."""
         rows = jnp.all(jnp.sum(self.A * action, axis=-1) <= self.b - self.tau / 4)

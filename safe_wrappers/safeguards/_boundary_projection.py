@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
+from ..solvers import project
 from ._base import Rows, Safeguard
 
 
@@ -14,7 +15,8 @@ class BoundaryProjection(Safeguard):
 
     A safe request is returned bit for bit. With the exact gradient the derivative w.r.t. the action is the orthogonal
     projector onto the null space of the active rows (Theorem 1 of the paper in half-space form), so the component along
-    the outward normal is lost; `regularisation` in the loss or the reward brings it back.
+    the outward normal is lost; `regularisation` in the loss or the reward brings it back. One action is projected in closed
+    form, several by a dual active set method.
 
     Example:
         >>> safe_set = SafeActionSet.from_rows(jnp.array([[1.0]]), jnp.array([0.5]))
@@ -23,5 +25,9 @@ class BoundaryProjection(Safeguard):
     """
 
     def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
-        lower, upper = interval(rows.A, rows.b - rows.tau)
-        return jnp.where(accepted, request, jnp.minimum(jnp.maximum(request, lower), upper))
+        if request.shape == (1,):
+            lower, upper = interval(rows.A, rows.b - rows.tau)
+            nearest = jnp.minimum(jnp.maximum(request, lower), upper)
+        else:
+            nearest = project(*rows.tightened_with_box(), request)
+        return jnp.where(accepted, request, nearest)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..safe_actions._action_set import interval
 from ..solvers import max_margin, project
+from ._base import Rows
 
 Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 
@@ -14,20 +15,19 @@ Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 _VOLUME_WEIGHT = 100.0
 
 
-def safe_center(kind: Center, A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array) -> jax.Array:
-    """An interior point of {a in the box : A a <= b}, shape (d,), differentiable in A, b and, if it depends on it, the request.
+def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Array) -> jax.Array:
+    """An interior point of the safe action set, shape (d,), differentiable in its rows and, if it depends on it, the request.
 
     Args:
         kind: Which centre; for d = 1 the first three are the interval's midpoint.
-        A: Unit rows, shape (m, d).
-        b: Shape (m,).
+        rows: Unit rows of the set.
         request: The sanitised request, shape (d,); matters for "orthogonal" alone.
         accepted: Whether the request is safe; then the orthogonal centre is the request itself.
     """
-    if A.shape[1] == 1:
-        lower, upper = interval(A, b)
+    if request.shape == (1,):
+        lower, upper = interval(rows.A, rows.b - rows.tau)
         return (jnp.maximum(lower, -1.0) + jnp.minimum(upper, 1.0))[None] / 2
-    A, b = with_box(A, b)
+    A, b = rows.tightened_with_box()
     if kind == "orthogonal":
         return _chord_midpoint(A, b, request, accepted)
     center, radius = max_margin(A, b)
@@ -40,17 +40,11 @@ def safe_center(kind: Center, A: jax.Array, b: jax.Array, request: jax.Array, ac
     if kind == "analytic":
         return _barrier_center(A, b, jnp.ones_like(b), center)
     # The largest box {|a - c| <= r}: rows A c + |A| r <= b on z = (c, r), and the volume's logarithm sum log r_j.
-    rows = jnp.block([[A, jnp.abs(A)], [jnp.zeros((d, d), A.dtype), -jnp.eye(d, dtype=A.dtype)]])
+    lifted = jnp.block([[A, jnp.abs(A)], [jnp.zeros((d, d), A.dtype), -jnp.eye(d, dtype=A.dtype)]])
     offsets = jnp.concatenate([b, jnp.zeros(d, b.dtype)])
     weights = jnp.concatenate([jnp.ones_like(b), jnp.full(d, _VOLUME_WEIGHT, b.dtype)])
     start = jnp.concatenate([center, jnp.full(d, 0.5 * radius / jnp.sqrt(1.0 * d))])
-    return _barrier_center(rows, offsets, weights, start)[:d]
-
-
-def with_box(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The rows with those of the box [-1, 1]^d appended, shapes (m + 2 d, d) and (m + 2 d,)."""
-    eye = jnp.eye(A.shape[1], dtype=A.dtype)
-    return jnp.concatenate([A, eye, -eye]), jnp.concatenate([b, jnp.ones(2 * A.shape[1], b.dtype)])
+    return _barrier_center(lifted, offsets, weights, start)[:d]
 
 
 def _chord_midpoint(A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array) -> jax.Array:

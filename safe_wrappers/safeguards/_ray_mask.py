@@ -52,7 +52,7 @@ class RayMask(Safeguard):
 
     def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
         A, b = rows.A, rows.b - rows.tau
-        center = safe_center(self.center, A, b, request, accepted)
+        center = safe_center(self.center, rows, request, accepted)
         slack = b - jnp.sum(A * center, axis=-1)
         roomy = jnp.all(slack > 0)
         offset = request - center

@@ -124,7 +124,9 @@ REFUTED_FACETS = {
 }
 
 
-@pytest.mark.parametrize(("system", "name"), REFUTED_FACETS)
+@pytest.mark.parametrize(
+    ("system", "name"), [pytest.param(*pair, marks=pytest.mark.slow if pair == ("safe_cart_pole", "classic") else ()) for pair in REFUTED_FACETS]
+)
 def test_facets_moved_out_are_refuted(system, name, tmp_path):
     H = facets(shipped(system, name))
     refuted = 0

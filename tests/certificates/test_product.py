@@ -96,14 +96,16 @@ def test_a_coupling_that_is_too_strong_is_rejected_by_a_true_counterexample():
     assert result.margin < 0
 
 
-def test_a_later_block_is_refuted_although_an_earlier_one_is_inconclusive():
-    """The second block has a state without any safe action: 1.1 + 0.05 - 0.3 < 1 fails once the state 0 reaches 1.25."""
-    H = np.concatenate([np.diag([1 / 1.35, 1.0, 1.0]), -np.diag([1 / 1.35, 1.0, 1.0])])
-    model = coupled(state=0.3, action=0.0)
-    certificate = certify(model, H=H, x_max=(3.0, 1.2, 1.3))
-    result = prove(certificate, model)
-    assert result.status == "counterexample"
-    assert largest_margin(certificate, model, result.counterexample) < 0
+def test_a_state_without_safe_action_is_found_although_an_earlier_block_is_inconclusive():
+    """X allows more of state 0 than the first block bears, S does not; with |state 2| <= 5 the second block runs away."""
+    model, answers = coupled(state=0.3), []
+    for reach in (1.0, 5.0):
+        H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([1.0, 1.0, reach])
+        certificate = certify(model, H=H, x_max=(1.6, 1.2, 6.0))
+        answers.append(prove(certificate, model))
+    assert [answer.status for answer in answers] == ["inconclusive", "counterexample"]
+    assert abs(answers[1].counterexample[2]) == pytest.approx(5.0)
+    assert largest_margin(certificate, model, answers[1].counterexample) < 0
 
 
 def test_a_set_that_is_safe_only_if_the_blocks_agree_is_inconclusive():
@@ -126,8 +128,11 @@ def test_a_factor_outside_the_constraints_is_a_counterexample():
 
 
 def test_limits_are_inconclusive_never_proved():
-    result = prove(certify(coupled()), coupled(), max_cells=5)
+    model = coupled(state=0.3)
+    assert prove(certify(model), model).proved
+    result = prove(certify(model), model, max_depth=0)
     assert result.status == "inconclusive"
+    assert np.isnan(result.margin)
 
 
 def test_candidates_combine_a_state_with_all_vertices_of_the_other_blocks():

@@ -9,10 +9,8 @@ import pytest
 from helpers import facets, keys, margins, states_in
 
 import safe_wrappers as sw
-from safe_wrappers._pytree import frozen_pytree
 from safe_wrappers.certificates import Certificate, prove
 from safe_wrappers.envs import SafeQuadrotor, load_certificate, models
-from safe_wrappers.safeguards._active_set import project
 
 CORNERS = np.array(list(itertools.product((-1.0, 1.0), repeat=2))) * float(np.float32(0.1))
 Z, X = [1, 4], [0, 2, 3, 5]
@@ -44,19 +42,9 @@ def certificate():
     return load_certificate("safe_quadrotor", "wide")
 
 
-@frozen_pytree
-class Nearest(sw.Safeguard):
-    """The nearest safe action for two actions."""
-
-    def project(self, rows, request, accepted, anchor):
-        eye = jnp.eye(2, dtype=rows.A.dtype)
-        A, b = jnp.concatenate([rows.A, eye, -eye]), jnp.concatenate([rows.b - rows.tau, jnp.ones(4, rows.b.dtype)])
-        return jnp.where(accepted, request, project(A, b, request))
-
-
 @pytest.fixture(scope="module")
 def guarded():
-    return sw.SafeguardWrapper(SafeQuadrotor(disturbance="worst_case"), Nearest())
+    return sw.SafeguardWrapper(SafeQuadrotor(disturbance="worst_case"), sw.BoundaryProjection())
 
 
 def boundary_heavy_states(env, count, seed=0):
@@ -170,7 +158,7 @@ def check_one_step(env, count, seed):
     x = boundary_heavy_states(env, count, seed)
     rng = np.random.default_rng(seed)
     actions = np.clip(rng.uniform(-2, 2, (len(x), 2)), -1, 1).astype(np.float32)
-    output = jax.jit(jax.vmap(lambda x, a: sw.safe_action(system, Nearest(), x, a)))(x, actions)
+    output = jax.jit(jax.vmap(lambda x, a: sw.safe_action(system, sw.BoundaryProjection(), x, a)))(x, actions)
     assert np.all(np.asarray(output.feasible))
     assert not np.any(np.asarray(output.fallback))
     assert np.any(np.asarray(output.intervened))

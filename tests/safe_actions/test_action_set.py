@@ -97,6 +97,10 @@ def test_shapes_that_do_not_fit_are_refused(A, b):
         SafeActionSet.from_rows(A, b)
 
 
-def test_rows_alone_are_not_enough_for_two_actions():
-    with pytest.raises(sw.SetDimensionError, match="determine the anchor for d = 1 only, but d = 2"):
-        SafeActionSet.from_rows(np.ones((3, 2)), np.ones(3))
+def test_the_anchor_of_two_actions_is_the_deepest_point():
+    """A triangle inside the box: the centre of its inscribed circle."""
+    A, b = np.array([[-1, 0], [0, -1], [0.6, 0.8]], np.float32), np.array([0.5, 0.5, 0.0], np.float32)
+    anchor = np.asarray(SafeActionSet.from_rows(A, b).anchor, np.float64)
+    slack = b - A.astype(float) @ anchor
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 201)] * 2), axis=-1).reshape(-1, 2)
+    assert slack.min() > (b - grid @ A.T).min(axis=1).max() - 1e-5

@@ -27,8 +27,8 @@ def test_an_ordinary_brax_environment_is_learned(line):
     assert metrics["training/violations"] == 0
     assert "training/interventions" not in metrics
     policy = make_policy(params, deterministic=True)
-    assert policy(jnp.array([0.5]), jax.random.PRNGKey(0))[0] < -0.5
-    assert policy(jnp.array([-0.5]), jax.random.PRNGKey(0))[0] > 0.5
+    assert policy(jnp.array([0.5]), jax.random.PRNGKey(0))[0] < -0.2
+    assert policy(jnp.array([-0.5]), jax.random.PRNGKey(0))[0] > 0.2
 
 
 def test_a_resumed_training_equals_the_uninterrupted_one(line, tiny, tmp_path):

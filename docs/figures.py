@@ -1,0 +1,154 @@
+"""The pictures of docs/certificates.md: safe sets, their projections, and safeguarded trajectories that are pushed to the limits.
+
+python docs/figures.py [SYSTEM ...]
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+from PIL import Image
+
+import safe_wrappers as sw
+from safe_wrappers.sets import Box, draw
+
+IMAGES = Path(__file__).parent / "images"
+BLUE, TEAL, PURPLE, PINK, ORANGE, GREY, RED = "#1f5fa8", "#1b8a7a", "#7b4fa3", "#b5447a", "#e0802b", "#5f6368", "#c0262d"
+TRAJECTORIES, STEPS = 8, 160
+LABELS = {
+    "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
+    "safe_cart_pole": ("position x (m)", "pole angle θ (rad)", "velocity ẋ (m/s)", "pole velocity θ̇ (rad/s)"),
+    "safe_quadrotor": ("position x (m)", "height z (m)", "roll φ (rad)", "velocity ẋ (m/s)", "climb ż (m/s)", "roll rate φ̇ (rad/s)"),
+}
+
+
+def trajectories(system, safe_set, *, hold=24, seed=0):
+    """States (T + 1, N, n) and interventions (T, N) under worst-case disturbances and requests of full force whose sign is held for a while."""
+    env = sw.SafeguardWrapper(sw.envs.get_environment(system, safe_set=safe_set, disturbance="worst_case"), sw.BoundaryProjection())
+    rng = np.random.default_rng(seed)
+    switch = rng.random((STEPS, TRAJECTORIES, env.action_size)) < 1 / hold
+    signs = np.where(np.cumsum(switch, axis=0) % 2, 1.0, -1.0) * rng.choice([-1.0, 1.0], switch.shape[1:])
+
+    def step(state, action):
+        after = jax.vmap(env.step)(state, action)
+        return after, (jax.vmap(env.system.state)(after), after.info["safeguard"]["intervened"], after.info["safeguard"]["inside"])
+
+    start = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(seed), TRAJECTORIES))
+    _, (x, intervened, inside) = jax.jit(lambda state: jax.lax.scan(step, state, signs.astype(np.float32)))(start)
+    if not np.all(inside):
+        raise SystemExit(f"{system} {safe_set}: a trajectory left the set.")
+    print(f"{system} {safe_set}: {inside.size} steps inside, {np.mean(intervened):.0%} of the requests replaced")
+    return np.concatenate([jax.vmap(env.system.state)(start)[None], x]), np.asarray(intervened) > 0
+
+
+def draw_trajectories(ax, x, intervened, pair):
+    """Lines, starts, and the states at which the safeguard replaced the request."""
+    i, j = pair
+    ax.plot(x[..., i], x[..., j], color=GREY, linewidth=0.6, alpha=0.55, zorder=2)
+    replaced = x[:-1][intervened]
+    ax.plot(replaced[:, i], replaced[:, j], ".", color=ORANGE, markersize=3.4, markeredgewidth=0, alpha=0.8, zorder=3)
+    ax.plot(x[0, :, i], x[0, :, j], "o", color="black", markersize=3.4, zorder=4)
+
+
+def draw_set(ax, certificate, pair, color, opacity=0.10, **style):
+    """The projection of a set, pale with a solid edge."""
+    draw(certificate.safe_state_set, ax, axes=pair, facecolor=(*matplotlib.colors.to_rgb(color), opacity), edgecolor=color, linewidth=1.6, **style)
+
+
+def draw_bounds(ax, constraint_set: Box, pair):
+    """The constraints, as dotted lines."""
+    for axis, line in zip(pair, (ax.axvline, ax.axhline), strict=True):
+        for bound in (constraint_set.lower[axis], constraint_set.upper[axis]):
+            if np.isfinite(bound):
+                line(bound, color=RED, linestyle=(0, (1, 2)), linewidth=1.1, zorder=1)
+
+
+def finish(ax, system, pair, title=None):
+    """Labels and room."""
+    ax.set_xlabel(LABELS[system][pair[0]])
+    ax.set_ylabel(LABELS[system][pair[1]])
+    ax.margins(0.06)
+    ax.grid(alpha=0.22, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=10)
+
+
+def key(figure, entries):
+    """One legend below all panels; entries are (label, artist properties)."""
+    handles = [matplotlib.lines.Line2D([], [], label=label, **style) for label, style in entries]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+
+
+BOUNDS = ("constraints X", {"color": RED, "linestyle": (0, (1, 2)), "linewidth": 1.3})
+PATHS = [
+    ("trajectory", {"color": GREY, "linewidth": 1.0}),
+    ("start", {"color": "black", "marker": "o", "markersize": 4, "linestyle": "none"}),
+    ("request replaced", {"color": ORANGE, "marker": ".", "markersize": 7, "linestyle": "none"}),
+]
+
+
+def pendulum():
+    """All four sets, and trajectories in two of them."""
+    system, pair = "safe_pendulum", (0, 1)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
+    colors = {"walter2025": PURPLE, "full": BLUE, "upright": TEAL, "narrow": PINK}
+    for name, color in colors.items():
+        certificate = sw.envs.load_certificate(system, name)
+        draw_set(axes[0], certificate, pair, color, label=f"{name}: {certificate.safe_state_set.volume():.1f}")
+    finish(axes[0], system, pair, "the shipped sets")
+    axes[0].set_ylim(-13, 19)
+    axes[0].legend(loc="upper center", ncols=2, frameon=False, fontsize=8.5, title="area (rad²/s)", title_fontsize=8.5)
+    for ax, name in zip(axes[1:], ("full", "narrow"), strict=True):
+        certificate = sw.envs.load_certificate(system, name)
+        draw_bounds(ax, certificate.constraint_set, pair)
+        draw_set(ax, certificate, pair, colors[name])
+        draw_trajectories(ax, *trajectories(system, name, hold=12), pair)
+        finish(ax, system, pair, f"trajectories in “{name}”")
+    key(figure, [BOUNDS, *PATHS])
+    return figure
+
+
+def projections(system, names, pairs, shape):
+    """Projections of the sets `names`, the first one with trajectories."""
+    figure, axes = plt.subplots(*shape, figsize=(4.35 * shape[1], 3.7 * shape[0]), layout="constrained")
+    certificates = [sw.envs.load_certificate(system, name) for name in names]
+    x, intervened = trajectories(system, names[0])
+    colors = (BLUE, TEAL)
+    for ax, pair in zip(axes.flat, pairs, strict=True):
+        draw_bounds(ax, certificates[0].constraint_set, pair)
+        draw_trajectories(ax, x, intervened, pair)
+        for certificate, color in zip(certificates, colors, strict=False):
+            draw_set(ax, certificate, pair, color, opacity=0.10 if certificate is certificates[0] else 0.0)
+        finish(ax, system, pair)
+    sets = [(f"“{name}”, projected", {"color": color, "linewidth": 1.8}) for name, color in zip(names, colors, strict=False)]
+    key(figure, [*sets, BOUNDS, *PATHS])
+    return figure
+
+
+PICTURES = {
+    "safe_pendulum": pendulum,
+    "safe_cart_pole": lambda: projections("safe_cart_pole", ("wide", "classic"), [(0, 2), (1, 3), (0, 1), (2, 3), (0, 3), (1, 2)], (2, 3)),
+    "safe_quadrotor": lambda: projections("safe_quadrotor", ("wide",), [(0, 3), (1, 4), (2, 5), (0, 1), (0, 2), (2, 3)], (2, 3)),
+}
+
+
+def main():
+    """Draws the pictures of the named systems, by default of all."""
+    matplotlib.use("Agg")
+    plt.rcParams.update({"font.size": 9.5, "axes.titleweight": "bold"})
+    IMAGES.mkdir(exist_ok=True)
+    for system in sys.argv[1:] or PICTURES:
+        figure = PICTURES[system]()
+        file = IMAGES / f"{system}.png"
+        figure.savefig(file, dpi=110)
+        plt.close(figure)
+        # A palette makes the file a third as large.
+        Image.open(file).convert("RGB").quantize(96).save(file, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

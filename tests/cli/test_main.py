@@ -1,0 +1,74 @@
+import subprocess
+import sys
+
+import jax
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("trian safe_pendulum", "unknown command 'trian'; did you mean 'train'?"),
+        ("--hepl", "unknown option '--hepl'; did you mean '--help'?"),
+        ("train safe_pendulm --logdir x", "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?"),
+        ("train safe_pendulum --logdir x --safeguard boundary", "unknown safeguard 'boundary'; did you mean 'boundary_projection'?"),
+        ("train safe_pendulum --logdir x --safeguard zzz", "unknown safeguard 'zzz'; valid: boundary_projection, none."),
+        ("train safe_pendulum --logdir x --sede 1", "unknown option '--sede'; did you mean '--seed'?"),
+        ("train safe_pendulum --logdir x --sede=1", "unknown option '--sede'; did you mean '--seed'?"),
+        ("train safe_pendulum again --logdir x", "unexpected argument 'again'"),
+        ("train safe_pendulum --logdir x --seed abc", "Error parsing --seed: invalid literal for int() with base 10: 'abc'."),
+        ("train safe_pendulum", "--logdir"),
+        ("train safe_pendulum --logdir x --seed -1", "--seed must be at least 0, but it is -1."),
+        ("train safe_pendulum --logdir x --num-timesteps 0", "--num-timesteps must be at least 1, but it is 0."),
+        ("train safe_pendulum --logdir x --num-evals 1", "--num-evals must be at least 2"),
+        ("train safe_pendulum --logdir x --regularisation nan", "--regularisation must be at least 0, but it is nan."),
+        ("train safe_pendulum --logdir x --learning-rate 0", "--learning-rate must be positive"),
+        ("train safe_pendulum --logdir x --safe-set ful", "unknown safe set of safe_pendulum 'ful'; did you mean 'full'?"),
+        ("train safe_pendulum --logdir x --safe-set ful.json", "the certificate file ful.json does not exist."),
+        ("train safe_pendulum --logdir x --x-target 1", "safe_pendulum has no option --x-target."),
+        ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
+        ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),
+        ("train safe_pendulum --logdir x --backend mjx", "no gradients"),
+        ("train safe_pendulum --logdir x --initial-states generators", "use 'uniform'"),
+        ("evaluate nowhere", "nowhere is not the folder of a run"),
+        ("evaluate nowhere --num-episodes 0", "--num-episodes must be at least 1"),
+        ("certify safe_pendulm", "did you mean 'safe_pendulum'?"),
+        ("certify nowhere.json", "the certificate file nowhere.json does not exist."),
+        ("certify safe_pendulum --safe-set narow", "did you mean 'narrow'?"),
+        ("synthesise safe_pendulm --facets 6 --output x.json", "did you mean 'safe_pendulum'?"),
+        ("synthesise safe_pendulum --facets 5 --output x.json", "must be even"),
+        ("synthesise safe_pendulum --facets 6 --output x.txt", "--output must end in .json"),
+        ("synthesise safe_pendulum --facets 6 --output nowhere/x.json", "folder that can be written to"),
+    ],
+)
+def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkeypatch, tmp_path, command, message):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(*command.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("safe-wrappers: ")
+    assert message in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["certify", "--help"], ["synthesise", "--help"]])
+def test_help_is_printed(run_main, capsys, command):
+    with pytest.raises(SystemExit) as exit:
+        run_main(*command)
+    assert exit.value.code == 0
+    assert "usage: safe-wrappers" in capsys.readouterr().out
+
+
+def test_importing_the_command_line_is_light_and_switches_nothing_on():
+    # What a command needs is imported by it: the help texts need none of these.
+    code = "import sys, jax; before = dict(jax.config.values); import safe_wrappers.cli as c\n"
+    code += "assert jax.config.values == before; print([m for m in ('matplotlib', 'tensorboardX') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "[]"
+
+
+def test_the_compilation_cache_is_of_the_user_and_not_forced(run_main, compilation_cache, finished_run):
+    assert (compilation_cache / "safe-wrappers" / "jax").is_dir()
+    assert any((compilation_cache / "safe-wrappers" / "jax").iterdir())
+    assert jax.config.values["jax_compilation_cache_dir"] is None
