@@ -2,14 +2,16 @@
 
 Random sets, derivatives w.r.t. A, b and a, float32 (Moreau: float64, the only precision it offers). The column of this library is the full call:
 unit rows, accept test, projection, accept test, pull-back; the libraries solve the bare projection. The variants take turns and medians are
-compared, so that a drift of the machine's speed cancels in the ratio. Libraries that are not installed are named as such:
+compared, so that a drift of the machine's speed cancels in the ratio. One core and one thread, or Moreau's idle threads slow down the others:
 
-    pip install qpax cvxpylayers moreau
+    pip install qpax cvxpylayers moreau  # as far as wanted; what is not installed is named as such
+    export OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1
     taskset -c 0 python benchmarks/projection.py
     taskset -c 0 python benchmarks/projection.py --actions 2 --rows 28 --batch 256 --repeats 200
 """
 
 import argparse
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -74,6 +76,14 @@ SOLVERS = {
 }
 
 
+@contextlib.contextmanager
+def precision(dtype):
+    """Switches 64-bit types for the whole process: the scoped switch of JAX does not reach the thread of Moreau's callback."""
+    jax.config.update("jax_enable_x64", dtype == np.float64)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
 def gradient(solver, problems):
     """A compiled function without arguments: the projections of a batch and the gradient of a quadratic of them."""
     make, dtype, _ = SOLVERS[solver]
@@ -83,25 +93,24 @@ def gradient(solver, problems):
         x = project(A, b, a, anchor)
         return jnp.sum(x**2), x
 
-    with jax.enable_x64(dtype == np.float64):
+    with precision(dtype):
         project = make(A.shape[2], A.shape[1])
         arguments = [jnp.asarray(v) for v in (A, b, a)]
         compiled = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True)).lower(*arguments).compile()
 
     def call(_alive=project):  # Moreau's callback refers to its layer weakly
-        with jax.enable_x64(dtype == np.float64):
+        with precision(dtype):
             return jax.block_until_ready(compiled(*arguments))
 
     return call
 
 
 def medians(functions, repeats):
-    """Median seconds of each function; in every repeat each runs once, in turn."""
+    """Median seconds of each function; in every repeat each runs twice, in turn, and the second run counts: the first one warms the caches."""
     times = [[] for _ in functions]
-    for function in functions:
-        function()
     for _ in range(repeats):
         for function, record in zip(functions, times, strict=True):
+            function()
             start = time.perf_counter()
             function()
             record.append(time.perf_counter() - start)

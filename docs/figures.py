@@ -147,7 +147,7 @@ def main():
         figure.savefig(file, dpi=110)
         plt.close(figure)
         # A palette makes the file a third as large.
-        Image.open(file).convert("RGB").quantize(96).save(file, optimize=True)
+        Image.open(file).convert("RGB").quantize(255, method=Image.Quantize.MAXCOVERAGE).save(file, optimize=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class SafePendulum(CertifiedEnv):
     | action | 1, in [-1, 1], times 30 N m |
     | disturbance | w, |w| <= 0.1 rad/s^2 |
     | dynamics | th'' = 14.715 sin th + 90 a + w, semi-implicit Euler, dt = 0.05 s |
-    | observation | (sin th, cos th, thd) |
+    | observation | (sin th, cos th, thd, th): th = pi and th = -pi look alike but lie at opposite walls of the safe set |
     | reward | -((th - target_angle)^2 + 0.1 thd^2 + 0.001 a^2) on the next state |
     | constraints | |thd| <= 8 and |th| <= the safe set's bound |
 
@@ -54,11 +54,11 @@ class SafePendulum(CertifiedEnv):
         self.target_angle = target_angle
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.stack([jnp.sin(x[0]), jnp.cos(x[0]), x[1]])
+        return jnp.stack([jnp.sin(x[0]), jnp.cos(x[0]), x[1], x[0]])
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -((x[0] - self.target_angle) ** 2 + 0.1 * x[1] ** 2 + 0.001 * action[0] ** 2)
 
     @property
     def observation_size(self) -> int:
-        return 3
+        return 4

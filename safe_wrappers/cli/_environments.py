@@ -1,18 +1,17 @@
-"""From options to environments: the registry of safeguards, and one-line errors for wrong options."""
+"""From options to environments, with one-line errors for wrong options."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from brax import envs as brax_envs
 
 from .. import envs
 from .._errors import SafeWrappersError
-from ..safeguards import BoundaryProjection, Safeguard
+from ..safeguards import NAMES, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._errors import UsageError, require_known
 from ._options import Train
 
-SAFEGUARDS: dict[str, Callable[[], Safeguard] | None] = {"boundary_projection": BoundaryProjection, "none": None}
+_UNSAFE = "none"
 
 
 def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]:
@@ -22,10 +21,10 @@ def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]
         UsageError: On an unknown name or an option that the system does not have.
     """
     require_known("system", options.system, envs.registered_names())
-    require_known("safeguard", options.safeguard, SAFEGUARDS)
+    require_known("safeguard", options.safeguard, (*NAMES, _UNSAFE))
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)
-    targets = {name: value for name in ("target_angle", "x_target") if (value := getattr(options, name)) is not None}
+    targets = {name: value for name in ("target_angle", "x_target", "goal") if (value := getattr(options, name)) is not None}
     chosen = {} if options.safe_set is None else {"safe_set": options.safe_set}
     try:
         env = envs.get_environment(
@@ -37,8 +36,7 @@ def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]
         raise UsageError(f"{options.system} has no option {' and '.join('--' + name.replace('_', '-') for name in targets)}.") from error
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
-    safeguard = SAFEGUARDS[options.safeguard]
-    return env, env if safeguard is None else SafeguardWrapper(env, safeguard())
+    return env, env if options.safeguard == _UNSAFE else SafeguardWrapper(env, make_safeguard(options.safeguard))
 
 
 def require_safe_set(system: str, safe_set: str) -> None:

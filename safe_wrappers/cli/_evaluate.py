@@ -3,16 +3,14 @@
 import sys
 from typing import Any
 
-import jax
 from brax.training.checkpoint import get_network
 
 from ..algos import shac
 from ._cache import use_compilation_cache
 from ._environments import make_environments
 from ._errors import UsageError, require_at_least
-from ._lqr import lqr
 from ._options import Evaluate
-from ._replay import make_evaluation, save_episodes, yardstick
+from ._replay import Contest, save_episodes
 from ._run_folder import RunFolder, write_json
 from ._summary import against, gap, run_title, versions, violation_message
 
@@ -35,10 +33,9 @@ def evaluate(options: Evaluate) -> int:
     env, guarded = make_environments(run)
     networks: Any = get_network(shac.checkpoint.load_config(checkpoint), shac.make_shac_networks)  # pyright: ignore[reportArgumentType]
     make_policy, params = shac.make_inference_fn(networks), shac.checkpoint.load(checkpoint)
-    evaluation = make_evaluation(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
-    parameters = {"shac": params, "lqr": lqr(env)}
-    baseline = yardstick(env, run, evaluation, parameters)
-    episodes = jax.block_until_ready(evaluation("shac", parameters))
+    contest = Contest(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
+    baseline = contest.lqr_return(params)
+    episodes = contest.episodes(params)
     numbers = {name.removeprefix("eval/"): value for name, value in episodes.metrics().items()}
     summary = {
         "system": run.system,
@@ -57,13 +54,13 @@ def evaluate(options: Evaluate) -> int:
     files = save_episodes(output, env, episodes, title)
     write_json(output / "summary.json", summary)
     print(f"{title}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of {run.episode_length} steps")
-    print(f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over starts; clipped LQR {baseline:.4g}, {against(summary['gap_to_lqr'])}")
+    print(f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over starts{against(numbers['return'], baseline)}")
     print(
         f"  safety   {numbers['violations']:,} violations, interventions in {numbers['interventions_per_step']:.1%} of steps, "
         f"{numbers['fallbacks']:,} fallbacks, smallest margin {numbers['smallest_margin']:.2g}"
     )
     print(f"  files    {output}/: summary.json, {', '.join(files)}")
     if run.safeguard != "none" and numbers["violations"]:
-        print(violation_message(run, numbers["violations"], output / "summary.json"), file=sys.stderr)
+        print(violation_message(run, int(numbers["violations"]), output / "summary.json"), file=sys.stderr)
         return 1
     return 0

@@ -17,28 +17,30 @@ from ._run_folder import Row
 _LABELS = {
     "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
     "safe_cart_pole": ("cart position x (m)", "pole angle θ (rad)", "cart velocity ẋ (m/s)", "pole angular velocity θ̇ (rad/s)"),
+    "safe_quadrotor": ("x (m)", "z (m)", "roll (rad)", "ẋ (m/s)", "ż (m/s)", "roll rate (rad/s)"),
 }
 _BLUE, _ORANGE, _RED, _GREY = "#1f5fa8", "#d9822b", "#c0262d", "#6b6b6b"
 _TRAJECTORIES = 24
 
 
-def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardstick: float) -> Figure:
+def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardstick: float | None) -> Figure:
     """The return of every evaluation, and below it the interventions and violations of the training between them.
 
     Args:
         rows: Of metrics.csv.
         title: Of the figure.
         num_episodes: Per evaluation.
-        yardstick: Return of clipped LQR on the same episodes.
+        yardstick: Return of clipped LQR on the same episodes, if there is one.
     """
     figure = Figure(figsize=(7.5, 6.0), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1))
     steps = np.array([row["interactions"] for row in rows])
     returns = np.array([row["eval/return"] for row in rows])
     top.set_title(title)
-    _return_axis(top, np.append(returns, yardstick))
+    _return_axis(top, returns if yardstick is None else np.append(returns, yardstick))
     top.plot(steps, -returns, color=_BLUE, marker="o", markersize=3.5, label="SHAC")
-    top.axhline(-yardstick, color=_GREY, linestyle="--", linewidth=1, label="clipped LQR + boundary projection, same episodes")
+    if yardstick is not None:
+        top.axhline(-yardstick, color=_GREY, linestyle="--", linewidth=1, label="clipped LQR + boundary projection, same episodes")
     top.set_ylabel(f"return, mean of {num_episodes} episodes")
     top.legend(loc="lower right", frameon=False)
 

@@ -19,7 +19,7 @@ class Train:
     logdir: Path
     """Folder for checkpoints, metrics, pictures and summary.json."""
     safeguard: str = "boundary_projection"
-    """What makes actions safe: boundary_projection, or none for the unprotected baseline."""
+    """What makes actions safe: boundary_projection, ray_mask, or none for the unprotected baseline."""
     num_timesteps: int = 20_000
     """Environment interactions; rounded up to whole updates."""
     seed: int = 0
@@ -30,6 +30,8 @@ class Train:
     """The angle to hold, for systems that have one (safe_pendulum)."""
     x_target: Annotated[float | None, arg(metavar="M", help_behavior_hint=_OWN)] = None
     """The position to hold, for systems that have one (safe_cart_pole)."""
+    goal: Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_OWN)] = None
+    """The kind of goal, for systems that have several (safe_quadrotor: start or far)."""
     backend: str = "closed_form"
     """Physics: closed_form, or generalized (Brax)."""
     disturbance: str = "uniform"
@@ -96,6 +98,10 @@ class Synthesise:
     """Random starts of the search."""
     iterations: int = 400
     """Most quadratic programs per start."""
+    margin: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 1e-3 in the plane, else 2e-3)")] = None
+    """Margin asked for at the sample points, in the scale where the set is H x <= 1."""
+    disturbance_scale: float = 1.5
+    """The search sees disturbances enlarged by this factor, which covers what happens between sample points."""
     rounds: int = 4
     """Searches, each with the counterexamples to the sets before."""
     unproved: bool = False

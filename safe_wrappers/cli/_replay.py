@@ -13,32 +13,57 @@ from ..safeguards import BoundaryProjection
 from ..wrappers import SafeguardWrapper
 from ._episodes import Episodes, Evaluation, episode_keys
 from ._figures import phase_portrait
-from ._lqr import lqr_policy
+from ._lqr import lqr, lqr_policy
 from ._options import Train
 from ._viewer import save_viewer
 
 
-def make_evaluation(env: CertifiedEnv, guarded: Env, make_policy: Callable, options: Train, *, num_episodes: int, seed: int) -> Evaluation:
-    """Episodes of the policy "shac" in the run's environment, and of "lqr" in the same one."""
+class Contest:
+    """Episodes of the policy "shac" in a run's environment, and of clipped LQR on the same ones where there is one.
 
-    def policy(params, state, key: jax.Array) -> jax.Array:
-        return make_policy(params, deterministic=True)(state.obs, key)[0]
+    Args:
+        env: The bundled environment.
+        guarded: The run's wrapping of it.
+        make_policy: As returned by SHAC.
+        options: Of the run.
+        num_episodes: Episodes side by side.
+        seed: Of starts and disturbances.
+    """
 
-    policies = {"shac": policy, "lqr": lqr_policy(env)}
-    return Evaluation(guarded, policies, episode_keys(num_episodes, seed), options.episode_length)
+    def __init__(self, env: CertifiedEnv, guarded: Env, make_policy: Callable, options: Train, *, num_episodes: int, seed: int):
+        def policy(params, state, key: jax.Array) -> jax.Array:
+            return make_policy(params, deterministic=True)(state.obs, key)[0]
 
+        self._env, self._controller = env, lqr(env)
+        # Behind boundary projection both policies share a compiled program.
+        self._shared = options.safeguard == "boundary_projection" and self._controller is not None
+        policies = {"shac": policy, "lqr": lqr_policy(env)} if self._shared else {"shac": policy}
+        self._evaluation = Evaluation(guarded, policies, episode_keys(num_episodes, seed), options.episode_length)
 
-def yardstick(env: CertifiedEnv, options: Train, evaluation: Evaluation, parameters: dict[str, Any]) -> float:
-    """Mean return of clipped LQR + boundary projection on the episodes of `evaluation`."""
-    if options.safeguard != "boundary_projection":
-        projected = SafeguardWrapper(env, BoundaryProjection())
-        evaluation = Evaluation(projected, {"lqr": lqr_policy(env)}, evaluation.keys, evaluation.episode_length)
-    return float(evaluation("lqr", parameters).returns.mean())
+    def episodes(self, params: Any) -> Episodes:
+        """The episodes with these parameters of the policy."""
+        return self._evaluation("shac", {"shac": params, "lqr": self._controller})
+
+    def lqr_return(self, params: Any) -> float | None:
+        """Mean return of clipped LQR + boundary projection; `params` are those of any policy, for their shapes."""
+        if self._controller is None:
+            return None
+        evaluation = self._evaluation
+        if not self._shared:
+            projected = SafeguardWrapper(self._env, BoundaryProjection())
+            evaluation = Evaluation(projected, {"lqr": lqr_policy(self._env)}, evaluation.keys, evaluation.episode_length)
+        return float(evaluation("lqr", {"shac": params, "lqr": self._controller}).returns.mean())
 
 
 def save_episodes(path: Path, env: CertifiedEnv, episodes: Episodes, title: str) -> list[str]:
-    """Writes the phase portrait and the viewer of the episode with the lowest return; returns the names of the files."""
+    """Writes the phase portrait and, if the system can be rendered, the viewer of the episode with the lowest return.
+
+    Returns:
+        The names of the files.
+    """
     phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
+    if env.sys is None:
+        return ["phase_portrait.png"]
     hardest = int(np.argmin(episodes.returns))
-    save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])  # pyright: ignore[reportArgumentType]
+    save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])
     return ["phase_portrait.png", "viewer.html"]

@@ -14,7 +14,7 @@ from ._run_folder import Row
 _WITHIN = 0.05
 
 
-def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float, compile_seconds: float) -> dict[str, Any]:
+def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float | None, compile_seconds: float) -> dict[str, Any]:
     """The content of summary.json.
 
     Args:
@@ -22,7 +22,7 @@ def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_epi
         env: Its environment.
         rows: Of metrics.csv, at least one.
         num_episodes: Per evaluation.
-        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes.
+        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there is one.
         compile_seconds: Of this process.
     """
     last = rows[-1]
@@ -59,9 +59,9 @@ def interactions_to(level: float, rows: Sequence[Row]) -> int | None:
     return next((int(row["interactions"]) for row in rows if row["eval/return"] >= level), None)
 
 
-def gap(value: float, reference: float) -> float:
-    """How far a return lies below the reference, relative to it; negative if it is better."""
-    return (reference - value) / abs(reference)
+def gap(value: float, reference: float | None) -> float | None:
+    """How far a return lies below the reference, relative to it; negative if it is better, None without a reference."""
+    return None if reference is None else (reference - value) / abs(reference)
 
 
 def versions() -> dict[str, str]:
@@ -85,8 +85,8 @@ def describe(summary: dict[str, Any], title: str) -> str:
     return "\n".join(
         [
             f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
-            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean of {summary['evaluation_episodes']} episodes;"
-            f" clipped LQR {summary['lqr_return']:.4g}, {against(summary['gap_to_lqr'])}",
+            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean of {summary['evaluation_episodes']} episodes"
+            f"{against(summary['final_return'], summary['lqr_return'])}",
             f"           within 5 % of its final value after {'-' if reached is None else format(reached, ',')} interactions",
             f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} interventions"
             f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} fallbacks, smallest margin {summary['smallest_margin']:.2g}",
@@ -95,14 +95,17 @@ def describe(summary: dict[str, Any], title: str) -> str:
     )
 
 
-def against(gap: float) -> str:
-    """The gap in words."""
-    return f"{abs(gap):.1%} {'worse' if gap > 0 else 'better'}"
+def against(value: float, lqr_return: float | None) -> str:
+    """The comparison with clipped LQR in words, empty if there is none."""
+    relative = gap(value, lqr_return)
+    return "" if relative is None else f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} {'worse' if relative > 0 else 'better'}"
 
 
 def violation_message(options: Train, violations: int, path: object) -> str:
     """What is said loudly when a safeguarded run left its safe set."""
+    safe_set = options.safe_set
+    target = safe_set if safe_set and safe_set.endswith(".json") else options.system + (f" --safe-set {safe_set}" if safe_set else "")
     return (
         f"VIOLATION: {violations:,} states lay outside the safe set although {options.safeguard} was on. This contradicts the guarantee: "
-        f"run `safe-wrappers certify {options.safe_set or options.system}`, and report it with {path}."
+        f"run `safe-wrappers certify {target}`, and report it with {path}."
     )

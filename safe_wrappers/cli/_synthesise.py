@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from ._options import Synthesise
 def synthesise(options: Synthesise) -> int:
     """Searches, proves and writes a safe set. Returns 0 if a file was written."""
     require_known("system", options.system, envs.registered_names())
-    for name in ("seeds", "iterations", "rounds"):
-        require_at_least(f"--{name}", getattr(options, name), 1)
+    for name, least in {"seeds": 1, "iterations": 1, "rounds": 1, "disturbance_scale": 1, "margin": 0}.items():
+        if (value := getattr(options, name)) is not None:
+            require_at_least(f"--{name.replace('_', '-')}", value, least)
     _require_writable(options)
     model, reference = envs.get_model(options.system), _reference(options)
     X, W = reference.constraint_set, reference.disturbance_set
@@ -28,9 +30,7 @@ def synthesise(options: Synthesise) -> int:
     counterexamples = np.zeros((0, model.state_size))
     for search in range(options.rounds):
         try:
-            found = synthesis.synthesise(
-                model, X, W, facets=options.facets, seeds=options.seeds, iterations=options.iterations, counterexamples=counterexamples
-            )
+            found = synthesis.synthesise(model, X, W, counterexamples=counterexamples, **_settings(options))
         except (ImportError, ModelError, SetDimensionError) as error:
             raise UsageError(str(error)) from error
         except synthesis.SynthesisError as error:
@@ -55,13 +55,17 @@ def synthesise(options: Synthesise) -> int:
     return 0
 
 
+def _settings(options: Synthesise) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in ("facets", "seeds", "iterations", "margin", "disturbance_scale")}
+
+
 def _certificate(options: Synthesise, model: Model, X: Box, W: Box, found: synthesis.SynthesisResult) -> Certificate:
     metadata = {
         "method": "vertex SLP with growth (safe-wrappers synthesise)",
         "facets": len(found.safe_state_set.H),
         "volume": found.volume,
         "seconds": round(found.seconds, 1),
-        "command": f"safe-wrappers synthesise {options.system} --facets {options.facets} --seeds {options.seeds} --iterations {options.iterations}",
+        "settings": _settings(options),
     }
     return Certificate.create(model, found.safe_state_set, X, W, name=options.output.stem, metadata=metadata)
 

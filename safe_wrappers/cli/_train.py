@@ -13,13 +13,12 @@ from ..algos import shac
 from ..envs import CertifiedEnv
 from ._cache import use_compilation_cache
 from ._environments import make_environments
-from ._episodes import Episodes, Evaluation
+from ._episodes import Episodes
 from ._errors import UsageError, require_at_least
 from ._figures import learning_curve
 from ._interrupt import Interruptible
-from ._lqr import lqr
 from ._options import Train
-from ._replay import make_evaluation, save_episodes, yardstick
+from ._replay import Contest, save_episodes
 from ._run_folder import MetricsWriter, RunFolder, write_json
 from ._summary import describe, run_title, summarise, violation_message
 
@@ -63,9 +62,8 @@ class _Session:
     def __init__(self, options: Train, env: CertifiedEnv, guarded: Env, writer: MetricsWriter, bar: tqdm, interruptible: Interruptible):
         self.options, self.env, self.guarded = options, env, guarded
         self.writer, self.bar, self.interruptible = writer, bar, interruptible
-        self.evaluation: Evaluation | None = None
-        self.parameters: dict[str, Any] = {"lqr": lqr(env)}
-        self.lqr_return = float("nan")
+        self.contest: Contest | None = None
+        self.lqr_return: float | None = None
         self.episodes: Episodes
         self.compile_seconds = 0.0
 
@@ -90,13 +88,12 @@ class _Session:
 
     def evaluate(self, _: int, make_policy: Callable, params: Any) -> None:
         """Runs the policy on the same episodes each time, and at first clipped LQR."""
-        self.parameters["shac"] = params
-        if self.evaluation is None:
+        if self.contest is None:
             start = time.perf_counter()
-            self.evaluation = make_evaluation(self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0)
-            self.lqr_return = yardstick(self.env, self.options, self.evaluation, self.parameters)
+            self.contest = Contest(self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0)
+            self.lqr_return = self.contest.lqr_return(params)
             self.compile_seconds += time.perf_counter() - start
-        self.episodes = self.evaluation("shac", self.parameters)
+        self.episodes = self.contest.episodes(params)
 
     def report(self, interactions: int, metrics: dict[str, float]) -> None:
         """Records an evaluation and moves the progress bar."""

@@ -144,7 +144,8 @@ class Safeguard(abc.ABC):
         finite = jnp.all(jnp.isfinite(mapped))
         repaired = finite & rows.accept(pulled)
         traced = jnp.where(finite, mapped, anchor)
-        pulled = traced + jax.lax.stop_gradient(pulled - traced)
+        # Adds exactly 0. The sum mapped + (pulled - mapped) would round away what the accept test has just verified.
+        pulled = jax.lax.stop_gradient(pulled) + (traced - jax.lax.stop_gradient(traced))
         return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
 
 

@@ -30,7 +30,7 @@ def wrong_search(monkeypatch):
 
     def search(model, constraint_set, disturbance_set, *, facets, counterexamples, **_):
         told.append(np.array(counterexamples))
-        box = sw.Polytope(np.array([[2, 0], [-2, 0], [0, 0.125], [0, -0.125]], np.float32), np.ones(4, np.float32))
+        box = sw.Polytope(np.array([[2.1, 0], [-2.1, 0], [0, 0.13], [0, -0.13]], np.float32), np.ones(4, np.float32))
         return sw.synthesis.SynthesisResult(box, box.volume(), 0.0, 1, 0.1, {})
 
     monkeypatch.setattr(_synthesise.synthesis, "synthesise", search)

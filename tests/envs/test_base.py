@@ -72,7 +72,7 @@ def test_uniform_disturbances_fill_w_and_change_with_every_step():
 def test_no_disturbance_and_ones_own():
     x = np.full((3, 2), 0.1, np.float32)
     assert not disturbances(SafePendulum(safe_set="narrow", disturbance="none"), x, np.zeros(3)).any()
-    own = SafePendulum(safe_set="narrow", disturbance=lambda key, x, a: (0.1 * a * jnp.sign(x[0])))
+    own = SafePendulum(safe_set="narrow", disturbance=lambda key, x, a: 0.1 * a * jnp.sign(x[0]))
     np.testing.assert_allclose(disturbances(own, x, [1.0, -1.0, 0.5]), [0.1, -0.1, 0.05], rtol=1e-6)
 
 

@@ -26,7 +26,7 @@ def test_the_step_is_that_of_the_task(env):
     expected = pendulum_step(x, action, 0.1 * np.sign(x[:, 0]))
     found = np.concatenate([after.pipeline_state.q, after.pipeline_state.qd], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-    np.testing.assert_allclose(after.obs, np.stack([np.sin(expected[:, 0]), np.cos(expected[:, 0]), expected[:, 1]], axis=1), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(after.obs, np.stack([np.sin(expected[:, 0]), np.cos(expected[:, 0]), expected[:, 1], expected[:, 0]], axis=1), rtol=0, atol=2e-6)
     np.testing.assert_allclose(after.reward, -(expected[:, 0] ** 2 + 0.1 * expected[:, 1] ** 2 + 0.001 * action**2), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(after.info["disturbance"][:, 0], 0.1 * np.sign(x[:, 0]), rtol=1e-6)
     assert not after.done.any()

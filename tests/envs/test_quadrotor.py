@@ -11,6 +11,7 @@ from helpers import facets, keys, margins, states_in
 import safe_wrappers as sw
 from safe_wrappers.certificates import Certificate, prove
 from safe_wrappers.envs import SafeQuadrotor, load_certificate, models
+from safe_wrappers.synthesis import synthesise
 
 CORNERS = np.array(list(itertools.product((-1.0, 1.0), repeat=2))) * float(np.float32(0.1))
 Z, X = [1, 4], [0, 2, 3, 5]
@@ -315,3 +316,31 @@ def test_it_is_registered_with_closed_form_physics_only():
     assert sw.envs.get_model("safe_quadrotor").state_size == 6
     with pytest.raises(ValueError, match="`backend` must be one of 'closed_form'"):
         SafeQuadrotor(backend="generalized")
+
+
+@pytest.mark.slow
+def test_the_synthesis_finds_the_shipped_set_again():
+    """One search per block; for the climb what every roll allows, and for the other block |sin roll|, which makes it symmetric."""
+
+    def climb(x, a, w):
+        speed = x[1] + 0.05 * (0.493 * a[0] + w[0])
+        return jnp.stack([x[0] + 0.05 * speed, speed])
+
+    def sideways(x, a, w):
+        pos, roll, vel, rate = x
+        vel = vel + 0.05 * (9.81 * jnp.sin(roll) + 6 / 7 * jnp.sqrt(jnp.sin(roll) ** 2 + 1e-6) * w[0] + w[1])
+        rate = rate + 0.05 * (55 * np.pi / 12 * a[0] - 70 * roll - 17 * rate)
+        return jnp.stack([pos + 0.05 * vel, roll + 0.05 * rate, vel, rate])
+
+    # Bounds of x, roll, roll_dot and x_dot, x_dot before a turn, and x before braking.
+    guess = np.array([[1 / 7.99, 0, 0, 0], [0, 1 / 0.2617, 0, 0], [0, 0, 0, 1 / 1.57], [0, 0, 1 / 0.79, 0], [0, 1.5 / 0.78, 1 / 0.78, 0.01]])
+    guess = np.concatenate([guess, [[1 / 8, 1.25 / 8, 0.57 / 8, 0.01 / 8]]])
+    z_model, x_model = sw.Model("climb", climb, 2, 1, 1), sw.Model("sideways", sideways, 4, 1, 2)
+    z_box, x_box = sw.Box.symmetric([8.0, 1.0]), sw.Box.symmetric([8.0, np.pi / 12, 0.8, np.pi / 2])
+    start = sw.Polytope(np.concatenate([guess, -guess]), np.ones(12))
+    z = synthesise(z_model, z_box, sw.Box.symmetric([0.1]), facets=8, disturbance_scale=1.1, progress=False)
+    x = synthesise(x_model, x_box, sw.Box.symmetric([1.0, 0.1]), facets=12, disturbance_scale=1.05, margin=1.2e-3, warm_start=start, progress=False)
+    assert z.volume * x.volume > 985
+    H = np.zeros((20, 6))
+    H[:8, Z], H[8:, X] = z.safe_state_set.H, x.safe_state_set.H
+    assert prove(remade(load_certificate("safe_quadrotor", "wide"), H=H), models.quadrotor()).proved

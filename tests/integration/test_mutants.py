@@ -129,7 +129,9 @@ class RandomDirections(BoundaryProjection):
 SAFEGUARD_MUTANTS = [Nothing(), InvertedCondition(), RawActionOnFailure(), RayMaskWithoutItsFactor(), UncheckedBox()]
 
 
-@pytest.mark.parametrize("safeguard", [BoundaryProjection(), BoundaryProjection(gradient="straight_through"), RayMask()], ids=["exact", "straight_through", "ray"])
+@pytest.mark.parametrize(
+    "safeguard", [BoundaryProjection(), BoundaryProjection(gradient="straight_through"), RayMask()], ids=["exact", "straight_through", "ray"]
+)
 def test_real_safeguards_pass_the_containment_check(safeguard):
     check_containment(safeguard)
 

@@ -12,6 +12,8 @@ from brax.training.agents.ppo import train as ppo
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Brax's trainers call names that jax and optax have deprecated
+
 
 class CountingPendulum(SafePendulum):
     """Counts every executed step and every exit on the host, whoever steps it."""

@@ -75,7 +75,7 @@ def test_everything_follows_the_dtype_of_the_state(dtype):
     system = SafePendulum(safe_set="narrow").system
     with jax.enable_x64():
         x = jax.ShapeDtypeStruct((2,), dtype)
-        for leaf in jax.tree.leaves(jax.eval_shape(system.safe_action_set, x)) + [jax.eval_shape(system.margin, x)]:
+        for leaf in [*jax.tree.leaves(jax.eval_shape(system.safe_action_set, x)), jax.eval_shape(system.margin, x)]:
             assert leaf.dtype == dtype
             assert not leaf.weak_type
 

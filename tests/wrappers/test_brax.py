@@ -168,7 +168,7 @@ def test_wrong_parts_are_refused(env):
 def test_it_forwards_what_it_does_not_change(env):
     assert env.unwrapped is env
     assert env.backend == "closed_form"
-    assert env.observation_size == 3
+    assert env.observation_size == 4
     assert env.action_size == 1
     assert env.dt == 0.05
     assert env.sys is env.env.sys

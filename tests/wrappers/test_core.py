@@ -67,5 +67,7 @@ def test_plain_lists_will_do():
 
 def test_float64_states_are_computed_in_float64():
     with jax.enable_x64():
-        output = jax.eval_shape(lambda x: sw.safe_action(ENV.system, sw.BoundaryProjection(), x, jnp.ones(1, jnp.float32)), jax.ShapeDtypeStruct((2,), jnp.float64))
+        output = jax.eval_shape(
+            lambda x: sw.safe_action(ENV.system, sw.BoundaryProjection(), x, jnp.ones(1, jnp.float32)), jax.ShapeDtypeStruct((2,), jnp.float64)
+        )
         assert output.action.dtype == output.distance.dtype == jnp.float64

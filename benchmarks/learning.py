@@ -1,0 +1,129 @@
+"""How fast and how well SHAC learns behind a safeguard: the gap to clipped LQR on the same 128 states, 10 seeds.
+
+Every row trains each seed anew and evaluates the policy every few updates on fixed episodes (starts and disturbances paired with those of
+clipped LQR behind the same boundary projection). Reported are the gap at the end, when the return first came within
+40 % and within 5 % of the LQR's, stuck seeds (gap above 50 % at the end), episodes started (resets), and what the safeguard saw in training.
+
+    python benchmarks/learning.py
+    python benchmarks/learning.py --rows full walter2025 --seeds 3
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import safe_wrappers as sw
+from safe_wrappers.cli._episodes import Evaluation, episode_keys
+from safe_wrappers.cli._lqr import lqr, lqr_policy
+
+EPISODE, STATES = 240, 128
+ROWS = {
+    "full": ("safe_pendulum", {}, {}),
+    "walter2025": ("safe_pendulum", {"safe_set": "walter2025", "initial_states": "generators"}, {}),
+    "walter2025, 240-step training episodes": ("safe_pendulum", {"safe_set": "walter2025", "initial_states": "generators"}, {"train_episode_length": 240}),
+    "narrow, target 0.8": ("safe_pendulum", {"safe_set": "narrow", "target_angle": 0.8}, {}),
+    "cart-pole wide": ("safe_cart_pole", {}, {"num_timesteps": 80_000}),
+}
+
+
+def trajectory_optimum(env, keys, start_actions, iterations=600):
+    """Mean return of the best open-loop requests found by Adam through the safeguarded system, without disturbances.
+
+    Args:
+        env: Safeguarded, disturbance="none".
+        keys: Of the starts.
+        start_actions: Executed actions to start from, shape (steps, states, d).
+        iterations: Adam steps.
+    """
+
+    def returns(actions):
+        def step(state, action):
+            state = jax.vmap(env.step)(state, action)
+            gap = jnp.sum(jnp.square(state.info["safeguard"]["action"] - state.info["safeguard"]["requested"]))
+            return state, (state.reward, gap)
+
+        rewards, gaps = jax.lax.scan(step, jax.vmap(env.reset)(keys), actions)[1]
+        # The penalty keeps requests near the safe set, where they have a gradient; it is 0 for what is executed.
+        return -jnp.sum(rewards) + 0.1 * jnp.sum(gaps), jnp.sum(rewards, axis=0)
+
+    optimiser = optax.adam(optax.cosine_decay_schedule(3e-3, iterations))
+
+    def iterate(carry, _):
+        actions, state, best = carry
+        (_, found), gradient = jax.value_and_grad(returns, has_aux=True)(actions)
+        updates, state = optimiser.update(gradient, state)
+        return (jnp.clip(actions + updates, -1.0, 1.0), state, jnp.maximum(best, found)), None
+
+    start = (start_actions, optimiser.init(start_actions), jnp.full(len(keys), -jnp.inf))
+    return float(jnp.mean(jax.jit(lambda carry: jax.lax.scan(iterate, carry, length=iterations)[0])(start)[2]))
+
+
+def learn(system, options, training, seeds):
+    """One row of the table: trains every seed and compares with the LQR."""
+    env = sw.envs.get_environment(system, **options)
+    guarded = sw.SafeguardWrapper(env, sw.BoundaryProjection())
+    keys, parameters = episode_keys(STATES, 0), {"lqr": lqr(env)}
+    evaluation, records = None, []
+    for seed in range(seeds):
+        curve = []
+
+        def evaluate(step, make_policy, params, curve=curve):
+            nonlocal evaluation
+            if evaluation is None:
+                policies = {"lqr": lqr_policy(env), "shac": lambda params, state, key: make_policy(params, deterministic=True)(state.obs, key)[0]}
+                evaluation = Evaluation(guarded, policies, keys, EPISODE)
+            parameters["shac"] = params
+            curve.append((step, evaluation("shac", parameters).metrics()))
+
+        start = time.perf_counter()
+        settings = {"num_timesteps": 20_000, **training}
+        evaluations = settings["num_timesteps"] // 256 + 1 if settings["num_timesteps"] < 50_000 else 41
+        _, _, metrics = sw.algos.shac.train(guarded, episode_length=EPISODE, seed=seed, num_evals=evaluations, policy_params_fn=evaluate, **settings)
+        records.append((curve, metrics, time.perf_counter() - start))
+    assert evaluation is not None
+    baseline = float(evaluation("lqr", parameters).returns.mean())
+    gaps = [[(step, (baseline - m["eval/return"]) / -baseline) for step, m in curve] for curve, _, _ in records]
+    first = {limit: [next((step for step, gap in curve if gap <= limit), None) for curve in gaps] for limit in (0.4, 0.05)}
+    final = sorted(curve[-1][1] for curve in gaps)
+    print(f"  clipped LQR {baseline:.3f}; SHAC {statistics.mean(c[-1][1]['eval/return'] for c, _, _ in records):.3f}")
+    print("  gap at the end, %: " + " ".join(f"{100 * gap:.1f}" for gap in final) + f"; stuck {sum(gap > 0.5 for gap in final)} of {seeds}")
+    for limit, steps in first.items():
+        print(f"  first within {limit:.0%}: " + " ".join(str(s) for s in sorted(steps, key=lambda s: (s is None, s))))
+    for name in ("violations", "interventions", "fallbacks", "episodes", "skipped_updates"):
+        print(f"  training {name}: " + " ".join(str(m[f"training/{name}"]) for _, m, _ in records))
+    evaluated = sum(m["eval/violations"] for curve, _, _ in records for _, m in curve)
+    print(f"  evaluation violations: {evaluated}; smallest training margin {min(m['training/smallest_margin'] for _, m, _ in records):.2g}")
+    print(f"  seconds a seed: {statistics.median(seconds for _, _, seconds in records):.1f}", flush=True)
+    if options.get("target_angle"):
+        calm = sw.SafeguardWrapper(sw.envs.get_environment(system, disturbance="none", **options), sw.BoundaryProjection())
+        quiet = Evaluation(calm, evaluation._policies, keys, EPISODE)
+        episodes = quiet("shac", parameters)
+        optimum, found = trajectory_optimum(calm, keys, episodes.action), float(episodes.returns.mean())
+        print(f"  without disturbances: SHAC (last seed) {found:.4f}, trajectory optimisation {optimum:.4f}, gap {100 * (optimum - found) / -optimum:.2f} %")
+
+
+def main():
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--seeds", type=int, default=10)
+    args = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, {args.seeds} seeds, {STATES} paired states, {EPISODE} steps", flush=True)
+    with tempfile.TemporaryDirectory() as cache:
+        # Every seed compiles the same programs.
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        for row in args.rows:
+            print(row, flush=True)
+            learn(*ROWS[row], args.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The ray mask: containment first, then the paper's formula, centres against independent optimisers, derivatives."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linprog, minimize
+
+import safe_wrappers as sw
+from safe_wrappers.safe_actions import SafeActionSet
+from safe_wrappers.safeguards._base import Rows
+from safe_wrappers.safeguards._centers import safe_center
+
+VARIANTS = list(itertools.product(("linear", "hyperbolic"), ("chebyshev", "analytic", "box", "orthogonal")))
+
+
+def problems(d, count, seed=0, dtype=np.float32):
+    """Random sets with an interior, A (count, 8, d) and b (count, 8), and requests (count, d) in and on the box."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(count, 8, d)).astype(dtype)
+    inner = rng.uniform(-0.8, 0.8, size=(count, d))
+    b = (np.einsum("nmd,nd->nm", A, inner) + rng.uniform(0.02, 0.8, size=(count, 8))).astype(dtype)
+    requests = np.clip(rng.uniform(-1.3, 1.3, size=(count, d)), -1, 1).astype(dtype)
+    return A, b, requests
+
+
+def largest_violation(A, b, action):
+    """Of the rows and the box, in float64."""
+    A, b, action = (np.asarray(value, np.float64) for value in (A, b, action))
+    return max(float((np.einsum("nmd,nd->nm", A, action) - b).max()), float((np.abs(action) - 1).max()))
+
+
+@pytest.mark.parametrize(("mapping", "center"), VARIANTS)
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_executed_action_is_safe(d, mapping, center):
+    A, b, requests = problems(d, 4000)
+    mask = sw.RayMask(mapping=mapping, center=center)
+    output = jax.jit(jax.vmap(lambda A, b, a: mask(SafeActionSet.from_rows(A, b), a)))(A, b, requests)
+    assert largest_violation(A, b, output.action) <= 0
+    assert output.feasible.all()
+    assert not output.fallback.any()
+    assert output.intervened.mean() > 0.3
+    if center == "orthogonal":
+        np.testing.assert_array_equal(output.changed, output.intervened)
+    else:
+        assert output.changed.mean() > 0.9
+
+
+def test_a_mask_without_the_distance_to_the_safe_boundary_leaves_the_set():
+    """The public implementation once lost the factor lam_s: scaled about the centre by the box alone, actions are unsafe."""
+    A, b, requests = problems(2, 2000)
+    centers = np.asarray(jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).anchor)(A, b))
+    assert largest_violation(A, b, np.clip(requests * 0.5 + centers * 0.5, -1, 1)) > 0.01
+
+
+@pytest.mark.parametrize("mapping", ["linear", "hyperbolic"])
+def test_the_gauge_form_is_the_formula_of_the_paper(mapping):
+    with jax.enable_x64():
+        A, b, requests = problems(2, 200, dtype=np.float64)
+        mask = sw.RayMask(mapping=mapping)
+        found = jax.jit(jax.vmap(lambda A, b, a: mask(SafeActionSet.from_rows(A, b), a)))(A, b, requests).action
+        rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
+        centers = jax.vmap(lambda A, b, a: safe_center("chebyshev", Rows(A, b, tau=20 * 2.0**-52), a, jnp.array(False)))(*rows, requests)
+        for A_i, b_i, a, c, a_s in zip(*(np.asarray(v) for v in (*rows, requests, centers, found)), strict=True):
+            A_box, b_box = np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)
+            lam_a = np.linalg.norm(a - c)
+            u = (a - c) / lam_a
+
+            def exit_distance(A, b, c=c, u=u):
+                speed = A @ u
+                return np.min(np.where(speed > 0, (b - A @ c) / np.where(speed > 0, speed, 1), np.inf))
+
+            lam_A = exit_distance(A_box, b_box)
+            lam_s = min(lam_A, exit_distance(A_i, b_i))
+            scale = lam_a / lam_A if mapping == "linear" else np.tanh(lam_a / lam_s) / np.tanh(lam_A / lam_s)
+            np.testing.assert_allclose(a_s, c + u * lam_s * scale, rtol=0, atol=1e-9)
+
+
+def test_the_chebyshev_center_is_that_of_a_linear_program():
+    A, b, requests = problems(3, 30)
+    rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
+    found = jax.jit(jax.vmap(lambda A, b, a: safe_center("chebyshev", Rows(A, b, tau=0.0), a, jnp.array(False))))(*rows, requests)
+    for A_i, b_i, c in zip(*(np.asarray(v, np.float64) for v in (*rows, found)), strict=True):
+        A_all, b_all = np.vstack([A_i, np.eye(3), -np.eye(3)]), np.concatenate([b_i, np.ones(6)])
+        program = linprog([0, 0, 0, -1], A_ub=np.column_stack([A_all, np.ones(len(b_all))]), b_ub=b_all, bounds=[(None, None)] * 4)
+        assert np.min(b_all - A_all @ c) == pytest.approx(-program.fun, abs=5e-5)
+
+
+@pytest.mark.parametrize("kind", ["analytic", "box"])
+def test_the_barrier_centers_are_optimal(kind):
+    """Against a general-purpose optimiser from the centre found: it must not be able to improve the objective."""
+    A, b, requests = problems(2, 8)
+    rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
+    found = jax.jit(jax.vmap(lambda A, b, a: safe_center(kind, Rows(A, b, tau=0.0), a, jnp.array(False))))(*rows, requests)
+    for A_i, b_i, c in zip(*(np.asarray(v, np.float64) for v in (*rows, found)), strict=True):
+        A_all, b_all = np.vstack([A_i, np.eye(2), -np.eye(2)]), np.concatenate([b_i, np.ones(4)])
+        if kind == "analytic":
+            slack = b_all - A_all @ c
+            np.testing.assert_allclose(A_all.T @ (1 / slack), 0, atol=2e-2 * np.max(1 / slack))
+            continue
+
+        def log_volume(c, A_all=A_all, b_all=b_all):
+            """Of the largest box about c: sides by nested maximisation over the aspect ratio."""
+            slack = b_all - A_all @ c
+            if slack.min() <= 0:
+                return -np.inf
+            angles = np.linspace(0.02, np.pi / 2 - 0.02, 400)
+            shapes = np.stack([np.cos(angles), np.sin(angles)])
+            size = np.min(slack[:, None] / (np.abs(A_all) @ shapes), axis=0)
+            return np.log(np.max(size**2 * shapes.prod(axis=0)))
+
+        best = minimize(lambda c: -log_volume(c), c, method="Nelder-Mead", options={"maxiter": 400})
+        assert log_volume(c) > -best.fun - 0.1
+
+
+@pytest.mark.parametrize(("mapping", "center"), [("linear", "chebyshev"), ("hyperbolic", "chebyshev"), ("hyperbolic", "analytic"), ("linear", "orthogonal")])
+def test_derivatives_match_finite_differences_in_both_modes(mapping, center):
+    with jax.enable_x64():
+        A, b, requests = problems(2, 150, seed=3, dtype=np.float64)
+        requests *= 0.99  # on the face of the box a central difference sees both sides of a kink
+        mask = sw.RayMask(mapping=mapping, center=center)
+
+        def act(A, b, a):
+            return mask(SafeActionSet.from_rows(A, b), a).action
+
+        rng = np.random.default_rng(1)
+        directions = [rng.normal(size=value.shape) for value in (A, b, requests)]
+        step = 1e-6
+        run = jax.jit(jax.vmap(act))
+        shifted = [[value + sign * step * direction for value, direction in zip((A, b, requests), directions, strict=True)] for sign in (1, -1, 2, -2)]
+        plus, minus, plus2, minus2 = (np.asarray(run(*values)) for values in shifted)
+        near, far = (plus - minus) / (2 * step), (plus2 - minus2) / (4 * step)
+        smooth = np.abs(near - far).max(axis=1) < 1e-6 * (1 + np.abs(near).max(axis=1))
+        tangent = np.asarray(jax.jit(jax.vmap(lambda args, ds: jax.jvp(act, args, ds)[1]))((A, b, requests), tuple(directions)))
+        assert smooth.mean() > 0.9
+        np.testing.assert_allclose(tangent[smooth], near[smooth], rtol=1e-5, atol=1e-5)
+        backward = jax.jit(jax.vmap(jax.jacrev(act, argnums=(0, 1, 2))))(A, b, requests)
+        summed = sum(np.asarray(jnp.sum(J * d[:, None], axis=tuple(range(2, J.ndim)))) for J, d in zip(backward, directions, strict=True))
+        np.testing.assert_allclose(summed, tangent, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("mapping", ["linear", "hyperbolic"])
+def test_the_center_stays_and_has_the_identity_as_derivative(mapping):
+    action_set = SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), jnp.array([0.5, 0.3]))
+    mask = sw.RayMask(mapping=mapping)
+    center = jnp.array([0.1])
+    np.testing.assert_allclose(mask(action_set, center).action, center, atol=1e-6)
+    exact = safe_center("chebyshev", Rows(*action_set.unit_rows(), tau=16 * 2.0**-23), center, jnp.array(False))
+    jacobian = jax.jacrev(lambda a: mask(action_set, a).action)(exact)
+    assert np.isfinite(jacobian).all()
+    assert float(jacobian[0, 0]) > 0
+
+
+def test_a_needle_gives_its_center_with_zero_derivative():
+    action_set = SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), jnp.array([0.3 + 5e-7, -0.3 + 5e-7]))
+    mask = sw.RayMask()
+    output = mask(action_set, jnp.array([0.9]))
+    np.testing.assert_allclose(output.action, 0.3, atol=1e-6)
+    assert float(jnp.abs(jax.jacfwd(lambda a: mask(action_set, a).action)(jnp.array([0.9]))).max()) == 0
+
+
+@pytest.mark.parametrize("options", [{"mapping": "quadratic"}, {"center": "middle"}, {"gradient": "wrong"}])
+def test_unknown_options_are_refused(options):
+    with pytest.raises(ValueError, match="must be one of"):
+        sw.RayMask(**options)
+
+
+def test_safeguards_by_name():
+    assert isinstance(sw.safeguards.make_safeguard("ray_mask", mapping="linear"), sw.RayMask)
+    with pytest.raises(ValueError, match="Did you mean 'ray_mask'"):
+        sw.safeguards.make_safeguard("ray_maks")
