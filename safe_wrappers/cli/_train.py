@@ -23,7 +23,7 @@ from ._run_folder import MetricsWriter, RunFolder, write_json
 from ._summary import describe, run_title, summarise, violation_message
 
 NUM_EPISODES = 128
-_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_BAR = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}"  # short: it must fit 80 columns
 
 
 def train(options: Train) -> int:
@@ -37,7 +37,7 @@ def train(options: Train) -> int:
         print(f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of {options.num_timesteps:,} interactions.")
     use_compilation_cache()
     try:
-        with MetricsWriter(folder, resumed_at) as writer, tqdm(desc=options.system, total=options.num_timesteps, bar_format=_BAR) as bar:
+        with MetricsWriter(folder, resumed_at) as writer, tqdm(total=options.num_timesteps, bar_format=_BAR) as bar:
             bar.set_postfix_str("compiling")
             with Interruptible(lambda: bar.set_postfix_str("stopping at the next checkpoint; Ctrl-C again to stop at once")) as interruptible:
                 session = _Session(options, env, guarded, writer, bar, interruptible)

@@ -40,6 +40,11 @@ def test_learning_curve_takes_returns_of_any_sign(values):
     learning_curve(rows, title="", num_episodes=1, yardstick=2.0).canvas.draw()
 
 
+def test_learning_curve_without_a_yardstick():
+    top = learning_curve(ROWS, title="", num_episodes=1, yardstick=None).axes[0]
+    assert [line.get_label() for line in top.get_lines()] == ["SHAC"]
+
+
 def test_phase_portrait_in_the_plane_shows_the_set_and_the_constraints():
     env = sw.envs.get_environment("safe_pendulum", safe_set="narrow")
     (ax,) = phase_portrait(env, made_up_episodes(2), title="a run").axes
