@@ -71,7 +71,9 @@ def main():
                 raw, *safe = seconds_side_by_side([gradient_of_a_rollout(e, num_envs) for e in [env, *wrapped]], args.repeats)
                 for name, seconds in zip(args.safeguards, safe, strict=True):
                     rates = (num_envs * STEPS / t for t in (raw, seconds))
-                    print(f"{system:16s} {backend:12s} {name:22s} {num_envs:5d} " + "{:12,.0f} {:13,.0f}".format(*rates) + f" {seconds / raw:10.2f}", flush=True)
+                    print(
+                        f"{system:16s} {backend:12s} {name:22s} {num_envs:5d} " + "{:12,.0f} {:13,.0f}".format(*rates) + f" {seconds / raw:10.2f}", flush=True
+                    )
 
 
 if __name__ == "__main__":

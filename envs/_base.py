@@ -1,6 +1,7 @@
 """What the bundled environments share: physics backends, disturbances, resets, and honest reporting of exits."""
 
 import abc
+import dataclasses
 import difflib
 import importlib.resources
 import warnings
@@ -125,7 +126,7 @@ class CertifiedEnv(envs.Env):
         self._disturbance = disturbance
         self._sample_initial = self.system.sample_initial if initial_states == "uniform" else self.system.sample_generators
         self._vertices = self.system.disturbance_set.vertices().astype("float32")
-        self.sys = load_system(mjcf_file) if mjcf_file else None
+        self.sys: Any = load_system(mjcf_file) if mjcf_file else None
 
     def task_info(self, x: jax.Array) -> dict[str, jax.Array]:
         """What the task of an episode from x adds to `info`, for example a goal: the same until the next reset. Default: nothing."""
@@ -163,12 +164,13 @@ class CertifiedEnv(envs.Env):
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
         obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
-        return self._report(state.replace(pipeline_state=pipeline_state, obs=obs, reward=reward, info=info), next_x)
+        return self._report(dataclasses.replace(state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info), next_x)
 
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
         left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
-        return state.replace(
+        return dataclasses.replace(
+            state,
             metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
             info={**state.info, "margin": margin, "cost": cost},
         )
@@ -194,7 +196,8 @@ class CertifiedEnv(envs.Env):
     def _pipeline_init(self, x: jax.Array) -> Any:
         q, qd = jnp.split(x, [(len(x) + 1) // 2])
         if self.sys is None:
-            return base.State(q, qd, None, None, None)
+            nothing: Any = None
+            return base.State(q, qd, nothing, nothing, nothing)
         if self._backend == "closed_form":
             return base.State(q, qd, *kinematics.forward(self.sys, q, qd), None)
         pipeline = generalized if self._backend == "generalized" else mjx
@@ -220,6 +223,6 @@ class CertifiedEnv(envs.Env):
         return self.model.parameters["dt"]
 
 
-def joint_state(state: envs.State) -> jax.Array:
+def joint_state(state: Any) -> jax.Array:
     """The model's state x = (q, qd) of a bundled environment's state."""
     return jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd])

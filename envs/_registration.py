@@ -1,5 +1,6 @@
 """Registration of the bundled systems with Brax, by name."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,10 @@ def get_environment(name: str, **kwargs: Any) -> CertifiedEnv:
     Raises:
         ValueError: On an unknown name or option; the message names the valid ones.
     """
-    return _SYSTEMS[one_of("name", name, registered_names())][0](**kwargs)
+    environment = _SYSTEMS[one_of("name", name, registered_names())][0]
+    for option in kwargs:
+        one_of("option", option, list(inspect.signature(environment).parameters))
+    return environment(**kwargs)
 
 
 def get_model(name: str) -> Model:

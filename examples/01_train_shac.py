@@ -1,6 +1,6 @@
 """Train SHAC safely on the pendulum: every action it ever executes is certified.
 
-    python examples/01_train_shac.py [--quick]
+python examples/01_train_shac.py [--quick]
 """
 
 import sys

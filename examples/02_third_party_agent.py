@@ -1,6 +1,6 @@
 """Brax's own PPO, unchanged, on a pendulum stepped by Brax's physics: the safeguard is part of the environment.
 
-    python examples/02_third_party_agent.py [--quick]
+python examples/02_third_party_agent.py [--quick]
 """
 
 import functools

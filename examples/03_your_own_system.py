@@ -1,6 +1,6 @@
 """Your own system: from dynamics to a proved safe set to safeguarded training, on a controlled Van der Pol oscillator.
 
-    python examples/03_your_own_system.py [--quick]
+python examples/03_your_own_system.py [--quick]
 """
 
 import sys
@@ -47,14 +47,15 @@ def main():
     result = synthesise(model, constraints, disturbances, facets=8)
     certificate = sw.Certificate.create(model, result.safe_state_set, constraints, disturbances, name="demo")
     proof = prove(certificate, model)
-    print(f"set of {len(result.safe_state_set.H)} facets, area {result.volume:.2f} of {4 * 1.5 * 2.0:.0f}: {proof.status} with {proof.cells} cells in {proof.seconds:.2f} s")
+    print(f"{len(result.safe_state_set.H)} facets, area {result.volume:.2f} of 12: {proof.status} with {proof.cells} cells in {proof.seconds:.2f} s")
     if proof.status != "proved":
         raise SystemExit(proof.message)
 
     env = sw.SafeguardWrapper(VanDerPol(model, certificate, disturbance="worst_case"), sw.BoundaryProjection())
     num_timesteps = 2_048 if QUICK else 20_000
     _, _, metrics = sw.algos.shac.train(env, num_timesteps=num_timesteps, episode_length=240, num_evals=2, seed=0)
-    print(f"return {metrics['eval/episode_reward']:.2f}, exits in training {metrics['training/violations']:.0f}, interventions {metrics['training/interventions']:.0f}")
+    exits, interventions = (metrics[f"training/{name}"] for name in ("violations", "interventions"))
+    print(f"return {metrics['eval/episode_reward']:.2f}; in training {exits} exits, {interventions} interventions")
 
 
 if __name__ == "__main__":

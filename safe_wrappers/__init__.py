@@ -9,7 +9,7 @@ import io
 
 # mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here needs it.
 with contextlib.redirect_stdout(io.StringIO()):
-    import mujoco.mjx.warp as _  # noqa: F401
+    import mujoco.mjx.warp as _
 
 from . import algos as algos
 from . import envs as envs

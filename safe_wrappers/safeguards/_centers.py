@@ -66,9 +66,9 @@ def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.A
     so no line search is needed. The derivative is that of one more Newton step at the optimum, which is the implicit
     function theorem.
     """
-    frozen = jax.tree.map(jax.lax.stop_gradient, (A, b))
+    frozen = jax.lax.stop_gradient(A), jax.lax.stop_gradient(b)
 
-    def newton(rows, offsets, z):
+    def newton(rows: jax.Array, offsets: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         inverse = 1.0 / (offsets - rows @ z)
         gradient = rows.T @ (weights * inverse)
         scaled = rows * (jnp.sqrt(weights) * inverse)[:, None]
@@ -77,9 +77,9 @@ def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.A
         return step, jnp.sqrt(jnp.maximum(-jnp.sum(step * gradient), 0.0))
 
     def damped(_, z):
-        step, decrement = newton(*frozen, z)
+        step, decrement = newton(frozen[0], frozen[1], z)
         return z + step / (1.0 + jnp.where(decrement > 0.25, decrement, 0.0))
 
     with jax.default_matmul_precision("highest"):
-        z = jax.lax.fori_loop(0, 25, damped, jax.lax.stop_gradient(start))
-        return z + newton(A, b, jax.lax.stop_gradient(z))[0]
+        z: jax.Array = jax.lax.stop_gradient(jax.lax.fori_loop(0, 25, damped, jax.lax.stop_gradient(start)))
+        return z + newton(A, b, z)[0]

@@ -1,5 +1,6 @@
 """Safeguards for Brax environments."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -103,7 +104,8 @@ class SafeguardWrapper(envs.Env):
             "safeguard/task_reward": reward,
         }
         gap = output.action - output.requested
-        return state.replace(
+        return dataclasses.replace(
+            state,
             reward=reward - self.regularisation * jnp.sum(gap * gap) if self.regularisation else reward,
             metrics={**state.metrics, **metrics},
             info={**state.info, "safeguard": record, "cost": number(self.system.violation(x))},

@@ -123,7 +123,7 @@ def test_extreme_safe_actions_keep_the_next_state_inside(system, name):
     """50,000 boundary-heavy states, all vertices of W, next states in float64 from equations that share no code with the package."""
     margin = smallest_margin(system, name, 50_000, seed=0)
     print(f"{system} {name}: smallest margin {margin:.3g}")
-    assert margin >= 1e-5  # eps = 2e-5 less the rounding of the rows and of the action
+    assert margin >= 2e-6  # eps >= 5e-6 less the rounding of the rows and of the action
 
 
 @pytest.mark.slow
@@ -209,4 +209,4 @@ def test_every_recorded_step_is_the_plants(system, backend):
     x, a, w = (part.astype(np.float64) for part in rollout(system, backend))
     residual = np.abs(x[1:] - PLANTS[system](x[:-1], a, w))
     H = np.abs(facets(certificate_of(system, {"safe_pendulum": "full", "safe_cart_pole": "wide"}[system])))
-    assert (residual @ H.T).max() < 2e-5 / 10  # a tenth of eps, in the scale of the set
+    assert (residual @ H.T).max() < 5e-6 / 10  # a tenth of eps, in the scale of the set

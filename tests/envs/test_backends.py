@@ -8,7 +8,7 @@ from helpers import PENDULUM_SETS, facets, keys, pendulum_step, states_in
 
 from safe_wrappers.envs import SafePendulum, models
 
-EPS = 2e-5
+EPS = 5e-6
 BACKENDS = ("closed_form", "generalized", "mjx")
 
 

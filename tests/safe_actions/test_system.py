@@ -8,7 +8,7 @@ import safe_wrappers as sw
 from safe_wrappers import Box, ModelSystem, Polytope, SafeActionSet, Zonotope
 from safe_wrappers.envs import SafePendulum, models
 
-EPS = 2e-5
+EPS = 5e-6
 
 
 @pytest.fixture(scope="module", params=PENDULUM_SETS)
