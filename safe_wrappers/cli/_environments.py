@@ -24,16 +24,9 @@ def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]
     require_known("safeguard", options.safeguard, (*NAMES, _UNSAFE))
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)
-    targets = {name: value for name in ("target_angle", "x_target", "goal") if (value := getattr(options, name)) is not None}
-    chosen = {} if options.safe_set is None else {"safe_set": options.safe_set}
+    own = {name: value for name in ("safe_set", "target_angle", "x_target", "goal") if (value := getattr(options, name)) is not None}
     try:
-        env = envs.get_environment(
-            options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **chosen, **targets
-        )
-    except TypeError as error:
-        if not targets:
-            raise
-        raise UsageError(f"{options.system} has no option {' and '.join('--' + name.replace('_', '-') for name in targets)}.") from error
+        env = envs.get_environment(options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **own)
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
     return env, env if options.safeguard == _UNSAFE else SafeguardWrapper(env, make_safeguard(options.safeguard))

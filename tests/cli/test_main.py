@@ -25,7 +25,7 @@ import pytest
         ("train safe_pendulum --logdir x --learning-rate 0", "--learning-rate must be positive"),
         ("train safe_pendulum --logdir x --safe-set ful", "unknown safe set of safe_pendulum 'ful'; did you mean 'full'?"),
         ("train safe_pendulum --logdir x --safe-set ful.json", "the certificate file ful.json does not exist."),
-        ("train safe_pendulum --logdir x --x-target 1", "safe_pendulum has no option --x-target."),
+        ("train safe_pendulum --logdir x --x-target 1", "but it is 'x_target'. Did you mean 'target_angle'?"),
         ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
         ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),
         ("train safe_pendulum --logdir x --backend mjx", "no gradients"),
