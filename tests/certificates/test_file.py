@@ -170,7 +170,7 @@ def test_other_models_are_refused_with_the_reason(path):
 
 def test_sigma_must_leave_room_for_rounding(certify, upright_rows):
     with pytest.raises(CertificateError, match="`sigma` must be at least"):
-        certify(upright_rows, sigma=4e-5)
+        certify(upright_rows, sigma=1.5e-5)
 
 
 def test_sets_that_do_not_fit_the_model_are_refused(upright_rows):
