@@ -10,6 +10,9 @@ TINY = (
 )
 
 
+CHANGED = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_logging_level")
+
+
 @pytest.fixture(scope="session")
 def compilation_cache(tmp_path_factory):
     """One cache for all tests, so that only the first training compiles."""
@@ -31,9 +34,6 @@ def run_main(compilation_cache):
                     jax.config.update(name, value)
 
     return run
-
-
-CHANGED = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_logging_level")
 
 
 @pytest.fixture(scope="session")

