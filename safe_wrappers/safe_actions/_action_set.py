@@ -45,27 +45,37 @@ class SafeActionSet:
         Returns:
             (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <= -1 (no safe action).
         """
-        A, b = _known(self.A, self.b)
-        if A.shape[1] != 1:
-            return _normalise(A, b)
-        lower, upper = interval(A, b)
-        possible = jnp.all((A[:, 0] != 0) | (b >= 0))
-        return jnp.array([[-1.0], [1.0], [0.0]], b.dtype), jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(b.dtype)])
+        if self.A.shape[1] != 1:
+            return _normalise(*_known(self.A, self.b))
+        lower, upper = interval(self.A, self.b)
+        slope = self.A[:, 0]
+        # What bounds neither end must be a constraint that always holds; a comparison with NaN is False.
+        possible = jnp.all(_bounds(slope, self.b) | (jnp.isfinite(slope) & (self.b >= 0)))
+        return jnp.array([[-1.0], [1.0], [0.0]], lower.dtype), jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(lower.dtype)])
 
 
 def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound; zero rows are left out. Shapes ()."""
+    """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound. Shapes ().
+
+    Rows that are zero or not finite are left out.
+    """
     slope = A[:, 0]
-    # The double where: a division by zero in the branch not taken would make the derivative NaN.
-    end = b / jnp.where(slope != 0, slope, 1.0)
-    upper = jnp.min(jnp.where(slope > 0, end, jnp.inf), initial=jnp.inf)
-    lower = jnp.max(jnp.where(slope < 0, end, -jnp.inf), initial=-jnp.inf)
+    bounds = _bounds(slope, b)
+    # The double where: a division by zero or a NaN in the branch not taken would make the derivative NaN.
+    end = jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0)
+    upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
+    lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
+
+
+def _bounds(slope: jax.Array, b: jax.Array) -> jax.Array:
+    """Which rows slope a <= b bound an end of the interval, shape (m,)."""
+    return (slope != 0) & jnp.isfinite(slope) & jnp.isfinite(b)
 
 
 def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
     """The middle of {a : A a <= b} for d = 1, clipped to the box: an anchor. Shape ()."""
-    lower, upper = interval(*_known(A, b))
+    lower, upper = interval(A, b)
     # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
     return jnp.clip((jnp.clip(lower, -1e6, 1e6) + jnp.clip(upper, -1e6, 1e6)) / 2, -1.0, 1.0)
 

@@ -36,5 +36,8 @@ def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.
     known = jnp.all(jnp.isfinite(x))
     action_set = system.safe_action_set(jnp.where(known, x, 0.0))
     # At an unknown state no action is known to be safe: unsatisfiable rows, and the neutral action as the anchor.
-    unknown = SafeActionSet(jnp.zeros_like(action_set.A), -jnp.ones_like(action_set.b), system.neutral_action.astype(action_set.anchor.dtype))
-    return safeguard(jax.tree.map(lambda value, other: jnp.where(known, value, other), action_set, unknown), action)
+    b = jnp.where(known, action_set.b, -jnp.inf)
+    anchor = jnp.where(known, action_set.anchor, system.neutral_action.astype(action_set.anchor.dtype))
+    # With one action the closed form is cheaper to evaluate again in the backward pass than to store for it.
+    guard = jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
+    return guard(SafeActionSet(action_set.A, b, anchor), jnp.asarray(action))
