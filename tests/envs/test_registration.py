@@ -23,7 +23,7 @@ def test_registering_again_does_no_harm():
 def test_brax_can_create_it_for_training():
     env = brax.envs.create("safe_pendulum", episode_length=10, batch_size=4)
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
-    assert jax.eval_shape(env.step, state, jnp.zeros((4, 1))).obs.shape == (4, 3)
+    assert jax.eval_shape(env.step, state, jnp.zeros((4, 1))).obs.shape == (4, 4)
 
 
 def test_unknown_names_are_refused_with_the_nearest_valid_one():
