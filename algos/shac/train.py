@@ -56,7 +56,7 @@ def train(
     final_learning_rate_fraction: float = 0.02,
     adam_b: tuple[float, float] = (0.7, 0.95),
     max_gradient_norm: float = 1.0,
-    discounting: float = 0.99,
+    discounting: float = 0.995,
     td_lambda: float = 0.95,
     tau: float = 0.2,
     reward_scaling: float = 1.0,

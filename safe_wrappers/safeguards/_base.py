@@ -2,17 +2,17 @@
 
 import abc
 import dataclasses
-from typing import Literal, NamedTuple, get_args
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree, static_field
 from ..safe_actions import SafeActionSet
-
-Gradient = Literal["exact", "passthrough", "straight_through"]
+from ._gradients import Gradient, damped, with_identity, with_inward
 
 
 class SafeguardOutput(NamedTuple):
@@ -68,14 +68,25 @@ class Safeguard(abc.ABC):
     Args:
         gradient: What the derivative of the safe action is. "exact": the true derivative w.r.t. action and state.
             "passthrough": the identity w.r.t. the action, the true one w.r.t. the state. "straight_through": the
-            identity w.r.t. the action, zero w.r.t. the state (the passthrough of Walter et al. 2025).
+            identity w.r.t. the action, zero w.r.t. the state (the passthrough of Walter et al. 2025). "blend": with J the
+            true derivative w.r.t. the action, alpha I + (1 - alpha) J; the true one w.r.t. the state. "inward": for
+            `BoundaryProjection` alone, see there.
+        blend: alpha in [0, 1] of gradient="blend"; without effect otherwise.
+
+    Raises:
+        ValueError: If the gradient is unknown or not for this safeguard, or the blend outside [0, 1].
     """
 
+    gradients: ClassVar[tuple[Gradient, ...]] = ("exact", "passthrough", "straight_through", "blend")
+
     gradient: Gradient = static_field(default="exact")
+    blend: jax.Array | float = 0.5
 
     def __post_init__(self):
-        if self.gradient not in get_args(Gradient):
-            raise ValueError(f"`gradient` must be one of {', '.join(get_args(Gradient))}, but it is {self.gradient!r}.")
+        if self.gradient not in self.gradients:
+            raise ValueError(f"`gradient` of {type(self).__name__} must be one of {', '.join(self.gradients)}, but it is {self.gradient!r}.")
+        if not isinstance(self.blend, Tracer) and not 0 <= self.blend <= 1:
+            raise ValueError(f"`blend` must lie in [0, 1], but it is {self.blend}.")
 
     @abc.abstractmethod
     def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
@@ -115,11 +126,19 @@ class Safeguard(abc.ABC):
 
         if self.gradient == "exact":
             safe, fallback = self._verified(rows, request, accepted, anchor)
+        elif self.gradient == "blend":
+            safe, fallback = self._verified(rows, damped(request, self.blend), accepted, anchor)
+            safe = with_identity(safe, tame, self.blend)
         else:
             frozen = jax.lax.stop_gradient(request)
             target = jax.tree.map(jax.lax.stop_gradient, rows) if self.gradient == "straight_through" else rows
             safe, fallback = self._verified(target, frozen, accepted, anchor)
-            safe = _add_identity(safe, tame)
+            if self.gradient == "inward":
+                # Rows count as active from a slack that the accept test allows beyond the map's target.
+                unchanged = accepted & jnp.all(tame == request)
+                safe = with_inward(safe, tame, *jax.lax.stop_gradient(rows.tightened_with_box()), jnp.asarray(rows.tau, b.dtype), unchanged)
+            else:
+                safe = with_identity(safe, tame)
 
         as_it_came = finite & jnp.all(tame == request)
         gap = safe - request
@@ -147,17 +166,6 @@ class Safeguard(abc.ABC):
         # Adds exactly 0. The sum mapped + (pulled - mapped) would round away what the accept test has just verified.
         pulled = jax.lax.stop_gradient(pulled) + (traced - jax.lax.stop_gradient(traced))
         return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
-
-
-@jax.custom_jvp
-def _add_identity(safe: jax.Array, action: jax.Array) -> jax.Array:
-    """Returns `safe` bit for bit; its derivative gains the identity w.r.t. `action`."""
-    return safe
-
-
-@_add_identity.defjvp
-def _add_identity_jvp(primals, tangents):
-    return _add_identity(*primals), tangents[0] + tangents[1]
 
 
 def _pull_back(rows: Rows, start: jax.Array, anchor: jax.Array) -> jax.Array:

@@ -1,5 +1,7 @@
 """Boundary projection: the nearest safe action."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -7,6 +9,7 @@ from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
 from ..solvers import project
 from ._base import Rows, Safeguard
+from ._gradients import Gradient
 
 
 @frozen_pytree
@@ -18,11 +21,18 @@ class BoundaryProjection(Safeguard):
     the outward normal is lost; `regularisation` in the loss or the reward brings it back. One action is projected in closed
     form, several by a dual active set method.
 
+    gradient="inward" brings back what matters of it without a coefficient: for a request that is moved, the descent step of the
+    loss with respect to the executed action is projected onto the tangent cone of the safe action set there (the projected
+    gradient), so that its outward part is lost only where a step along it would leave the set. It is not linear in the loss's
+    gradient: reverse mode only, and only for a loss that is minimised. The derivative w.r.t. the state stays the true one.
+
     Example:
         >>> safe_set = SafeActionSet.from_rows(jnp.array([[1.0]]), jnp.array([0.5]))
         >>> BoundaryProjection()(safe_set, jnp.array([0.9])).action.round(3)
         Array([0.5], dtype=float32)
     """
+
+    gradients: ClassVar[tuple[Gradient, ...]] = (*Safeguard.gradients, "inward")
 
     def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
         if request.shape == (1,):

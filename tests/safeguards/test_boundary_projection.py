@@ -12,7 +12,7 @@ from safe_wrappers._pytree import frozen_pytree
 from safe_wrappers.envs import SafePendulum
 from safe_wrappers.safeguards import Safeguard
 
-GRADIENTS = ("exact", "passthrough", "straight_through")
+GRADIENTS = ("exact", "passthrough", "straight_through", "blend")
 A, B = np.array([[2.0], [-4.0], [1.0]]), np.array([1.0, 1.0, 3.0])  # the interval [-0.25, 0.5]
 TAU64 = 16 * np.finfo(np.float64).eps
 

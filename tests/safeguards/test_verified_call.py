@@ -16,7 +16,7 @@ from safe_wrappers._pytree import frozen_pytree, static_field
 from safe_wrappers.safeguards import Safeguard
 
 ROWS = 4
-GRADIENTS = ("exact", "passthrough", "straight_through")
+GRADIENTS = ("exact", "passthrough", "straight_through", "blend")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e30, -1e30, 1e-30, -1e-30, np.inf, -np.inf, np.nan]
 # Subnormal rows are left out: processors flush them to zero, an error of 1e-38.
 ELEMENTS = st.one_of(st.floats(-4, 4, width=32, allow_subnormal=False), st.sampled_from(SPECIAL))
@@ -260,11 +260,11 @@ def test_vmap_is_a_loop_and_jit_is_eager(gradient):
 
 
 def test_gradient_names_are_checked():
-    with pytest.raises(ValueError, match="`gradient` must be one of exact, passthrough, straight_through, but it is 'pass'"):
+    with pytest.raises(ValueError, match="`gradient` of BoundaryProjection must be one of exact, passthrough, straight_through, blend, inward, but"):
         BoundaryProjection(gradient="pass")
 
 
-def test_a_safeguard_is_static_data_without_leaves():
+def test_numbers_are_data_and_strings_static():
     leaves, structure = jax.tree.flatten(BoundaryProjection(gradient="passthrough"))
-    assert leaves == []
+    assert leaves == [0.5]  # the weight of a blend
     assert jax.tree.unflatten(structure, leaves).gradient == "passthrough"
