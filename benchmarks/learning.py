@@ -3,6 +3,7 @@
 Every row trains each seed anew and evaluates the policy every few updates on fixed episodes (starts and disturbances paired with those of
 clipped LQR behind the same boundary projection). Reported are the gap at the end, when the return first came within
 40 % and within 5 % of the LQR's, stuck seeds (gap above 50 % at the end), episodes started (resets), and what the safeguard saw in training.
+For the cart-pole also the share of 1,024 starts from which it stands (|th| < 0.05, |x| < 0.5 in the last second of 480 steps).
 
     python benchmarks/learning.py
     python benchmarks/learning.py --rows full walter2025 --seeds 3
@@ -70,7 +71,7 @@ def learn(system, options, training, seeds):
     env = sw.envs.get_environment(system, **options)
     guarded = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     keys, parameters = episode_keys(STATES, 0), {"lqr": lqr(env)}
-    evaluation, records = None, []
+    evaluation, records, trained = None, [], []
     for seed in range(seeds):
         curve = []
 
@@ -85,8 +86,9 @@ def learn(system, options, training, seeds):
         start = time.perf_counter()
         settings = {"num_timesteps": 20_000, **training}
         evaluations = settings["num_timesteps"] // 256 + 1 if options.get("safe_set") == "walter2025" else 11
-        _, _, metrics = sw.algos.shac.train(guarded, episode_length=EPISODE, seed=seed, num_evals=evaluations, policy_params_fn=evaluate, **settings)
+        _, params, metrics = sw.algos.shac.train(guarded, episode_length=EPISODE, seed=seed, num_evals=evaluations, policy_params_fn=evaluate, **settings)
         records.append((curve, metrics, time.perf_counter() - start))
+        trained.append(params)
     assert evaluation is not None
     baseline = float(evaluation("lqr", parameters).returns.mean())
     gaps = [[(step, (baseline - m["eval/return"]) / -baseline) for step, m in curve] for curve, _, _ in records]
@@ -101,6 +103,13 @@ def learn(system, options, training, seeds):
     evaluated = sum(m["eval/violations"] for curve, _, _ in records for _, m in curve)
     print(f"  evaluation violations: {evaluated}; smallest training margin {min(m['training/smallest_margin'] for _, m, _ in records):.2g}")
     print(f"  seconds a seed: {statistics.median(seconds for _, _, seconds in records):.1f}", flush=True)
+    if system == "safe_cart_pole":
+        worst = sw.SafeguardWrapper(sw.envs.get_environment(system, disturbance="worst_case", **options), sw.BoundaryProjection())
+        hard = Evaluation(worst, evaluation._policies, episode_keys(1024, 1), 480)
+        runs = [hard("shac", parameters | {"shac": params}) for params in trained]
+        shares = [float(jnp.mean(jnp.all((jnp.abs(run.x[-50:, :, 0]) < 0.5) & (jnp.abs(run.x[-50:, :, 1]) < 0.05), axis=0))) for run in runs]
+        print("  balanced from 1,024 starts under worst-case disturbances, %: " + " ".join(f"{100 * share:.1f}" for share in sorted(shares)), end="")
+        print(f"; violations {int(sum(jnp.sum(run.violation) for run in runs))}")
     if options.get("target_angle"):
         calm = sw.SafeguardWrapper(sw.envs.get_environment(system, disturbance="none", **options), sw.BoundaryProjection())
         quiet = Evaluation(calm, evaluation._policies, keys, EPISODE)
