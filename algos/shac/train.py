@@ -66,6 +66,7 @@ def train(
     seed: int = 0,
     # evaluation
     num_evals: int = 1,
+    run_evals: bool = True,
     eval_env: envs.Env | None = None,
     num_eval_envs: int = 128,
     deterministic_eval: bool = True,
@@ -108,6 +109,7 @@ def train(
         network_factory: (observation_size, action_size, preprocess_observations_fn) -> SHACNetworks.
         seed: Of everything random.
         num_evals: Evaluations; more than 1 includes one before training, as in Brax's agents.
+        run_evals: If False, no episodes are run at evaluations: only callbacks, checkpoints and training metrics.
         eval_env: Environment for evaluation. Default: `environment`.
         num_eval_envs: Evaluation episodes, each from a fresh state.
         deterministic_eval: Whether evaluation uses the mode of the policy's distribution.
@@ -176,15 +178,17 @@ def train(
     epoch = jax.jit(learner.epoch).lower(state, hyper, jnp.int32(0)).compile()
     compile_time = time.time() - start
 
-    eval_env = eval_env or environment
-    evaluator = acting.Evaluator(
-        envs.training.wrap(eval_env, episode_length, action_repeat=1) if wrap_env else eval_env,
-        functools.partial(make_policy, deterministic=deterministic_eval),
-        num_eval_envs=num_eval_envs,
-        episode_length=episode_length,
-        action_repeat=1,
-        key=eval_key,
-    )
+    evaluator = None
+    if run_evals:
+        eval_env = eval_env or environment
+        evaluator = acting.Evaluator(
+            envs.training.wrap(eval_env, episode_length, action_repeat=1) if wrap_env else eval_env,
+            functools.partial(make_policy, deterministic=deterministic_eval),
+            num_eval_envs=num_eval_envs,
+            episode_length=episode_length,
+            action_repeat=1,
+            key=eval_key,
+        )
     config = checkpoint.network_config(observation_size, action_size, normalize_observations, network_factory)
     walltime = 0.0
 
@@ -192,7 +196,7 @@ def train(
         nonlocal eval_key
         num_steps = int(state.updates) * learner.steps_per_update
         policy_params_fn(num_steps, make_policy, state.params)
-        metrics = dict(evaluator.run_evaluation(state.params, training_metrics))
+        metrics = dict(evaluator.run_evaluation(state.params, training_metrics)) if evaluator else training_metrics
         eval_key, _ = jax.random.split(eval_key)  # as the evaluator does with its own, which is private
         progress_fn(num_steps, metrics)
         return metrics

@@ -71,6 +71,17 @@ def test_policy_params_fn_sees_every_evaluated_policy(line, tiny):
     assert seen == [(step, (1,)) for step in (0, 64, 128, 192)]
 
 
+def test_without_evaluations_the_training_is_the_same(line, tiny):
+    """Callbacks come as before, and no episode is run for them."""
+    reports = []
+    _, params, _ = shac.train(line, **tiny)
+    _, same, metrics = shac.train(line, **tiny, run_evals=False, progress_fn=lambda step, metrics: reports.append((step, set(metrics))))
+    assert leaves_equal(params, same)
+    assert [step for step, _ in reports] == [0, 64, 128, 192]
+    assert all(name.startswith("training/") for _, names in reports for name in names)
+    assert metrics["training/env_steps"] == 192
+
+
 def test_regularisation_defaults_to_the_safeguard_that_needs_it(pendulum, line):
     raw = pendulum.env
     assert _default_regularisation(pendulum) == 0.1
@@ -159,7 +170,7 @@ def test_every_seed_balances_the_cart_pole_from_anywhere(seed):
     env, worst = (
         sw.SafeguardWrapper(sw.envs.get_environment("safe_cart_pole", disturbance=kind), sw.BoundaryProjection()) for kind in ("uniform", "worst_case")
     )
-    make_policy, params, metrics = shac.train(env, num_timesteps=120_000, episode_length=480, num_eval_envs=1, seed=seed)
+    make_policy, params, metrics = shac.train(env, num_timesteps=120_000, episode_length=480, run_evals=False, seed=seed)
     policy = make_policy(params, deterministic=True)
 
     def step(state, _):
