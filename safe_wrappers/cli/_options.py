@@ -19,7 +19,7 @@ class Train:
     logdir: Path
     """Folder for checkpoints, metrics, pictures and summary.json."""
     safeguard: str = "boundary_projection"
-    """What makes actions safe: boundary_projection, ray_mask, or none for the unprotected baseline."""
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, or none for the unprotected baseline."""
     num_timesteps: int = 20_000
     """Environment interactions; rounded up to whole updates."""
     seed: int = 0

@@ -1,4 +1,4 @@
-"""Safe centres: interior points of a safe action set about which a ray mask scales."""
+"""Safe centres: interior points of a safe action set about which masks scale, and a box inside it."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from ._base import Rows
 
 Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 
-# Weight of the volume against the barrier of the rows: the sides of the inscribed box are within about 1 % of the largest.
+# Weight of the volume against the barrier of the rows: the sides of the inscribed box are within a few percent of the largest.
 _VOLUME_WEIGHT = 100.0
 
 
@@ -24,27 +24,45 @@ def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Arra
         request: The sanitised request, shape (d,); matters for "orthogonal" alone.
         accepted: Whether the request is safe; then the orthogonal centre is the request itself.
     """
-    if request.shape == (1,):
-        lower, upper = interval(rows.A, rows.b - rows.tau)
-        return (jnp.maximum(lower, -1.0) + jnp.minimum(upper, 1.0))[None] / 2
+    if kind == "box" or request.shape == (1,):
+        return inner_box(rows)[0]
     A, b = rows.tightened_with_box()
     if kind == "orthogonal":
         return _chord_midpoint(A, b, request, accepted)
     center, radius = max_margin(A, b)
     if kind == "chebyshev":
         return center
-    d = A.shape[1]
-    # Where the set has no interior there is no barrier to climb; the mask then returns the centre, and the repair decides.
-    b = jnp.where(radius > 0, b, jnp.sum(A * center, axis=-1) + 1.0)
-    radius = jnp.where(radius > 0, radius, 1.0)
-    if kind == "analytic":
-        return _barrier_center(A, b, jnp.ones_like(b), center)
+    b, _ = _with_interior(A, b, center, radius)
+    return _barrier_center(A, b, jnp.ones_like(b), center)
+
+
+def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
+    """Centre and half widths, shapes (d,), of a large box {|a - c| <= r} inside the set tightened by tau, differentiable in the rows.
+
+    For d = 1 it is the interval. Without an interior the half widths are zero.
+    """
+    d = rows.A.shape[1]
+    if d == 1:
+        lower, upper = interval(rows.A, rows.b - rows.tau)
+        lower, upper = jnp.maximum(lower, -1.0), jnp.minimum(upper, 1.0)
+        return (lower + upper)[None] / 2, jnp.where(lower < upper, upper - lower, 0.0)[None] / 2
+    A, b = rows.tightened_with_box()
+    center, radius = max_margin(A, b)
+    interior = radius > 0
+    b, radius = _with_interior(A, b, center, radius)
     # The largest box {|a - c| <= r}: rows A c + |A| r <= b on z = (c, r), and the volume's logarithm sum log r_j.
     lifted = jnp.block([[A, jnp.abs(A)], [jnp.zeros((d, d), A.dtype), -jnp.eye(d, dtype=A.dtype)]])
     offsets = jnp.concatenate([b, jnp.zeros(d, b.dtype)])
     weights = jnp.concatenate([jnp.ones_like(b), jnp.full(d, _VOLUME_WEIGHT, b.dtype)])
     start = jnp.concatenate([center, jnp.full(d, 0.5 * radius / jnp.sqrt(1.0 * d))])
-    return _barrier_center(lifted, offsets, weights, start)[:d]
+    z = _barrier_center(lifted, offsets, weights, start)
+    return jnp.where(interior, z[:d], center), jnp.where(interior, z[d:], 0.0)
+
+
+def _with_interior(A: jax.Array, b: jax.Array, center: jax.Array, radius: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Offsets and radius as they are, or 1 about the centre where the set has no interior and with it no barrier to climb."""
+    interior = radius > 0
+    return jnp.where(interior, b, jnp.sum(A * center, axis=-1) + 1.0), jnp.where(interior, radius, 1.0)
 
 
 def _chord_midpoint(A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array) -> jax.Array:
@@ -60,26 +78,33 @@ def _chord_midpoint(A: jax.Array, b: jax.Array, request: jax.Array, accepted: ja
 
 
 def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.Array) -> jax.Array:
-    """The z maximising sum_i w_i log(b_i - A_i z), w >= 1, by damped Newton steps from an interior point.
+    """The z maximising sum_i w_i log(b_i - A_i z) by damped Newton steps from an interior point.
 
-    A step of length 1 / (1 + decrement) keeps a self-concordant barrier inside its domain (Nesterov and Nemirovskii),
-    so no line search is needed. The derivative is that of one more Newton step at the optimum, which is the implicit
-    function theorem.
+    With M the largest relative loss of slack in a full step, the step of length 1 / (1 + M) stays inside and never loses (the
+    argument of Nesterov and Nemirovskii for 1 / (1 + decrement), row by row), so no line search is needed. The
+    derivative is that of one more Newton step at the optimum, which is the implicit function theorem.
     """
-    frozen = jax.lax.stop_gradient(A), jax.lax.stop_gradient(b)
+    eps = float(jnp.finfo(b.dtype).eps)
+    start = jax.lax.stop_gradient(start)
 
-    def newton(rows: jax.Array, offsets: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        inverse = 1.0 / (offsets - rows @ z)
-        gradient = rows.T @ (weights * inverse)
-        scaled = rows * (jnp.sqrt(weights) * inverse)[:, None]
-        hessian = scaled.T @ scaled
-        step = -jnp.linalg.solve(hessian, gradient)
-        return step, jnp.sqrt(jnp.maximum(-jnp.sum(step * gradient), 0.0))
+    def newton(rows: jax.Array, room: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        slack = jnp.maximum(room - rows @ y, eps / 4)  # rounding may take the last of it on a needle
+        # Columns of length 1, and a ridge of rounding size: the system is solvable in floating point however thin the set is.
+        scaled = jax.lax.stop_gradient(rows * (jnp.sqrt(weights) / slack)[:, None])
+        length = jnp.sqrt(jnp.sum(scaled * scaled, axis=0))
+        scaled = scaled / length
+        ridge = 2 * len(y) * eps * jnp.eye(len(y), dtype=y.dtype)
+        step = -jnp.linalg.solve(scaled.T @ scaled + ridge, rows.T @ (weights / slack) / length) / length
+        return step, jnp.max(rows @ step / slack)
 
-    def damped(_, z):
-        step, decrement = newton(frozen[0], frozen[1], z)
-        return z + step / (1.0 + jnp.where(decrement > 0.25, decrement, 0.0))
+    def damped(_, y):
+        step, loss = newton(*frozen, y)
+        return y + step / (1.0 + jnp.maximum(loss, 0.0))
 
     with jax.default_matmul_precision("highest"):
-        z: jax.Array = jax.lax.stop_gradient(jax.lax.fori_loop(0, 25, damped, jax.lax.stop_gradient(start)))
-        return z + newton(A, b, z)[0]
+        # Everything about the start, so that slacks far below 1 are not differences of numbers near 1.
+        room = b - A @ start
+        frozen = jax.lax.stop_gradient((A, room))
+        y = jax.lax.stop_gradient(jax.lax.fori_loop(0, 20, damped, jnp.zeros_like(start)))
+        step, _ = newton(A, room, y)
+        return start + y + (step - jax.lax.stop_gradient(step))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from .._pytree import frozen_pytree, static_field
 from ._base import Rows, Safeguard
 from ._centers import Center, safe_center
+from ._gauges import gauges
 
 Mapping = Literal["linear", "hyperbolic"]
 
@@ -56,14 +57,9 @@ class RayMask(Safeguard):
         slack = b - jnp.sum(A * center, axis=-1)
         roomy = jnp.all(slack > 0)
         offset = request - center
-        # Gauges: how many times the distance from the centre to the boundary the request lies away. The double wheres
-        # keep divisions by zero, and with them NaN derivatives, out of the branches not taken.
-        room = jnp.where(offset > 0, 1.0 - center, 1.0 + center)
-        box = jnp.max(jnp.where(offset != 0, jnp.abs(offset) / jnp.where(offset != 0, room, 1.0), 0.0))
-        along = jnp.sum(A * offset, axis=-1)
-        rows_gauge = jnp.max(jnp.where(along > 0, along / jnp.where(roomy, slack, 1.0), 0.0), initial=0.0)
-        gauge = jnp.maximum(box, rows_gauge)
-        moved = jnp.any(offset != 0) & roomy
+        box, gauge = gauges(A, jnp.where(roomy, slack, 1.0), center, offset)
+        # Of an offset below eps^2 the derivatives of the gauges' quotient would overflow.
+        moved = jnp.any(jnp.abs(offset) > jnp.finfo(offset.dtype).eps ** 2) & roomy
         box, gauge = jnp.where(moved, box, 1.0), jnp.where(moved, gauge, 1.0)
         scale = box / gauge if self.mapping == "linear" else jnp.tanh(gauge) / (gauge * jnp.tanh(gauge / box))
         masked = center + jnp.where(moved, scale, 1.0) * offset

@@ -5,9 +5,18 @@ from typing import Any
 
 from ._base import Safeguard
 from ._boundary_projection import BoundaryProjection
+from ._gauge_map import GaugeMap
+from ._generator_mask import GeneratorMask
 from ._ray_mask import RayMask
+from ._replacement import Replacement
 
-_BY_NAME: dict[str, type[Safeguard]] = {"boundary_projection": BoundaryProjection, "ray_mask": RayMask}
+_BY_NAME: dict[str, type[Safeguard]] = {
+    "boundary_projection": BoundaryProjection,
+    "ray_mask": RayMask,
+    "gauge_map": GaugeMap,
+    "generator_mask": GeneratorMask,
+    "replacement": Replacement,
+}
 NAMES = tuple(_BY_NAME)
 
 

@@ -16,7 +16,10 @@ from .conftest import CHANGED
         ("--hepl", "unknown option '--hepl'; did you mean '--help'?"),
         ("train safe_pendulm --logdir x", "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?"),
         ("train safe_pendulum --logdir x --safeguard boundary", "unknown safeguard 'boundary'; did you mean 'boundary_projection'?"),
-        ("train safe_pendulum --logdir x --safeguard zzz", "unknown safeguard 'zzz'; valid: boundary_projection, ray_mask, none."),
+        (
+            "train safe_pendulum --logdir x --safeguard zzz",
+            "unknown safeguard 'zzz'; valid: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, none.",
+        ),
         ("train safe_pendulum --logdir x --sede 1", "unknown option '--sede'; did you mean '--seed'?"),
         ("train safe_pendulum --logdir x --sede=1", "unknown option '--sede'; did you mean '--seed'?"),
         ("train safe_pendulum again --logdir x", "unexpected argument 'again'"),

@@ -14,7 +14,8 @@ from safe_wrappers import BoundaryProjection, Box, Polytope
 from safe_wrappers._pytree import frozen_pytree
 from safe_wrappers.envs import SafePendulum
 from safe_wrappers.models import Model
-from safe_wrappers.safeguards import Safeguard
+from safe_wrappers.safeguards import NAMES, Safeguard, make_safeguard
+from safe_wrappers.safeguards._centers import inner_box
 
 ENV = SafePendulum(safe_set="narrow")
 
@@ -107,6 +108,28 @@ class RayMask(RayMaskWithoutItsFactor):
 
 
 @frozen_pytree
+class InvertedReplacement(Safeguard):
+    """Keeps the actions that are unsafe and replaces those that are safe. Unverified."""
+
+    def _verified(self, rows, request, accepted, anchor):
+        return self.project(rows, request, accepted, anchor), jnp.zeros((), bool)
+
+    def project(self, rows, request, accepted, anchor):
+        return jnp.where(accepted, anchor, request)
+
+
+@frozen_pytree
+class GeneratorMaskWithoutItsCenter(Safeguard):
+    """Scales by the half width of the interval, about 0. Unverified."""
+
+    def _verified(self, rows, request, accepted, anchor):
+        return self.project(rows, request, accepted, anchor), jnp.zeros((), bool)
+
+    def project(self, rows, request, accepted, anchor):
+        return inner_box(rows)[1] * request
+
+
+@frozen_pytree
 class UncheckedBox(BoundaryProjection):
     """Forgets the action box: it trusts the rows alone."""
 
@@ -126,12 +149,25 @@ class RandomDirections(BoundaryProjection):
         return output._replace(action=output.action + shift * (action_set.anchor - output.action))
 
 
-SAFEGUARD_MUTANTS = [Nothing(), InvertedCondition(), RawActionOnFailure(), RayMaskWithoutItsFactor(), UncheckedBox()]
+SAFEGUARD_MUTANTS = [
+    Nothing(),
+    InvertedCondition(),
+    RawActionOnFailure(),
+    RayMaskWithoutItsFactor(),
+    InvertedReplacement(),
+    GeneratorMaskWithoutItsCenter(),
+    UncheckedBox(),
+]
 
 
-@pytest.mark.parametrize(
-    "safeguard", [BoundaryProjection(), BoundaryProjection(gradient="straight_through"), RayMask()], ids=["exact", "straight_through", "ray"]
-)
+REAL_SAFEGUARDS = {
+    **{name: make_safeguard(name) for name in NAMES},
+    "straight_through": BoundaryProjection(gradient="straight_through"),
+    "ray with its factor, unverified": RayMask(),
+}
+
+
+@pytest.mark.parametrize("safeguard", REAL_SAFEGUARDS.values(), ids=REAL_SAFEGUARDS.keys())
 def test_real_safeguards_pass_the_containment_check(safeguard):
     check_containment(safeguard)
 
@@ -152,7 +188,11 @@ class Verified(Safeguard):
         return self.mutant.project(rows, request, accepted, anchor)
 
 
-@pytest.mark.parametrize("mutant", [Nothing(), RayMaskWithoutItsFactor()], ids=["identity", "ray without factor"])
+@pytest.mark.parametrize(
+    "mutant",
+    [Nothing(), RayMaskWithoutItsFactor(), InvertedReplacement(), GeneratorMaskWithoutItsCenter()],
+    ids=lambda mutant: type(mutant).__name__,
+)
 def test_the_verified_call_makes_a_mutant_map_harmless(mutant):
     check_containment(Verified(mutant=mutant))
 

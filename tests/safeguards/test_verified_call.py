@@ -35,7 +35,8 @@ class Map(Safeguard):
 
 PROJECTIONS = {gradient: BoundaryProjection(gradient=gradient) for gradient in GRADIENTS}
 RAW, NAN = Map(), Map(value=np.nan)
-MAPS = [*PROJECTIONS.values(), RAW, NAN, *(Map(value=value) for value in (np.inf, -1e30, 0.3))]
+OTHERS = [sw.RayMask(), sw.GaugeMap(), sw.GeneratorMask(), sw.Replacement()]
+MAPS = [*PROJECTIONS.values(), *OTHERS, RAW, NAN, *(Map(value=value) for value in (np.inf, -1e30, 0.3))]
 
 
 @jax.jit

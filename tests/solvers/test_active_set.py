@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from action_sets import HARSH, harsh_sets, product, random_sets, unit
 from scipy import sparse
 from scipy.optimize import linprog
 
@@ -14,56 +15,10 @@ from safe_wrappers.solvers._active_set import _dual_active_set, max_margin, proj
 
 DIMS = (1, 2, 4, 8)
 ROWS = {1: 8, 2: 12, 4: 16, 8: 24}
-HARSH = ("near-parallel", "duplicate", "zero", "needle", "empty interior", "on a vertex", "empty")
 
 
 def margin_for(d, dtype=np.float32):
     return (4 * d + 12) * float(np.finfo(dtype).eps)
-
-
-def unit(rows):
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-def product(A, x):
-    return np.einsum("nmd,nd->nm", A, x)
-
-
-def random_sets(rng, n, d, m):
-    """Unit rows about an interior point, float64: A (n, m, d), b (n, m), a (n, d), and the point (n, d)."""
-    A = unit(rng.normal(size=(n, m, d)))
-    inner = rng.uniform(-0.9, 0.9, (n, d))
-    return A, product(A, inner) + rng.uniform(0.02, 1, (n, m)), rng.uniform(-1, 1, (n, d)), inner
-
-
-def harsh_sets(rng, n, d, m):
-    """The same with what breaks solvers, in equal shares; also the kind of each set, an index into HARSH."""
-    A, b, a, inner = random_sets(rng, n, d, m)
-    kind = rng.integers(len(HARSH), size=n)
-    half = m // 2
-    slack = b - product(A, inner)
-    tilt = 10 ** rng.uniform(-8, -1, (n, 1, 1)) * rng.normal(size=(n, half, d))
-
-    def second_half(name, rows, offsets):
-        chosen = kind == HARSH.index(name)
-        A[chosen, half:], b[chosen, half:] = rows[chosen], offsets[chosen]
-        return chosen
-
-    first, offsets = A[:, :half].copy(), b[:, :half].copy()
-    near = unit(first + tilt)
-    second_half("near-parallel", near, product(near, inner) + slack[:, :half])
-    second_half("duplicate", first, offsets)
-    width = 10 ** rng.uniform(-7, -2, (n, 1))
-    needle = second_half("needle", -near, width - product(near, inner))
-    b[needle, :half] = (product(first, inner) + width)[needle]
-    flat = second_half("empty interior", -first, -product(first, inner))
-    b[flat, :half] = product(first, inner)[flat]
-    second_half("empty", -first, -offsets - 10 ** rng.uniform(-4, 0, (n, 1)))
-    vertex = kind == HARSH.index("on a vertex")
-    b[vertex] = (product(A, a) + np.where(rng.random((n, m)) < 0.5, 0, slack))[vertex]
-    zero = (kind == HARSH.index("zero"))[:, None] & (rng.random((n, m)) < 0.3)
-    A[zero], b[zero] = 0, 1
-    return A, b, a, kind
 
 
 def with_box(A, b):

@@ -6,15 +6,18 @@ from helpers import facets, states_in, worst_margins
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
+from safe_wrappers.safeguards import NAMES, make_safeguard
 
 ENV = SafePendulum(safe_set="narrow")
 SAFE_ACTION = jax.jit(jax.vmap(lambda x, action: sw.safe_action(ENV.system, sw.BoundaryProjection(), x, action)))
 
 
-def test_any_action_at_any_state_of_the_set_is_made_safe():
+@pytest.mark.parametrize("name", NAMES)
+def test_any_action_at_any_state_of_the_set_is_made_safe(name):
     x = states_in(ENV, 3000)
+    safe_action = jax.jit(jax.vmap(lambda x, action: sw.safe_action(ENV.system, make_safeguard(name), x, action)))
     for request in (0.3, -0.0, 1e-40, 5.0, -1e30, np.inf, np.nan):
-        output = SAFE_ACTION(x, np.full((len(x), 1), request, np.float32))
+        output = safe_action(x, np.full((len(x), 1), request, np.float32))
         assert np.all(np.abs(output.action) <= 1)
         assert worst_margins(facets(ENV), x, np.asarray(output.action)[:, 0]).min() > 0
         assert np.all(output.feasible)
