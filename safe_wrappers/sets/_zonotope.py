@@ -1,17 +1,22 @@
 """Zonotopes: images of a cube, c + G [-1, 1]^k."""
 
 import itertools
+import math
 from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linprog
+from scipy.spatial import KDTree
 
 from .._errors import SetDimensionError
 from .._pytree import frozen_pytree
 from ._arrays import Array, as_float, as_vector, concrete, require_shape
 from ._polytope import LP_OPTIONS, Polytope
+
+# Choices of n - 1 generators that are enumerated for the half-spaces: half a second, and rows that still fit a safeguard.
+_MAX_CHOICES = 20_000
 
 
 @frozen_pytree
@@ -112,29 +117,17 @@ class Zonotope:
         """(H, h), float64, with unit normals, H = [N; -N]: every facet is spanned by n - 1 generators.
 
         Exactly parallel generators are merged first, since they span no facet of their own, and normals closer than 1e-12
-        count as one. Every row holds on the whole set, however badly conditioned its normal is.
+        count as one. Every row holds on the whole set, however badly conditioned its normal is. n generators are a
+        parallelotope, whose 2 n facets come from one inverse; otherwise all choices of n - 1 generators are enumerated.
 
         Raises:
-            SetDimensionError: If the generators do not span the space.
+            SetDimensionError: If the generators do not span the space, or there are more than 20,000 choices (40,000 facets).
         """
         zonotope = self.reduced()
         G, n = concrete(zonotope.generators), self.dim
         if np.linalg.matrix_rank(G) < n:
             raise SetDimensionError(f"The generators must span all {n} dimensions, but their rank is {np.linalg.matrix_rank(G)}.")
-        directions = G / np.linalg.norm(G, axis=0)
-        normals: list[np.ndarray] = []
-        for columns in itertools.combinations(range(G.shape[1]), n - 1):
-            # The generalised cross product of n - 1 unit vectors, by cofactors; its length is the volume they span.
-            spanning = directions[:, list(columns)]
-            normal = np.array([(-1) ** i * np.linalg.det(np.delete(spanning, i, axis=0)) for i in range(n)])
-            length = np.linalg.norm(normal)
-            if length <= 1e-14:
-                continue
-            normal = normal / length
-            # Compared by differences: inner products of unit vectors do not see angles below 1e-8.
-            if not any(min(np.abs(normal - other).max(), np.abs(normal + other).max()) < 1e-12 for other in normals):
-                normals.append(normal)
-        N = np.array(normals)
+        N = _parallelotope_normals(G) if G.shape[1] == n else _facet_normals(G)
         offset, spread = N @ concrete(zonotope.center), np.abs(N @ G).sum(axis=1)
         return np.concatenate([N, -N]), np.concatenate([offset + spread, -offset + spread])
 
@@ -155,3 +148,30 @@ class Zonotope:
     @cached_property
     def _polytope(self) -> Polytope:
         return Polytope(*self.halfspaces())
+
+
+def _parallelotope_normals(G: np.ndarray) -> np.ndarray:
+    """The n facet normals of {G beta : |beta_j| <= 1} for a square G: the rows of its inverse, as unit vectors."""
+    inverse = np.linalg.inv(G / np.linalg.norm(G, axis=0))
+    return inverse / np.linalg.norm(inverse, axis=1, keepdims=True)
+
+
+def _facet_normals(G: np.ndarray) -> np.ndarray:
+    """The normals spanned by n - 1 of the k generators, each once up to its sign, shape (p, n)."""
+    n, k = G.shape
+    choices = math.comb(k, n - 1)
+    if choices > _MAX_CHOICES:
+        raise SetDimensionError(
+            f"A zonotope's half-spaces are enumerated up to {_MAX_CHOICES:,} choices of generators, but {k} generators in {n} dimensions "
+            f"have {choices:,}, up to {2 * choices:,} facets. Give fewer generators, for example an inner zonotope ({n} of them make a "
+            "parallelotope with one pair of facets each) that `zonotope_in_zonotope` shows to be contained."
+        )
+    directions = G / np.linalg.norm(G, axis=0)
+    spanning = directions[:, np.array(list(itertools.combinations(range(k), n - 1)), int).reshape(choices, n - 1)].transpose(1, 0, 2)
+    # The generalised cross product of n - 1 unit vectors, by cofactors; its length is the volume they span.
+    normals = np.stack([(-1) ** i * np.linalg.det(np.delete(spanning, i, axis=1)) for i in range(n)], axis=1)
+    lengths = np.linalg.norm(normals, axis=1)
+    normals = normals[lengths > 1e-14] / lengths[lengths > 1e-14, None]
+    # Compared by differences: inner products of unit vectors do not see angles below 1e-8.
+    equal = KDTree(np.concatenate([normals, -normals])).query_pairs(1e-12, p=np.inf, output_type="ndarray") % len(normals)
+    return np.delete(normals, np.unique(equal.max(axis=1)), axis=0)

@@ -188,3 +188,25 @@ def test_the_polytope_is_the_set():
     assert isinstance(polytope, Polytope)
     assert polytope.H.dtype == np.float64
     assert sorted(map(tuple, np.round(polytope.vertices(), 12))) == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 12])
+def test_a_square_generator_matrix_is_a_parallelotope(n):
+    rng = np.random.default_rng(n)
+    zonotope = Zonotope(rng.normal(size=n), rng.normal(size=(n, n)))
+    H, h = zonotope.halfspaces()
+    assert H.shape == (2 * n, n)
+    # On each facet one coordinate beta_j is 1 or -1 and all others are free.
+    values = (H @ np.asarray(zonotope.center) - h)[:, None] + H @ zonotope.generators @ np.concatenate([np.eye(n), -np.eye(n)]).T
+    np.testing.assert_allclose(np.sort(values, axis=1)[:, -1], 0, atol=1e-10)
+    assert np.all((np.abs(H @ zonotope.generators) > 1e-10).sum(axis=1) == 1)
+
+
+def test_thousands_of_facets_are_enumerated_and_millions_refused():
+    rng = np.random.default_rng(0)
+    zonotope = Zonotope(np.zeros(6), rng.normal(size=(6, 16)))
+    H, _ = zonotope.halfspaces()
+    assert H.shape == (8736, 6)  # 2 times 16 choose 5: the generators are in general position
+    assert np.all(np.sort(np.abs(H @ zonotope.generators), axis=1)[:, 4] < 1e-9)  # each facet is spanned by 5 generators
+    with pytest.raises(SetDimensionError, match=r"30 generators in 12 dimensions have 54,627,300, up to 109,254,600 facets"):
+        Zonotope(np.zeros(12), rng.normal(size=(12, 30))).halfspaces()
