@@ -6,6 +6,7 @@ if __name__ != "safe_wrappers.envs":
 from ._base import CertifiedEnv as CertifiedEnv
 from ._base import certificate_names as certificate_names
 from ._base import load_certificate as load_certificate
+from ._env import ModelEnv as ModelEnv
 from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
 from ._registration import register as register
@@ -13,5 +14,6 @@ from ._registration import registered_names as registered_names
 from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 from .quadrotor import SafeQuadrotor as SafeQuadrotor
+from .seeker import SafeSeeker as SafeSeeker
 
 register()

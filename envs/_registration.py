@@ -9,15 +9,17 @@ from brax import envs
 from safe_wrappers.models import Model
 
 from . import models
-from ._base import CertifiedEnv, one_of
+from ._env import ModelEnv, one_of
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
+from .seeker import SafeSeeker
 
-_SYSTEMS: dict[str, tuple[type[CertifiedEnv], Callable[[], Model]]] = {
+_SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, models.pendulum),
     "safe_cart_pole": (SafeCartPole, models.cart_pole),
     "safe_quadrotor": (SafeQuadrotor, models.quadrotor),
+    "safe_seeker": (SafeSeeker, models.seeker),
 }
 
 
@@ -32,12 +34,12 @@ def registered_names() -> tuple[str, ...]:
     return tuple(_SYSTEMS)
 
 
-def get_environment(name: str, **kwargs: Any) -> CertifiedEnv:
+def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     """A bundled environment, not safeguarded and not vectorised; `brax.envs.get_environment` gives the same.
 
     Args:
         name: For example "safe_pendulum".
-        **kwargs: Options of the environment: backend, safe_set, disturbance, initial_states and its own.
+        **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such as safe_set.
 
     Raises:
         ValueError: On an unknown name or option; the message names the valid ones.

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from . import models
-from ._base import CertifiedEnv, Disturbance, load_certificate
+from ._base import CertifiedEnv, load_certificate
+from ._env import Disturbance
 
 
 class SafeCartPole(CertifiedEnv):

@@ -114,3 +114,20 @@ def quadrotor(
         "dt": dt,
     }
     return Model("safe_quadrotor", step, state_size=6, action_size=2, disturbance_size=2, parameters=parameters)
+
+
+def seeker(*, speed: float = 1.0, dt: float = 0.1) -> Model:
+    """A point in the plane between two fixed circular obstacles, which belong to the state.
+
+    State (p1 m, p2 m, then for each obstacle its centre and its radius, c1 m, c2 m, r m), actions the velocity in units of
+    `speed`, disturbance (w1, w2) in m. p' = p + dt speed a + w; the obstacles stay.
+
+    Args:
+        speed: m/s in each coordinate at |a_i| = 1.
+        dt: s.
+    """
+
+    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        return jnp.concatenate([x[:2] + dt * speed * action + disturbance, x[2:]])
+
+    return Model("safe_seeker", step, state_size=8, action_size=2, disturbance_size=2, parameters={"speed": speed, "dt": dt})

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from . import models
-from ._base import CertifiedEnv, Disturbance, load_certificate, one_of
+from ._base import CertifiedEnv, load_certificate
+from ._env import Disturbance, one_of
 
 GOALS = ("start", "far")
 # Where far goals lie, m. At the speed limits an episode of 12 s covers 9.6 m in x and 12 m in z.
@@ -62,7 +63,7 @@ class SafeQuadrotor(CertifiedEnv):
         super().__init__(models.quadrotor(), certificate, backend=backend, disturbance=disturbance, initial_states=initial_states)
         self.goal = one_of("goal", goal, GOALS)
 
-    def task_info(self, x: jax.Array) -> dict[str, jax.Array]:
+    def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         if self.goal == "start":
             return {"goal": x[:2]}
         return {"goal": jnp.where(x[:2] > 0, -_FAR, _FAR).astype(x.dtype)}

@@ -21,16 +21,22 @@ from ._errors import WrapperOrderError as WrapperOrderError
 from .certificates import Certificate as Certificate
 from .certificates import prove as prove
 from .models import Model as Model
+from .safe_actions import ExplicitSystem as ExplicitSystem
 from .safe_actions import ModelSystem as ModelSystem
 from .safe_actions import SafeActionSet as SafeActionSet
 from .safe_actions import System as System
+from .safe_actions import ZonotopeSystem as ZonotopeSystem
 from .safeguards import BoundaryProjection as BoundaryProjection
+from .safeguards import GaugeMap as GaugeMap
+from .safeguards import GeneratorMask as GeneratorMask
 from .safeguards import RayMask as RayMask
+from .safeguards import Replacement as Replacement
 from .safeguards import Safeguard as Safeguard
 from .safeguards import SafeguardOutput as SafeguardOutput
 from .sets import Box as Box
 from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
+from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 from .wrappers import SafeguardWrapper as SafeguardWrapper
 from .wrappers import safe_action as safe_action
 

@@ -14,7 +14,7 @@ from ._options import Train
 _UNSAFE = "none"
 
 
-def make_environments(options: Train) -> tuple[envs.CertifiedEnv, brax_envs.Env]:
+def make_environments(options: Train) -> tuple[envs.ModelEnv, brax_envs.Env]:
     """The system's environment, and the one to train on: safeguarded, or the same with --safeguard none.
 
     Raises:
@@ -38,6 +38,8 @@ def require_safe_set(system: str, safe_set: str) -> None:
     Raises:
         UsageError: Otherwise.
     """
+    if not envs.certificate_names(system):
+        raise UsageError(f"{system} has explicit safe action sets and no safe sets to choose from; leave out --safe-set.")
     if not safe_set.endswith(".json"):
         require_known(f"safe set of {system}", safe_set, envs.certificate_names(system))
     elif not Path(safe_set).is_file():

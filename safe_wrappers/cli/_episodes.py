@@ -25,6 +25,7 @@ class Episodes(NamedTuple):
         violation: 1 where the next state lies outside the safe set.
         intervention: 1 where the request was not safe.
         fallback: 1 where the anchor was executed.
+        goal: What the task of the episode gives as `info["goal"]`, if anything.
     """
 
     x: jax.Array
@@ -34,6 +35,7 @@ class Episodes(NamedTuple):
     violation: jax.Array
     intervention: jax.Array
     fallback: jax.Array
+    goal: jax.Array | None = None
 
     @property
     def returns(self) -> np.ndarray:
@@ -84,10 +86,10 @@ class Evaluation:
         def step(state: envs.State, key: jax.Array):
             action = act(state, key)
             state = self._env.step(state, action)
-            return state, (state.reward, state.metrics, state.info["margin"], self._x(state), self._executed(state, action))
+            return state, (state.reward, state.metrics, state.info["margin"], self._x(state), self._executed(state, action), state.info.get("goal"))
 
         start = self._env.reset(key)
-        _, (reward, metrics, margin, x, action) = jax.lax.scan(step, start, jax.random.split(key, self.episode_length))
+        _, (reward, metrics, margin, x, action, goal) = jax.lax.scan(step, start, jax.random.split(key, self.episode_length))
         zeros = jnp.zeros_like(reward)
         return Episodes(
             x=jnp.concatenate([self._x(start)[None], x]),
@@ -97,6 +99,7 @@ class Evaluation:
             violation=metrics["left_set_per_step"],
             intervention=metrics.get("safeguard/intervention_per_step", zeros),
             fallback=metrics.get("safeguard/fallback_per_step", zeros),
+            goal=goal,
         )
 
     def _x(self, state: envs.State) -> jax.Array:

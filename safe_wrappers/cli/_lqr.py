@@ -8,7 +8,7 @@ import numpy as np
 from brax.envs import State
 from scipy.linalg import solve_discrete_are
 
-from ..envs import CertifiedEnv
+from ..envs import ModelEnv
 
 # Weight of actions that the reward leaves free: the Riccati equation needs a positive one.
 _LEAST_ACTION_WEIGHT = 1e-3
@@ -28,14 +28,14 @@ class LQR(NamedTuple):
     action: np.ndarray
 
 
-def lqr(env: CertifiedEnv) -> LQR | None:
+def lqr(env: ModelEnv) -> LQR | None:
     """The regulator of the model linearised at the state of best reward, for the reward's own weights.
 
     The reward must be a concave quadratic function of state and action, the same in all episodes. Where each episode has
-    a goal of its own, as for the quadrotor, there is no such regulator: None.
+    a goal of its own, as for the quadrotor and the seeker, there is no such regulator: None.
     """
     n, d = env.model.state_size, env.model.action_size
-    if env.task_info(jnp.zeros(n)):
+    if jax.eval_shape(env.task_info, jnp.zeros(n), jax.random.PRNGKey(0)):
         return None
     origin = jnp.zeros(n + d)
     reward = lambda z: env.reward(z[:n], z[n:], {})  # noqa: E731
@@ -58,7 +58,7 @@ def lqr(env: CertifiedEnv) -> LQR | None:
     return LQR(*(np.asarray(value, np.float32) for value in (gain, target, action)))
 
 
-def lqr_policy(env: CertifiedEnv):
+def lqr_policy(env: ModelEnv):
     """The regulator as a policy of `Evaluation`."""
 
     def policy(controller: LQR, state: State, key: jax.Array) -> jax.Array:

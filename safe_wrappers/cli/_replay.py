@@ -8,12 +8,13 @@ import jax
 import numpy as np
 from brax.envs import Env
 
-from ..envs import CertifiedEnv
+from ..envs import CertifiedEnv, ModelEnv, SafeSeeker
 from ..safeguards import BoundaryProjection
 from ..wrappers import SafeguardWrapper
 from ._episodes import Episodes, Evaluation, episode_keys
 from ._figures import phase_portrait
 from ._lqr import lqr, lqr_policy
+from ._map import seeker_map
 from ._options import Train
 from ._viewer import save_viewer
 
@@ -30,7 +31,7 @@ class Contest:
         seed: Of starts and disturbances.
     """
 
-    def __init__(self, env: CertifiedEnv, guarded: Env, make_policy: Callable, options: Train, *, num_episodes: int, seed: int):
+    def __init__(self, env: ModelEnv, guarded: Env, make_policy: Callable, options: Train, *, num_episodes: int, seed: int):
         def policy(params, state, key: jax.Array) -> jax.Array:
             return make_policy(params, deterministic=True)(state.obs, key)[0]
 
@@ -55,15 +56,21 @@ class Contest:
         return float(evaluation("lqr", {"shac": params, "lqr": self._controller}).returns.mean())
 
 
-def save_episodes(path: Path, env: CertifiedEnv, episodes: Episodes, title: str) -> list[str]:
-    """Writes the phase portrait and, if the system can be rendered, the viewer of the episode with the lowest return.
+def save_episodes(path: Path, env: ModelEnv, episodes: Episodes, title: str) -> list[str]:
+    """Writes the phase portrait, or for the seeker the map, and if it can be rendered the viewer of the episode with the lowest return.
 
     Returns:
         The names of the files.
     """
-    phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
-    if env.sys is None:
-        return ["phase_portrait.png"]
-    hardest = int(np.argmin(episodes.returns))
-    save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])
-    return ["phase_portrait.png", "viewer.html"]
+    files = []
+    if isinstance(env, CertifiedEnv):
+        phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
+        files.append("phase_portrait.png")
+    if isinstance(env, SafeSeeker):
+        seeker_map(episodes, title=title).savefig(path / "map.png", dpi=150)
+        files.append("map.png")
+    if env.sys is not None:
+        hardest = int(np.argmin(episodes.returns))
+        save_viewer(path / "viewer.html", env.sys, np.asarray(episodes.x)[:, hardest])
+        files.append("viewer.html")
+    return files

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..envs import CertifiedEnv
+from ..envs import CertifiedEnv, ModelEnv
 from ._options import Train
 from ._run_folder import Row
 
 _WITHIN = 0.05
 
 
-def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float | None, compile_seconds: float) -> dict[str, Any]:
+def summarise(options: Train, env: ModelEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float | None, compile_seconds: float) -> dict[str, Any]:
     """The content of summary.json.
 
     Args:
@@ -27,7 +27,7 @@ def summarise(options: Train, env: CertifiedEnv, rows: Sequence[Row], *, num_epi
     """
     last = rows[-1]
     final = last["eval/return"]
-    certificate = env.system.certificate
+    certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
     count = lambda name: int(last.get(name, 0))  # noqa: E731
     return {
         "system": options.system,

@@ -75,9 +75,10 @@ def _reference(options: Synthesise) -> Certificate:
     if options.constraints_of is not None:
         require_safe_set(options.system, options.constraints_of)
         return envs.load_certificate(options.system, options.constraints_of)
-    certificate = envs.get_environment(options.system).system.certificate
-    assert certificate is not None  # every bundled environment has one
-    return certificate
+    env = envs.get_environment(options.system)
+    if not isinstance(env, envs.CertifiedEnv) or env.system.certificate is None:
+        raise UsageError(f"{options.system} has explicit safe action sets; there is no safe set to search for.")
+    return env.system.certificate
 
 
 def _require_writable(options: Synthesise) -> None:

@@ -10,7 +10,7 @@ from brax.envs import Env
 from tqdm import tqdm
 
 from ..algos import shac
-from ..envs import CertifiedEnv
+from ..envs import ModelEnv
 from ._cache import use_compilation_cache
 from ._environments import make_environments
 from ._episodes import Episodes
@@ -59,7 +59,7 @@ def train(options: Train) -> int:
 class _Session:
     """One process's part of a run: the trainer's callbacks, and what is reported at the end."""
 
-    def __init__(self, options: Train, env: CertifiedEnv, guarded: Env, writer: MetricsWriter, bar: tqdm, interruptible: Interruptible):
+    def __init__(self, options: Train, env: ModelEnv, guarded: Env, writer: MetricsWriter, bar: tqdm, interruptible: Interruptible):
         self.options, self.env, self.guarded = options, env, guarded
         self.writer, self.bar, self.interruptible = writer, bar, interruptible
         self.contest: Contest | None = None
@@ -78,7 +78,7 @@ class _Session:
             seed=options.seed,
             regularisation=options.regularisation,
             num_evals=options.num_evals,
-            num_eval_envs=1,
+            run_evals=False,  # `evaluate` runs its own, on the same starts and disturbances each time
             policy_params_fn=self.evaluate,
             progress_fn=self.report,
             save_checkpoint_path=str(checkpoints),

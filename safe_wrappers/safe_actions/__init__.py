@@ -1,5 +1,7 @@
-"""The safe action set of a state, from the model, the safe state set and the disturbance set."""
+"""The safe action set of a state, from the model, the safe state set and the disturbance set, or given explicitly."""
 
 from ._action_set import SafeActionSet as SafeActionSet
+from ._explicit import ExplicitSystem as ExplicitSystem
 from ._system import ModelSystem as ModelSystem
 from ._system import System as System
+from ._zonotope_system import ZonotopeSystem as ZonotopeSystem

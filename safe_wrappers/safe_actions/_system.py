@@ -21,7 +21,10 @@ RESET_SHRINK = 1e-4
 
 @runtime_checkable
 class System(Protocol):
-    """What the safeguards and wrappers use. `ModelSystem` implements it for a model and a polytope."""
+    """What the safeguards and wrappers use.
+
+    `ModelSystem` implements it for a model and a polytope, `ExplicitSystem` for safe action sets given as rows.
+    """
 
     @property
     def action_size(self) -> int:
@@ -33,23 +36,23 @@ class System(Protocol):
         """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
         ...
 
-    def state(self, env_state: Any) -> jax.Array:
+    def state(self, env_state: Any, /) -> jax.Array:
         """The model's state x, shape (n,), read from the environment's state."""
         ...
 
-    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+    def safe_action_set(self, x: jax.Array, /) -> SafeActionSet:
         """The actions that keep the next state safe for every admissible disturbance."""
         ...
 
-    def margin(self, x: jax.Array) -> jax.Array:
+    def margin(self, x: jax.Array, /) -> jax.Array:
         """At least 0 inside the safe set, in the scale where its centre has margin 1. Shape ()."""
         ...
 
-    def violation(self, x: jax.Array) -> jax.Array:
+    def violation(self, x: jax.Array, /) -> jax.Array:
         """1 if x violates the state constraints, else 0. Shape ()."""
         ...
 
-    def sample_initial(self, key: jax.Array) -> jax.Array:
+    def sample_initial(self, key: jax.Array, /) -> jax.Array:
         """A state in the safe set, shape (n,)."""
         ...
 

@@ -1,0 +1,173 @@
+"""A Brax environment that steps a model: its disturbances, resets, and honest reporting of exits."""
+
+import abc
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from brax import base, envs
+
+from safe_wrappers._errors import SetDimensionError
+from safe_wrappers.models import Model
+from safe_wrappers.safe_actions import System
+from safe_wrappers.sets import Box
+
+Disturbance = str | Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+DISTURBANCES = ("uniform", "none", "worst_case")
+
+# Keeps the key of an episode's task apart from those of its disturbances.
+_TASK = 240
+
+
+def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
+    """Returns `value` if it is valid.
+
+    Raises:
+        ValueError: Otherwise, naming the valid values and the nearest one.
+    """
+    if value in valid:
+        return value
+    nearest = difflib.get_close_matches(str(value), valid, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}")
+
+
+class ModelEnv(envs.Env):
+    """A Brax environment whose step is a model, for any system with safe action sets.
+
+    The state is q and qd, never clamped or wrapped; the reward is computed on the next state and the executed action.
+    Episodes do not terminate: they end by the trainer's episode length.
+
+    Args:
+        model: The one-step model; the environment steps exactly this function.
+        system: What safeguards need to know of it.
+        disturbance_set: W, shape (k,).
+        disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the next state nearest to
+            leaving the safe set, chosen after the action) or a function (key, x, a) -> w with values in W.
+
+    Raises:
+        ValueError: On an unknown option; the message names the valid ones.
+
+    Metrics:
+        left_set_per_step: 1 if the next state lies outside the safe set.
+        cost_per_step: 1 if the next state violates the state constraints.
+
+    Info:
+        margin: The system's margin of the next state. cost: as above. disturbance: the w that acted, shape (k,).
+        key: the random key of the next step. And what the task adds: `task_info`.
+    """
+
+    def __init__(self, model: Model, system: System, disturbance_set: Box, *, disturbance: Disturbance = "uniform"):
+        if not callable(disturbance):
+            one_of("disturbance", disturbance, DISTURBANCES)
+        self.model = model
+        self.system = system
+        self.sys: Any = None
+        self.disturbance_set = disturbance_set
+        self._disturbance = disturbance
+        self._vertices = disturbance_set.vertices().astype("float32")
+
+    def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        """What the task of an episode from x adds to `info`, for example a goal: the same until the next reset. Default: nothing."""
+        del x, key
+        return {}
+
+    @abc.abstractmethod
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The observation of state x, shape (observation_size,); `info` holds at least `task_info`."""
+
+    @abc.abstractmethod
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
+
+    def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
+        """Among which disturbances the worst case is sought, shape (m, k). Default: the vertices of W, exact where the margin is concave."""
+        del action
+        return jnp.asarray(self._vertices, x.dtype)
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """Where an episode starts, shape (n,)."""
+        return self.system.sample_initial(key)
+
+    def reset(self, rng: jax.Array) -> envs.State:
+        """A fresh state, drawn anew at every reset."""
+        start, key = jax.random.split(rng)
+        x = self.sample_initial(start)
+        return self.reset_to(x, key)
+
+    def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
+        """A given state x, shape (n,); `rng` seeds the disturbances and the task. For evaluation on chosen states."""
+        task = self.task_info(x, jax.random.fold_in(rng, _TASK))
+        info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
+        no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
+        state = envs.State(self._pipeline_init(x), self.observe(x, info), no_reward, jnp.zeros((), x.dtype), {}, info)
+        return self._report(state, x)
+
+    def step(self, state: envs.State, action: jax.Array) -> envs.State:
+        """One step of `dt` seconds under `action`, shape (d,), in [-1, 1]^d; nothing is clipped."""
+        x = joint_state(state)
+        action = jnp.asarray(action, x.dtype)
+        key, draw = jax.random.split(state.info["key"])
+        w = self._draw_disturbance(draw, x, action)
+        pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
+        next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
+        info = {**state.info, "key": key, "disturbance": w}
+        obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
+        return self._report(dataclasses.replace(state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info), next_x)
+
+    def _report(self, state: envs.State, x: jax.Array) -> envs.State:
+        margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
+        left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
+        return dataclasses.replace(
+            state,
+            metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
+            info={**state.info, "margin": margin, "cost": cost},
+        )
+
+    def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
+        if callable(self._disturbance):
+            w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            if w.shape != (self.model.disturbance_size,):
+                raise SetDimensionError(f"`disturbance` must return shape ({self.model.disturbance_size},), but its shape is {w.shape}.")
+            return w
+        if self._disturbance == "uniform":
+            return self.disturbance_set.sample(key).astype(x.dtype)
+        if self._disturbance == "none":
+            return jnp.zeros(self.model.disturbance_size, x.dtype)
+        candidates = self.adversaries(x, action)
+        margins = jax.vmap(lambda w: self.system.margin(self.model(x, action, w)))(candidates)
+        # Random among the candidates that are equally bad: the smallest key wins.
+        ties = jax.random.uniform(key, margins.shape)
+        worst = jnp.argmin(jnp.where(margins <= margins.min(), ties, jnp.inf))
+        return jax.lax.stop_gradient(candidates[worst])
+
+    def _pipeline_init(self, x: jax.Array) -> Any:
+        nothing: Any = None
+        q, qd = jnp.split(x, [(len(x) + 1) // 2])
+        return base.State(q, qd, nothing, nothing, nothing)
+
+    def _pipeline_step(self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array) -> Any:
+        del pipeline_state
+        return self._pipeline_init(self.model(x, action, w))
+
+    @property
+    def action_size(self) -> int:
+        return self.model.action_size
+
+    @property
+    def backend(self) -> str:
+        return "closed_form"
+
+    @property
+    def dt(self) -> float:
+        """Duration of a step in seconds."""
+        return self.model.parameters["dt"]
+
+
+def joint_state(state: Any) -> jax.Array:
+    """The model's state x = (q, qd) of a bundled environment's state."""
+    return jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd])
