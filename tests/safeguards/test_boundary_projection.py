@@ -7,7 +7,7 @@ import pytest
 from helpers import PENDULUM_SETS, facets, keys, recorded, requests
 from jax.test_util import check_grads
 
-from safe_wrappers import BoundaryProjection, SafeActionSet
+from safe_wrappers import BoundaryProjection, SafeActionSet, Zonotope
 from safe_wrappers._pytree import frozen_pytree
 from safe_wrappers.envs import SafePendulum
 from safe_wrappers.safeguards import Safeguard
@@ -163,3 +163,24 @@ def test_a_rounding_repair_does_not_cut_the_derivative():
     b = np.array([0.5, -0.5 + 1.6 * tau], np.float32)
     derivative = jacobians()[1](np.array([[1.0], [-1.0]], np.float32), b, np.array([0.9], np.float32))[1]
     np.testing.assert_allclose(np.abs(derivative).sum(), 1.0)
+
+
+@pytest.mark.parametrize(("d", "generators"), [(2, 4), (3, 5)])
+def test_the_exact_derivative_is_that_of_the_theorem_for_zonotopes(d, generators):
+    """Theorem 1 of Walter et al. 2025: G_I (G_I' G_I)^+ G_I' with the generators I that are orthogonal to a - a_s."""
+    rng = np.random.default_rng(0)
+    G = rng.uniform(-1, 1, (d, generators))
+    G *= 0.7 / np.abs(G).sum(axis=1, keepdims=True)  # inside the action box
+    H, h = Zonotope(np.zeros(d), G).halfspaces()
+    with jax.enable_x64():
+        rows, requests = (jnp.asarray(H, float), jnp.asarray(h, float)), rng.uniform(-1, 1, (300, d))
+        call = lambda a: BoundaryProjection()(SafeActionSet.from_rows(*rows), a).action  # noqa: E731
+        safe, jacobian = (np.asarray(jax.jit(jax.vmap(f))(requests)) for f in (call, jax.jacfwd(call)))
+    ranks = np.zeros(d, int)
+    for a, a_s, J in zip(requests, safe, jacobian, strict=True):
+        if np.any(a != a_s):
+            along = np.abs((a - a_s) @ G) < 1e-6 * np.linalg.norm(a - a_s) * np.linalg.norm(G, axis=0)
+            span = G[:, along]
+            np.testing.assert_allclose(J, span @ np.linalg.pinv(span.T @ span) @ span.T, atol=1e-5)
+            ranks[along.sum()] += 1
+    assert ranks.min() > 20  # vertices, edges and, for d = 3, facets
