@@ -50,7 +50,7 @@ def train(
     num_envs: int = 8,
     horizon_length: int = 8,
     train_episode_length: int | None = 16,
-    num_critic_updates: int = 32,
+    num_critic_updates: int = 24,
     learning_rate: float = 4e-3,
     critic_learning_rate: float = 1e-3,
     final_learning_rate_fraction: float = 0.02,
