@@ -1,6 +1,6 @@
-"""The pictures of docs/certificates.md: safe sets, their projections, and safeguarded trajectories that are pushed to the limits.
+"""The pictures of the documentation: safe sets, their projections, safeguarded trajectories that are pushed to the limits, and safeguards side by side.
 
-python docs/figures.py [SYSTEM ...]
+python docs/figures.py [PICTURE ...]
 """
 
 import sys
@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 import safe_wrappers as sw
+from safe_wrappers.cli._safeguard_figures import draw_gradient, draw_mapping
 from safe_wrappers.sets import Box, draw
 
 IMAGES = Path(__file__).parent / "images"
@@ -129,21 +130,58 @@ def projections(system, names, pairs, shape):
     return figure
 
 
+def mappings():
+    """Every safeguard on one safe action set: where requests go, and what becomes of the gradient."""
+    system = sw.envs.get_environment("safe_quadrotor").system
+    x = np.array([-1.95, -3.36, 0.25, 0.28, -0.965, -0.785], np.float32)  # three facets cut the action box, one of them at an angle
+    if not system.margin(x) > 0:
+        raise SystemExit(f"The state {x} is not safe.")
+    safeguards = {
+        "boundary projection": sw.BoundaryProjection(),
+        "ray mask, linear": sw.RayMask(mapping="linear"),
+        "ray mask, hyperbolic": sw.RayMask(),
+        "gauge map": sw.GaugeMap(),
+        "generator mask": sw.GeneratorMask(),
+        "replacement": sw.Replacement(),
+    }
+    figure, axes = plt.subplots(2, len(safeguards), figsize=(15.5, 5.9), layout="compressed", sharex=True, sharey=True)
+    for (above, below), (name, safeguard) in zip(axes.T, safeguards.items(), strict=True):
+        arrows = draw_mapping(above, system, safeguard, x)
+        arrows.set_clim(0, 1.8)
+        lost = draw_gradient(below, system, safeguard, x)
+        above.set_title(name, fontsize=11)
+        below.set_xlabel("action 1")
+    axes[0, 0].set_ylabel("executed actions\naction 2")
+    axes[1, 0].set_ylabel("what is left of the gradient\naction 2")
+    figure.colorbar(arrows, ax=axes[0], label="distance", ticks=[0, 0.6, 1.2, 1.8], pad=0.01)
+    figure.colorbar(lost, ax=axes[1], label="lost share (blue: amplified)", extend="min", pad=0.01)
+    circle = {"marker": "o", "color": "black", "markerfacecolor": "none", "linestyle": "none"}
+    entries = [
+        ("boundary of the safe actions", {"color": BLUE, "linewidth": 1.8}),
+        ("safe centre or anchor", {"marker": "*", "color": "black", "markersize": 10, "linestyle": "none"}),
+        ("what is left of a circle of gradients", circle),
+        ("nothing is left", {"marker": "x", "color": "black", "markersize": 5, "linestyle": "none"}),
+    ]
+    key(figure, entries)
+    return figure
+
+
 PICTURES = {
     "safe_pendulum": pendulum,
     "safe_cart_pole": lambda: projections("safe_cart_pole", ("wide", "classic"), [(0, 2), (1, 3), (0, 1), (2, 3), (0, 3), (1, 2)], (2, 3)),
     "safe_quadrotor": lambda: projections("safe_quadrotor", ("wide",), [(0, 3), (1, 4), (2, 5), (0, 1), (0, 2), (2, 3)], (2, 3)),
+    "safeguards_mapping": mappings,
 }
 
 
 def main():
-    """Draws the pictures of the named systems, by default of all."""
+    """Draws the named pictures, by default all."""
     matplotlib.use("Agg")
     plt.rcParams.update({"font.size": 9.5, "axes.titleweight": "bold"})
     IMAGES.mkdir(exist_ok=True)
-    for system in sys.argv[1:] or PICTURES:
-        figure = PICTURES[system]()
-        file = IMAGES / f"{system}.png"
+    for name in sys.argv[1:] or PICTURES:
+        figure = PICTURES[name]()
+        file = IMAGES / f"{name}.png"
         figure.savefig(file, dpi=110)
         plt.close(figure)
         # A palette makes the file a third as large.

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brax import base, kinematics
 from brax.generalized import pipeline as generalized
 from brax.io import mjcf
@@ -18,6 +19,7 @@ from safe_wrappers.safe_actions import ModelSystem
 from ._env import Disturbance, ModelEnv, joint_state, one_of
 
 BACKENDS = ("closed_form", "generalized", "mjx")
+_ROUNDING = 1e-5
 INITIAL_STATES = ("uniform", "generators")
 
 
@@ -62,6 +64,7 @@ class CertifiedEnv(ModelEnv):
         certificate: The proof's data of the safe set.
         mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its actuators are the
             actions followed by the disturbances. None: the model alone, `backend="closed_form"`, `sys` is None.
+        physics: Whether Brax's physics may step the asset; else it is for rendering, and `backend="closed_form"`.
         backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or "mjx" (forward only).
         disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next state nearest to leaving
             S, chosen after the action) or a function (key, x, a) -> w with values in W.
@@ -80,6 +83,7 @@ class CertifiedEnv(ModelEnv):
         certificate: Certificate,
         mjcf_file: str | None = None,
         *,
+        physics: bool = True,
         backend: str = "closed_form",
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
@@ -89,7 +93,7 @@ class CertifiedEnv(ModelEnv):
             if backend in ("spring", "positional")
             else ""
         )
-        self._backend = one_of("backend", backend, BACKENDS if mjcf_file else BACKENDS[:1], why=off)
+        self._backend = one_of("backend", backend, BACKENDS if mjcf_file and physics else BACKENDS[:1], why=off)
         system = ModelSystem.from_certificate(certificate, model, state=joint_state)
         super().__init__(model, system, system.disturbance_set, disturbance=disturbance)
         one_of("initial_states", initial_states, INITIAL_STATES)
@@ -97,6 +101,11 @@ class CertifiedEnv(ModelEnv):
             raise ValueError(f"`initial_states='generators'` needs a zonotope, but the safe set {certificate.name!r} is a polytope; use 'uniform'.")
         self._sample_initial = system.sample_initial if initial_states == "uniform" else system.sample_generators
         self.sys = load_system(mjcf_file) if mjcf_file else None
+
+    def state_bound(self) -> np.ndarray:
+        """What |x| is at most, in each component, in the safe set, with room for rounding. Shape (n,)."""
+        safe = self.system.safe_state_set
+        return (1 + _ROUNDING) * np.array([max(safe.support(axis), safe.support(-axis)) for axis in np.eye(safe.dim)])
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         return self._sample_initial(key)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
@@ -83,6 +84,14 @@ class ModelEnv(envs.Env):
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
+
+    def admissible(self, x: jax.Array) -> jax.Array:
+        """Whether the guarantee covers episodes from x, shape (n,). Shape (), bool. Default: x is in the safe set."""
+        return self.system.margin(x) >= 0
+
+    def observation_bound(self) -> np.ndarray:
+        """What |observation| is at most, in each component, while the state is safe. Shape (observation_size,). Default: unbounded."""
+        return np.full(int(self.observation_size), np.inf)  # pyright: ignore[reportArgumentType]
 
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
         """Among which disturbances the worst case is sought, shape (m, k). Default: the vertices of W, exact where the margin is concave."""

@@ -1,9 +1,10 @@
-"""Registration of the bundled systems with Brax, by name."""
+"""Registration of the bundled systems with Brax and Gymnasium, by name."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 from brax import envs
 
 from safe_wrappers.models import Model
@@ -15,6 +16,8 @@ from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
 from .seeker import SafeSeeker
 
+EPISODE_STEPS = 240
+
 _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, models.pendulum),
     "safe_cart_pole": (SafeCartPole, models.cart_pole),
@@ -24,9 +27,18 @@ _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
 
 
 def register() -> None:
-    """Registers the bundled systems with Brax. Importing `safe_wrappers` does it; calling it again does no harm."""
+    """Registers the bundled systems with Brax and Gymnasium. Importing `safe_wrappers` does it; calling it again does no harm."""
     for name, (environment, _) in _SYSTEMS.items():
         envs.register_environment(name, environment)
+        id = f"SafeWrappers/{environment.__name__.removeprefix('Safe')}-v0"
+        if id not in gymnasium.registry:
+            gymnasium.register(
+                id,
+                entry_point="safe_wrappers.envs:SafeGymEnv",
+                vector_entry_point="safe_wrappers.envs:SafeGymVectorEnv",
+                max_episode_steps=EPISODE_STEPS,
+                kwargs={"system": name},
+            )
 
 
 def registered_names() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from . import models
 from ._base import CertifiedEnv, load_certificate
@@ -58,6 +59,10 @@ class SafeCartPole(CertifiedEnv):
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -(0.05 * (x[0] - self.x_target) ** 2 + 0.1 * x[2] ** 2 + x[1] ** 2 + 0.1 * x[3] ** 2)
+
+    def observation_bound(self) -> np.ndarray:
+        x, _, x_dot, th_dot = self.state_bound()
+        return np.array([x, 1.0, 1.0, x_dot, th_dot])
 
     @property
     def observation_size(self) -> int:

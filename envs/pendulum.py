@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from . import models
 from ._base import CertifiedEnv, load_certificate
@@ -59,6 +60,10 @@ class SafePendulum(CertifiedEnv):
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -((x[0] - self.target_angle) ** 2 + 0.1 * x[1] ** 2 + 0.001 * action[0] ** 2)
+
+    def observation_bound(self) -> np.ndarray:
+        th, thd = self.state_bound()
+        return np.array([1.0, 1.0, thd, th])
 
     @property
     def observation_size(self) -> int:

@@ -26,6 +26,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brax import base
 
 from safe_wrappers._errors import CertificateError
@@ -141,6 +142,16 @@ class SafeSeeker(ModelEnv):
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -(_length(x[:2] - info["goal"]) + 0.01 * jnp.sum(action * action))
+
+    def admissible(self, x: jax.Array) -> jax.Array:
+        """Whether x is safe and its layout keeps the gaps of the lemma."""
+        obstacles = split(x)[1]
+        return super().admissible(x) & (jnp.min(gaps(obstacles)) >= 2 * REACH + ROUNDING) & jnp.all(obstacles[:, 2] >= 0)
+
+    def observation_bound(self) -> np.ndarray:
+        # Between two points of the square it is at most its width; a radius is at most half of it.
+        relative = np.array([2 * HALF_WIDTH, 2 * HALF_WIDTH, HALF_WIDTH])
+        return np.concatenate([[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *[relative] * (self.model.state_size // 3)])
 
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
         """The vertices of W, which are worst for the walls, and for each obstacle the w that ends nearest to its centre."""

@@ -1,6 +1,6 @@
 """Safeguards as differentiable environment wrappers: provably safe reinforcement learning on JAX and Brax.
 
-Importing registers the bundled systems with Brax and changes nothing else.
+Importing registers the bundled systems with Brax and Gymnasium and changes nothing else.
 """
 
 import contextlib
@@ -37,7 +37,12 @@ from .sets import Box as Box
 from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
 from .sets import zonotope_in_zonotope as zonotope_in_zonotope
+from .wrappers import GradientDiagnosis as GradientDiagnosis
+from .wrappers import GymEnv as GymEnv
+from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
+from .wrappers import GymVectorEnv as GymVectorEnv
 from .wrappers import SafeguardWrapper as SafeguardWrapper
+from .wrappers import diagnose_gradient as diagnose_gradient
 from .wrappers import safe_action as safe_action
 
 __version__ = importlib.metadata.version("safe-wrappers")

@@ -1,3 +1,3 @@
-"""The command line: `safe-wrappers train | evaluate | certify | synthesise`."""
+"""The command line: `safe-wrappers train | evaluate | show | certify | synthesise`."""
 
 from ._main import main as main

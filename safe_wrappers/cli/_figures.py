@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..envs import CertifiedEnv
+from ..models import Model
 from ..sets import Box
 from ..sets._draw import outline
 from ._episodes import Episodes
@@ -60,7 +61,7 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
     bottom.set_xlim(0, steps[-1])
     bottom.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
     for ax in (top, middle, bottom):
-        _tidy(ax)
+        tidy(ax)
     return figure
 
 
@@ -73,7 +74,7 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
         title: Of the figure.
     """
     n = env.model.state_size
-    labels = _LABELS.get(env.model.name, tuple(f"state {i + 1}" for i in range(n)))
+    labels = state_labels(env.model)
     half = n // 2
     # Each coordinate against its velocity, and the first two coordinates against each other.
     pairs = [(i, i + half) for i in range(half)] + ([(0, 1)] if half > 1 else [])
@@ -93,7 +94,7 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
         _view(ax, corners, env.system.constraint_set, (i, j))
         ax.set_xlabel(labels[i])
         ax.set_ylabel(labels[j])
-        _tidy(ax)
+        tidy(ax)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
 
@@ -120,6 +121,12 @@ def _view(ax: Axes, corners: np.ndarray, constraint_set, pair: tuple[int, int]) 
     ax.set_ylim(low[1] - room[1], high[1] + room[1])
 
 
-def _tidy(ax: Axes) -> None:
+def state_labels(model: Model) -> tuple[str, ...]:
+    """Names and units of the states of a model."""
+    return _LABELS.get(model.name, tuple(f"state {i + 1}" for i in range(model.state_size)))
+
+
+def tidy(ax: Axes) -> None:
+    """A pale grid, and no frame above and to the right."""
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import tyro
 
 from ._errors import UsageError, require_known
-from ._options import Certify, Evaluate, Synthesise, Train
+from ._options import Certify, Evaluate, Show, Synthesise, Train
 
-_COMMANDS = {"train": Train, "evaluate": Evaluate, "certify": Certify, "synthesise": Synthesise}
+_COMMANDS = {"train": Train, "evaluate": Evaluate, "show": Show, "certify": Certify, "synthesise": Synthesise}
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -36,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _run(options: Train | Evaluate | Certify | Synthesise) -> int:
+def _run(options: Train | Evaluate | Show | Certify | Synthesise) -> int:
     match options:
         case Train():
             from ._train import train
@@ -46,6 +46,10 @@ def _run(options: Train | Evaluate | Certify | Synthesise) -> int:
             from ._evaluate import evaluate
 
             return evaluate(options)
+        case Show():
+            from ._show import show
+
+            return show(options)
         case Certify():
             from ._certify import certify
 
@@ -56,7 +60,7 @@ def _run(options: Train | Evaluate | Certify | Synthesise) -> int:
             return synthesise(options)
 
 
-def _parse(args: list[str]) -> Train | Evaluate | Certify | Synthesise:
+def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Synthesise:
     """The options of a command.
 
     Raises:

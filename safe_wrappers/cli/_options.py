@@ -67,6 +67,28 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw what a safeguard does to actions and to gradients at single states, as a picture (.png)."""
+
+    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
+    """The system, for example safe_quadrotor."""
+    safeguard: str = "boundary_projection"
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or replacement."""
+    mapping: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: hyperbolic)")] = None
+    """Of the ray_mask: hyperbolic or linear."""
+    center: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: chebyshev)")] = None
+    """The safe centre of ray_mask and gauge_map: chebyshev, analytic or box; for the ray_mask also orthogonal."""
+    gradient: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: exact)")] = None
+    """The derivative: exact, passthrough, straight_through or blend; for boundary_projection also inward."""
+    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    state: Annotated[tuple[float, ...] | None, arg(metavar="FLOAT ...", help_behavior_hint="(default: some near the boundary)")] = None
+    """The state to look at, all its numbers one after the other; it must lie in the safe set."""
+    output: Path = Path()
+    """Folder or file (.png) to write."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Certify:
     """Prove that safe sets are invariant and satisfy the state constraints. Exit code 0 only when all are proved."""
 

@@ -11,6 +11,7 @@ from .._errors import CertificateError, WrapperOrderError
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
 from ._core import safe_action
+from ._diagnostics import GradientDiagnosis, diagnose_gradient
 
 
 class SafeguardWrapper(envs.Env):
@@ -28,6 +29,7 @@ class SafeguardWrapper(envs.Env):
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set. Default: `env.system`.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
+        diagnostics: Whether to report what the safeguard does to the gradient; see `diagnose_gradient`. Off, it costs nothing.
 
     Raises:
         WrapperOrderError: If `env` is wrapped or safeguarded already.
@@ -42,13 +44,18 @@ class SafeguardWrapper(envs.Env):
         safeguard/left_set_per_step: 1 if the next state lies outside S.
         safeguard/task_reward: The reward without regularisation.
 
+        With `diagnostics`, of the Jacobian of the executed action w.r.t. the requested one (on reset those of the identity):
+        safeguard/rank_per_step: Its rank.
+        safeguard/lost_gradient_per_step: The expected share of the gradient's squared length that is lost.
+        safeguard/smallest_singular_value_per_step, safeguard/largest_singular_value_per_step: As they say.
+
     Info:
         info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback; margin and inside of the
             next state; float32, flags as 0 or 1.
         info["cost"]: 1 if the next state violates the state constraints X.
     """
 
-    def __init__(self, env: envs.Env, safeguard: Safeguard, *, system: System | None = None, regularisation: float = 0.0):
+    def __init__(self, env: envs.Env, safeguard: Safeguard, *, system: System | None = None, regularisation: float = 0.0, diagnostics: bool = False):
         if isinstance(env, envs.Wrapper):
             name = type(env).__name__
             raise WrapperOrderError(
@@ -68,27 +75,37 @@ class SafeguardWrapper(envs.Env):
             raise CertificateError(f"`{type(env).__name__}` has no `system`, so there is nothing to guarantee; give `system=...`.")
         if found.action_size != env.action_size:
             raise CertificateError(f"The system must have the environment's {env.action_size} action(s), but it has {found.action_size}.")
-        self.env, self.system, self.safeguard, self.regularisation = env, found, safeguard, regularisation
+        self.env, self.system, self.safeguard, self.regularisation, self.diagnostics = env, found, safeguard, regularisation, diagnostics
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
             rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
-        state = self.env.reset(rng)
+        return self._unmoved(self.env.reset(rng))
+
+    def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
+        """Starts at a given state x, shape (n,), if the environment can: the bundled ones do."""
+        return self._unmoved(self.env.reset_to(x, rng))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _unmoved(self, state: envs.State) -> envs.State:
         zero = jnp.zeros(self.action_size, jnp.float32)
         no, yes = jnp.zeros((), bool), jnp.ones((), bool)
         output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no)
         # The step's annotation on a step that did nothing: reset and step return the same tree by construction.
-        return self._annotate(state, output)
+        eye, ones = jnp.eye(self.action_size), jnp.ones(self.action_size)
+        identity = GradientDiagnosis(eye, ones, jnp.asarray(self.action_size), jnp.zeros(()))
+        return self._annotate(state, output, identity if self.diagnostics else None)
 
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
-        output = safe_action(self.system, self.safeguard, self.system.state(state), action)
+        x = self.system.state(state)
+        output = safe_action(self.system, self.safeguard, x, action)
+        diagnosis = diagnose_gradient(self.system, self.safeguard, x, action) if self.diagnostics else None
         with jax.default_matmul_precision("highest"):
             next_state = self.env.step(state, output.action)
-        return self._annotate(next_state, output)
+        return self._annotate(next_state, output, diagnosis)
 
-    def _annotate(self, state: envs.State, output: SafeguardOutput) -> envs.State:
+    def _annotate(self, state: envs.State, output: SafeguardOutput, diagnosis: GradientDiagnosis | None = None) -> envs.State:
         x = self.system.state(state)
         margin = self.system.margin(x)
         number = lambda value: jnp.asarray(value, x.dtype)  # noqa: E731
@@ -103,6 +120,13 @@ class SafeguardWrapper(envs.Env):
             "safeguard/left_set_per_step": 1 - inside,
             "safeguard/task_reward": reward,
         }
+        if diagnosis is not None:
+            metrics |= {
+                "safeguard/rank_per_step": number(diagnosis.rank),
+                "safeguard/lost_gradient_per_step": number(diagnosis.lost_gradient),
+                "safeguard/smallest_singular_value_per_step": number(diagnosis.singular_values[-1]),
+                "safeguard/largest_singular_value_per_step": number(diagnosis.singular_values[0]),
+            }
         gap = output.action - output.requested
         return dataclasses.replace(
             state,

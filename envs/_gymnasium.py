@@ -1,0 +1,122 @@
+"""The bundled systems as Gymnasium environments: what `gymnasium.make` and `gymnasium.make_vec` construct."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from brax import envs
+from gymnasium.utils import EzPickle
+from gymnasium.vector import AutoresetMode
+
+from safe_wrappers.safeguards import make_safeguard
+from safe_wrappers.wrappers import GymEnv, GymVectorEnv, SafeguardWrapper
+
+from ._drawing import draw
+from ._registration import get_environment
+
+
+class SafeGymEnv(GymEnv, EzPickle):
+    """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those of `GymEnv`.
+
+    Args:
+        system: For example "safe_pendulum".
+        safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the baseline without a guarantee.
+        safeguard_kwargs: Its options, numbers and strings.
+        regularisation: As in `SafeguardWrapper`.
+        render_mode: None or "rgb_array", which needs no OpenGL.
+        **options: Of the environment: safe_set, disturbance, target_angle and so on.
+
+    Raises:
+        ValueError: On an unknown option; the message names the valid ones.
+
+    Example:
+        >>> import gymnasium, safe_wrappers
+        >>> env = gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", safeguard="ray_mask", safeguard_kwargs={"mapping": "hyperbolic"})
+        >>> observation, info = env.reset(seed=0, options={"x": [0.4, 0.0]})
+    """
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        safeguard: str | None = "boundary_projection",
+        safeguard_kwargs: Mapping[str, Any] | None = None,
+        regularisation: float = 0.0,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
+        EzPickle.__init__(self, system, **guard, render_mode=render_mode, **options)
+        env = safeguarded(system, **guard, **options)
+        super().__init__(env, render_mode=render_mode, draw=functools.partial(draw, system))
+
+
+class SafeGymVectorEnv(GymVectorEnv, EzPickle):
+    """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step for all of them.
+
+    Args:
+        system: For example "safe_pendulum".
+        num_envs: Number of copies.
+        max_episode_steps: Length of an episode; `gymnasium.make_vec` gives the registered one.
+        autoreset_mode: As in `GymVectorEnv`.
+        safeguard: As in `SafeGymEnv`, like all that follow.
+        safeguard_kwargs: Options of the safeguard.
+        regularisation: As in `SafeguardWrapper`.
+        render_mode: None or "rgb_array".
+        **options: Of the environment.
+
+    Raises:
+        ValueError: On an unknown option; the message names the valid ones.
+
+    Example:
+        >>> import gymnasium, safe_wrappers
+        >>> env = gymnasium.make_vec("SafeWrappers/CartPole-v0", num_envs=256)
+        >>> env.reset(seed=0)[0].shape
+        (256, 5)
+    """
+
+    def __init__(
+        self,
+        system: str,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        safeguard: str | None = "boundary_projection",
+        safeguard_kwargs: Mapping[str, Any] | None = None,
+        regularisation: float = 0.0,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
+        vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "render_mode": render_mode}
+        EzPickle.__init__(self, system, num_envs, **vector, **guard, **options)
+        super().__init__(safeguarded(system, **guard, **options), num_envs, **vector, draw=functools.partial(draw, system))
+
+
+def safeguarded(
+    system: str,
+    *,
+    safeguard: str | None = "boundary_projection",
+    safeguard_kwargs: Mapping[str, Any] | None = None,
+    regularisation: float = 0.0,
+    **options: Any,
+) -> envs.Env:
+    """A bundled Brax environment, safeguarded; the same object for the same arguments, so that it is compiled once.
+
+    Raises:
+        ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
+    """
+    if safeguard is None and (safeguard_kwargs or regularisation):
+        raise ValueError("`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None.")
+    return _safeguarded(system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options))
+
+
+def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(options.items()))
+
+
+@functools.lru_cache(maxsize=64)
+def _safeguarded(system, safeguard, safeguard_options, regularisation, options) -> envs.Env:
+    env = get_environment(system, **dict(options))
+    return SafeguardWrapper(env, make_safeguard(safeguard, **dict(safeguard_options)), regularisation=regularisation) if safeguard else env

@@ -1,0 +1,163 @@
+"""Safeguards for Gymnasium environments."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+from gymnasium import spaces, wrappers
+from numpy.typing import ArrayLike
+
+from .._errors import CertificateError, WrapperOrderError
+from ..safe_actions import System
+from ..safeguards import Safeguard, SafeguardOutput
+from ._core import safe_action
+from ._gymnasium import draw_seed, to_action, to_numpy
+
+# Wrappers under which an action still reaches the environment once and unchanged.
+_HARMLESS = (wrappers.PassiveEnvChecker, wrappers.OrderEnforcing, wrappers.TimeLimit, gymnasium.ObservationWrapper, gymnasium.RewardWrapper)
+_ATTEMPTS = 100
+
+
+class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Replaces every action by a safe one before a Gymnasium environment sees it.
+
+    What is guaranteed: as far as the environment's step is the system's model, with a disturbance in W, every episode
+    stays in the safe set. That holds as firmly as the system's certificate is proved; that the environment steps the
+    model is for you to establish, by comparing the two on states of the safe set. `info["safeguard"]["inside"]` reports
+    each step's outcome as it was.
+
+    The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1 to `low` and 1 to `high`.
+
+    Args:
+        env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those of observations and rewards.
+        safeguard: How unsafe actions are mapped to safe ones.
+        system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the model's x, shape (n,).
+        set_state: (env.unwrapped, x) -> observation: puts the environment into the state x. Episodes then start at random in
+            the safe set. Without it, resets of the environment that end outside are repeated up to 100 times.
+        regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from the reward.
+
+    Raises:
+        WrapperOrderError: If a wrapper below may change, repeat or skip actions.
+        TypeError: If `env` is not a single Gymnasium environment, or `safeguard` is none.
+        CertificateError: If the action space is not a bounded box with the system's number of actions.
+        ValueError: If `regularisation` is negative or not finite.
+
+    Info:
+        safeguard: requested and action, in units of the action space; distance, in units of the system's; intervened, changed,
+            feasible, fallback; margin and inside of the next state. Flags are 0 or 1, float32.
+        cost: 1 if the next state violates the state constraints X.
+        task_reward: The reward without regularisation.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        safeguard: Safeguard,
+        *,
+        system: System,
+        set_state: Callable[[Any, np.ndarray], Any] | None = None,
+        regularisation: float = 0.0,
+    ):
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, safeguard=safeguard, system=system, set_state=set_state, regularisation=regularisation, _disable_deepcopy=True
+        )
+        if not isinstance(env, gymnasium.Env):
+            raise TypeError(f"`env` must be a single `gymnasium.Env`, but it is a `{type(env).__name__}`; safeguard the environments before vectorising them.")
+        if not isinstance(safeguard, Safeguard):
+            raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
+        if not 0 <= regularisation < float("inf"):
+            raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
+        super().__init__(env)
+        layer = env
+        while isinstance(layer, gymnasium.Wrapper):
+            if not isinstance(layer, _HARMLESS):
+                name = type(layer).__name__
+                raise WrapperOrderError(
+                    f"Below `GymSafeguardWrapper` every action must reach the environment once and unchanged, but `env` contains a `{name}`. "
+                    f"Write `{name}(GymSafeguardWrapper(env, ...))`, not `GymSafeguardWrapper({name}(env), ...)`."
+                )
+            layer = layer.env
+        box = env.action_space
+        if not isinstance(box, spaces.Box) or not box.is_bounded() or box.shape != (system.action_size,):
+            raise CertificateError(f"The action space must be a bounded box of the system's {system.action_size} action(s), but it is {box}.")
+        self.safeguard, self.system, self.set_state, self.regularisation = safeguard, system, set_state, regularisation
+        self._box = box
+        self._center, self._radius = (np.asarray(box.high, np.float64) + box.low) / 2, (np.asarray(box.high, np.float64) - box.low) / 2
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Starts an episode in the safe set.
+
+        Raises:
+            CertificateError: If no reset ended in the safe set, or the state set there is not.
+        """
+        observation, info = self.env.reset(seed=seed, options=options)
+        if self.set_state is not None:
+            x = np.asarray(_sample(self.system, draw_seed(self.np_random)))
+            observation = self.set_state(self.unwrapped, x)
+        attempts = 1
+        while not self._seen()["inside"]:
+            if self.set_state is not None or attempts == _ATTEMPTS:
+                tried = "`set_state` gave" if self.set_state is not None else f"{_ATTEMPTS} resets gave"
+                raise CertificateError(
+                    f"An episode must start in the safe set, but {tried} {np.asarray(self._x()).tolist()}. Give `set_state=`, a function "
+                    "(env.unwrapped, x) -> observation that puts the environment into the state x, or narrower `options` to `reset`."
+                )
+            observation, info = self.env.reset(options=options)
+            attempts += 1
+        nothing = self._physical(np.zeros(self._box.shape, np.float32))
+        flags = {"intervened": 0.0, "changed": 0.0, "distance": 0.0, "feasible": 1.0, "fallback": 0.0}
+        record = {"requested": nothing, "action": nothing.copy(), **{name: np.float32(value) for name, value in flags.items()}}
+        return observation, self._reported(info, record, 0.0)
+
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step under the safe replacement of `action`, of the shape of the action space.
+
+        Raises:
+            SetDimensionError: If the action has another shape; nothing has happened then.
+        """
+        request = to_action(action, self._box.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            unit = ((request - self._center) / self._radius).astype(np.float32)
+        output = to_numpy(_guard(self.system, self.safeguard, self._x(), unit))
+        # A safe request passes bit for bit; the way to [-1, 1] and back would round it.
+        executed = self._physical(output.action) if output.changed else request.astype(self._box.dtype)
+        observation, reward, terminated, truncated, info = self.env.step(executed)
+        record = {name: np.float32(value) for name, value in output._asdict().items() if np.ndim(value) == 0}
+        record |= {"requested": self._physical(output.requested), "action": executed.copy()}
+        penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
+        info = self._reported(info, record, reward)
+        return observation, float(reward) - penalty, terminated, truncated, info
+
+    def _physical(self, unit: np.ndarray) -> np.ndarray:
+        """An action of [-1, 1]^d in the environment's box."""
+        return np.clip(self._center + self._radius * unit, self._box.low, self._box.high).astype(self._box.dtype)
+
+    def _x(self) -> np.ndarray:
+        return np.asarray(self.system.state(self.unwrapped), np.float32)
+
+    def _seen(self) -> dict[str, Any]:
+        margin, cost = to_numpy(_outcome(self.system, self._x()))
+        return {"margin": margin, "inside": np.float32(margin >= 0), "cost": cost}
+
+    def _reported(self, info: dict[str, Any], record: dict[str, Any], task_reward: Any) -> dict[str, Any]:
+        seen = self._seen()
+        cost = seen.pop("cost")
+        return {**info, "safeguard": record | seen, "cost": cost, "task_reward": float(task_reward)}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _guard(system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array) -> SafeguardOutput:
+    return safe_action(system, safeguard, x, action)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _outcome(system: System, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return system.margin(x), system.violation(x)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sample(system: System, seed: jax.Array) -> jax.Array:
+    return system.sample_initial(jax.random.fold_in(jax.random.PRNGKey(seed[0]), seed[1]))
