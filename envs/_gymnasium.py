@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from brax import envs
 from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode
@@ -11,7 +12,6 @@ from gymnasium.vector import AutoresetMode
 from safe_wrappers.safeguards import make_safeguard
 from safe_wrappers.wrappers import GymEnv, GymVectorEnv, SafeguardWrapper
 
-from ._drawing import draw
 from ._registration import get_environment
 
 
@@ -48,7 +48,7 @@ class SafeGymEnv(GymEnv, EzPickle):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
         EzPickle.__init__(self, system, **guard, render_mode=render_mode, **options)
         env = safeguarded(system, **guard, **options)
-        super().__init__(env, render_mode=render_mode, draw=functools.partial(draw, system))
+        super().__init__(env, render_mode=render_mode, draw=functools.partial(_draw, system))
 
 
 class SafeGymVectorEnv(GymVectorEnv, EzPickle):
@@ -91,7 +91,13 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
         vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "render_mode": render_mode}
         EzPickle.__init__(self, system, num_envs, **vector, **guard, **options)
-        super().__init__(safeguarded(system, **guard, **options), num_envs, **vector, draw=functools.partial(draw, system))
+        super().__init__(safeguarded(system, **guard, **options), num_envs, **vector, draw=functools.partial(_draw, system))
+
+
+def _draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
+    from ._drawing import draw  # matplotlib: not for those who draw nothing
+
+    return draw(system, x, info)
 
 
 def safeguarded(

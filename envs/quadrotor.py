@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from . import models
 from ._base import CertifiedEnv, load_certificate
@@ -29,7 +30,7 @@ class SafeQuadrotor(CertifiedEnv):
     | constraints | |x|, |z| <= 8, |roll| <= pi/12, |x_dot| <= 0.8, |z_dot| <= 1, |roll_dot| <= pi/2 |
 
     The safe set is a product: facets of its own for (z, z_dot), whatever the roll, and for (x, roll, x_dot, roll_dot),
-    whatever the thrust. The closed form is its only backend, and `sys` is None.
+    whatever the thrust. The closed form is its only backend; `sys` is for rendering.
 
     Args:
         goal: "start" (the initial position) or "far" (|x| = |z| = 6, on the other side of the origin in both coordinates, so
@@ -60,7 +61,8 @@ class SafeQuadrotor(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         certificate = load_certificate("safe_quadrotor", safe_set)
-        super().__init__(models.quadrotor(), certificate, backend=backend, disturbance=disturbance, initial_states=initial_states)
+        model, options = models.quadrotor(), {"disturbance": disturbance, "initial_states": initial_states}
+        super().__init__(model, certificate, "quadrotor.xml", physics=False, backend=backend, **options)
         self.goal = one_of("goal", goal, GOALS)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
@@ -77,6 +79,10 @@ class SafeQuadrotor(CertifiedEnv):
         desired_roll = parameters["max_roll"] * action[1]
         motion = jnp.sum(x[2:] ** 2)
         return -(2.5 * _length(x[:2] - info["goal"]) + 0.1 * motion + 0.002 * thrust**2 + 0.001 * desired_roll**2)
+
+    def observation_bound(self) -> np.ndarray:
+        bound = self.state_bound()
+        return np.append(bound, np.maximum(bound[:2], _FAR))
 
     @property
     def observation_size(self) -> int:

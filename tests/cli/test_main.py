@@ -59,7 +59,9 @@ def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["show", "--help"], ["certify", "--help"], ["synthesise", "--help"]])
+@pytest.mark.parametrize(
+    "command", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["show", "--help"], ["certify", "--help"], ["synthesise", "--help"]]
+)
 def test_help_is_printed(run_main, capsys, command):
     with pytest.raises(SystemExit) as exit:
         run_main(*command)

@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 
 import brax.envs
+import brax.math
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -306,10 +307,27 @@ def test_the_gradient_is_finite_where_an_episode_starts(guarded):
     np.testing.assert_array_equal(at_rest, 0)
 
 
+def test_what_is_rendered_is_the_state(env):
+    """The body stands where the model says, moves at its velocities, and leans to the side that its thrust pushes it to."""
+    x = env.system.sample_initial(jax.random.PRNGKey(7)).at[2].set(0.2)
+    state = jax.jit(env.reset_to)(x, jax.random.PRNGKey(0))
+    rolled = jax.jit(env.step)(state, jnp.zeros(2))
+    for pipeline_state in (state.pipeline_state, rolled.pipeline_state):
+        pose, motion = pipeline_state.x, pipeline_state.xd
+        pos, height, roll, vel, climb, rate = np.concatenate([pipeline_state.q, pipeline_state.qd])
+        np.testing.assert_allclose(pose.pos, [[pos, 0, height]], atol=1e-6)
+        np.testing.assert_allclose(brax.math.rotate(jnp.array([0.0, 0.0, 1.0]), pose.rot[0]), [np.sin(roll), 0, np.cos(roll)], atol=1e-6)
+        np.testing.assert_allclose(motion.vel, [[vel, 0, climb]], atol=1e-6)
+        np.testing.assert_allclose(motion.ang, [[0, rate, 0]], atol=1e-6)
+    pushed = env.model(x, jnp.ones(2), jnp.zeros(2)) - env.model(x.at[2].set(0.0), jnp.ones(2), jnp.zeros(2))
+    assert pushed[3] > 0
+    assert env.sys.link_names == ["quadrotor"]
+    assert env.sys.opt.timestep == pytest.approx(env.dt)
+
+
 def test_it_is_registered_with_closed_form_physics_only():
     env = brax.envs.get_environment("safe_quadrotor")
     assert isinstance(env, SafeQuadrotor)
-    assert env.sys is None
     assert env.dt == 0.05
     assert (env.observation_size, env.action_size) == (8, 2)
     assert jax.eval_shape(env.reset, jax.random.PRNGKey(0)).obs.shape == (8,)
