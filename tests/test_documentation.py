@@ -1,0 +1,57 @@
+"""What the documentation shows runs as it is shown: the docstrings' examples and the README's Python."""
+
+import doctest
+import functools
+import importlib
+import inspect
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from brax.training.agents.ppo import train as ppo
+
+import safe_wrappers as sw
+
+ROOT = pathlib.Path(__file__).parents[1]
+NAMES = {"jax": jax, "jnp": jnp, "np": np, "sw": sw, **{name: getattr(sw, name) for name in dir(sw) if not name.startswith("_")}}
+
+
+MODULES = sorted(
+    ".".join(("safe_wrappers" if folder == "safe_wrappers" else f"safe_wrappers.{folder}", *path.relative_to(ROOT / folder).with_suffix("").parts))
+    for folder in ("safe_wrappers", "envs", "algos")
+    for path in (ROOT / folder).rglob("*.py")
+    if ">>> " in path.read_text()
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_docstrings_run(module):
+    printed, tried = [], 0
+    runner = doctest.DocTestRunner()
+    for test in doctest.DocTestFinder().find(importlib.import_module(module), module, extraglobs=NAMES):
+        failed, count = runner.run(test, out=printed.append, clear_globs=False)
+        tried += count
+        assert failed == 0, "".join(printed)
+    assert tried > 0
+
+
+def test_the_python_of_the_readme_runs(capsys, monkeypatch):
+    """As it stands, but with fewer steps, from the state and action that it leaves to the reader; of PPO, which an example runs, the call alone."""
+    calls = []
+    monkeypatch.setattr(ppo, "train", functools.partial(record_call, inspect.signature(ppo.train), calls))
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shorter, count = re.subn(r"num_timesteps=20_000", "num_timesteps=256", code)
+    assert count == 1
+    names = {"x": jnp.array([1.0, 0.5]), "action": jnp.array([0.3])}
+    exec(compile(shorter, "README.md", "exec"), names)
+    assert names["metrics"]["training/violations"] == 0
+    assert np.isfinite(float(capsys.readouterr().out.split()[0]))
+    assert names["output"].feasible
+    assert [call.arguments["environment"] for call in calls] == [names["env"]]
+
+
+def record_call(signature, calls, *args, **kwargs):
+    calls.append(signature.bind(*args, **kwargs))
