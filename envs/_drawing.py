@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
@@ -16,7 +17,7 @@ _BLUE, _ORANGE, _RED, _GREEN = "#1f5fa8", "#e08a1e", "#c0262d", "#2e8b57"
 
 
 def draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
-    """The picture of a state: blue; orange after a step in which the safeguard intervened; red outside the safe set.
+    """The picture of a state, in the colour of `state_color`.
 
     Args:
         system: Name of a bundled system.
@@ -31,12 +32,15 @@ def draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_aspect("equal")
-    guard = info.get("safeguard", {})
-    safe = info["margin"] >= 0
-    color = (_ORANGE if guard.get("intervened", 0) > 0 else _BLUE) if safe else _RED
-    _DRAWINGS[system](axes, np.asarray(x, np.float64), info, color)
+    _DRAWINGS[system](axes, np.asarray(x, np.float64), info, to_hex(state_color(info)))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def state_color(info: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Blue; orange after a step in which the safeguard intervened; red outside the safe set."""
+    intervened = info.get("safeguard", {}).get("intervened", 0) > 0
+    return to_rgb((_ORANGE if intervened else _BLUE) if info["margin"] >= 0 else _RED)
 
 
 def _frame(axes: Axes, half: float, center: tuple[float, float] = (0.0, 0.0)) -> None:

@@ -10,8 +10,9 @@ from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode
 
 from safe_wrappers.safeguards import make_safeguard
-from safe_wrappers.wrappers import GymEnv, GymVectorEnv, SafeguardWrapper
+from safe_wrappers.wrappers import Draw, GymEnv, GymVectorEnv, SafeguardWrapper
 
+from ._env import one_of
 from ._registration import get_environment
 
 
@@ -23,7 +24,8 @@ class SafeGymEnv(GymEnv, EzPickle):
         safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
         regularisation: As in `SafeguardWrapper`.
-        render_mode: None or "rgb_array", which needs no OpenGL.
+        render_mode: None or "rgb_array".
+        renderer: "matplotlib", which needs no OpenGL, or "mujoco".
         **options: Of the environment: safe_set, disturbance, target_angle and so on.
 
     Raises:
@@ -43,12 +45,13 @@ class SafeGymEnv(GymEnv, EzPickle):
         safeguard_kwargs: Mapping[str, Any] | None = None,
         regularisation: float = 0.0,
         render_mode: str | None = None,
+        renderer: str = "matplotlib",
         **options: Any,
     ):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
-        EzPickle.__init__(self, system, **guard, render_mode=render_mode, **options)
+        EzPickle.__init__(self, system, **guard, render_mode=render_mode, renderer=renderer, **options)
         env = safeguarded(system, **guard, **options)
-        super().__init__(env, render_mode=render_mode, draw=functools.partial(_draw, system))
+        super().__init__(env, render_mode=render_mode, draw=_drawing(system, env, renderer))
 
 
 class SafeGymVectorEnv(GymVectorEnv, EzPickle):
@@ -63,6 +66,7 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         safeguard_kwargs: Options of the safeguard.
         regularisation: As in `SafeguardWrapper`.
         render_mode: None or "rgb_array".
+        renderer: As in `SafeGymEnv`.
         **options: Of the environment.
 
     Raises:
@@ -86,12 +90,25 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         safeguard_kwargs: Mapping[str, Any] | None = None,
         regularisation: float = 0.0,
         render_mode: str | None = None,
+        renderer: str = "matplotlib",
         **options: Any,
     ):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
         vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "render_mode": render_mode}
-        EzPickle.__init__(self, system, num_envs, **vector, **guard, **options)
-        super().__init__(safeguarded(system, **guard, **options), num_envs, **vector, draw=functools.partial(_draw, system))
+        EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
+        env = safeguarded(system, **guard, **options)
+        super().__init__(env, num_envs, **vector, draw=_drawing(system, env, renderer))
+
+
+def _drawing(system: str, env: Any, renderer: str) -> Draw:
+    one_of("renderer", renderer, ("matplotlib", "mujoco"))
+    if renderer == "matplotlib":
+        return functools.partial(_draw, system)
+    if env.sys is None:
+        raise ValueError(f"`renderer='mujoco'` needs an MJCF model, but {system!r} has none; use `renderer='matplotlib'`.")
+    from ._mujoco_drawing import MujocoDrawing
+
+    return MujocoDrawing(env.sys.mj_model)
 
 
 def _draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
