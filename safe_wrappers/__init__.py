@@ -14,6 +14,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 from . import algos as algos
 from . import envs as envs
 from ._errors import CertificateError as CertificateError
+from ._errors import MissingDependencyError as MissingDependencyError
 from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
