@@ -43,6 +43,7 @@ from .wrappers import GymEnv as GymEnv
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
 from .wrappers import GymVectorEnv as GymVectorEnv
 from .wrappers import SafeguardWrapper as SafeguardWrapper
+from .wrappers import as_vec_env as as_vec_env
 from .wrappers import diagnose_gradient as diagnose_gradient
 from .wrappers import safe_action as safe_action
 

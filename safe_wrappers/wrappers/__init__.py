@@ -7,3 +7,4 @@ from ._diagnostics import diagnose_gradient as diagnose_gradient
 from ._gymnasium import GymEnv as GymEnv
 from ._gymnasium_vector import GymVectorEnv as GymVectorEnv
 from ._gymnasium_wrapper import GymSafeguardWrapper as GymSafeguardWrapper
+from ._sb3 import as_vec_env as as_vec_env

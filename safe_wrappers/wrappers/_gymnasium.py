@@ -63,7 +63,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         require_render_mode(render_mode, draw)
         self.env: Any = env
         self.array, self.render_mode, self.draw = array, render_mode, draw
-        self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt), array: True}  # the kind is what Gymnasium's `check_env` asks for
+        self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt)}
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
         self._info: dict[str, Any] = {}

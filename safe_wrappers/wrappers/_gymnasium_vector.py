@@ -155,7 +155,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _reset_mask(self, options: dict[str, Any]) -> Bools:
         if "reset_mask" not in options:
             return np.ones(self.num_envs, bool)
-        mask = np.array(options["reset_mask"])
+        mask = np.asarray(options["reset_mask"]).copy()
         if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
             raise ValueError(f"`options['reset_mask']` must be {self.num_envs} booleans, at least one of them true, but it is {mask.tolist()}.")
         if self._state is None and not mask.all():
