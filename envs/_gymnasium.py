@@ -24,6 +24,7 @@ class SafeGymEnv(GymEnv, EzPickle):
         safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
         regularisation: As in `SafeguardWrapper`.
+        array: "numpy", "jax" or "torch": the kind of the observations and infos.
         render_mode: None or "rgb_array".
         renderer: "matplotlib", which needs no OpenGL, or "mujoco".
         **options: Of the environment: safe_set, disturbance, target_angle and so on.
@@ -44,14 +45,15 @@ class SafeGymEnv(GymEnv, EzPickle):
         safeguard: str | None = "boundary_projection",
         safeguard_kwargs: Mapping[str, Any] | None = None,
         regularisation: float = 0.0,
+        array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
         **options: Any,
     ):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
-        EzPickle.__init__(self, system, **guard, render_mode=render_mode, renderer=renderer, **options)
+        EzPickle.__init__(self, system, **guard, array=array, render_mode=render_mode, renderer=renderer, **options)
         env = safeguarded(system, **guard, **options)
-        super().__init__(env, render_mode=render_mode, draw=_drawing(system, env, renderer))
+        super().__init__(env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer))
 
 
 class SafeGymVectorEnv(GymVectorEnv, EzPickle):
@@ -65,6 +67,7 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         safeguard: As in `SafeGymEnv`, like all that follow.
         safeguard_kwargs: Options of the safeguard.
         regularisation: As in `SafeguardWrapper`.
+        array: As in `GymVectorEnv`.
         render_mode: None or "rgb_array".
         renderer: As in `SafeGymEnv`.
         **options: Of the environment.
@@ -89,12 +92,13 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         safeguard: str | None = "boundary_projection",
         safeguard_kwargs: Mapping[str, Any] | None = None,
         regularisation: float = 0.0,
+        array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
         **options: Any,
     ):
         guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
-        vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "render_mode": render_mode}
+        vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "array": array, "render_mode": render_mode}
         EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
         env = safeguarded(system, **guard, **options)
         super().__init__(env, num_envs, **vector, draw=_drawing(system, env, renderer))

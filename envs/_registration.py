@@ -37,6 +37,7 @@ def register() -> None:
                 entry_point="safe_wrappers.envs:SafeGymEnv",
                 vector_entry_point="safe_wrappers.envs:SafeGymVectorEnv",
                 max_episode_steps=EPISODE_STEPS,
+                disable_env_checker=True,  # it asks for NumPy arrays, whatever `array` says
                 kwargs={"system": name},
             )
 

@@ -14,6 +14,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 from . import algos as algos
 from . import envs as envs
 from ._errors import CertificateError as CertificateError
+from ._errors import MissingDependencyError as MissingDependencyError
 from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
@@ -42,6 +43,7 @@ from .wrappers import GymEnv as GymEnv
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
 from .wrappers import GymVectorEnv as GymVectorEnv
 from .wrappers import SafeguardWrapper as SafeguardWrapper
+from .wrappers import as_vec_env as as_vec_env
 from .wrappers import diagnose_gradient as diagnose_gradient
 from .wrappers import safe_action as safe_action
 

@@ -19,3 +19,7 @@ class SetDimensionError(SafeWrappersError, ValueError):
 
 class ModelError(SafeWrappersError, ValueError):
     """A one-step model is not what is needed, for example not affine in action and disturbance."""
+
+
+class MissingDependencyError(SafeWrappersError, ImportError):
+    """An optional dependency is not installed."""

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import SetDimensionError
+from ._arrays import from_jax, require_array, to_action, to_numpy
 from ._brax import SafeguardWrapper
 
 Draw = Callable[[np.ndarray, Mapping[str, Any]], np.ndarray]
@@ -20,20 +21,25 @@ Result = tuple[jax.Array, jax.Array, jax.Array, dict[str, Any]]
 
 
 class GymEnv(gymnasium.Env[Any, Any]):
-    """A Brax environment with a system, safeguarded or not, as a `gymnasium.Env`; everything comes and goes as NumPy arrays.
+    """A Brax environment with a system, safeguarded or not, as a `gymnasium.Env`.
 
     It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded environment gets every
     request as it came, NaN and oversized ones included, and flags it; for an unsafeguarded one the action is clipped to
     the box. The environment's own termination is reported, of which the bundled ones have none; truncation is up to
     `gymnasium.wrappers.TimeLimit`. The first reset and the first step compile.
 
+    Observations and infos are arrays of the kind `array`, on the device where the environment runs; actions may be of any
+    kind. No gradient crosses this border: for gradients step the Brax environment itself.
+
     Args:
         env: A `SafeguardWrapper`, or a bare environment with a `system`, which has no guarantee.
+        array: "numpy", "jax" or "torch"; torch tensors are copies, so that writing to them changes nothing here.
         render_mode: None or "rgb_array".
         draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
 
     Raises:
-        ValueError: On an unknown render mode, or one without `draw`.
+        ValueError: On an unknown kind of array or render mode, or one without `draw`.
+        MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
         The Brax environment's own info, without its random key; safeguarded, "safeguard" and "cost" of `SafeguardWrapper`.
@@ -52,16 +58,17 @@ class GymEnv(gymnasium.Env[Any, Any]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (as Gymnasium declares it)
 
-    def __init__(self, env: envs.Env, *, render_mode: str | None = None, draw: Draw | None = None):
+    def __init__(self, env: envs.Env, *, array: str = "numpy", render_mode: str | None = None, draw: Draw | None = None):
+        require_array(array)
         require_render_mode(render_mode, draw)
         self.env: Any = env
-        self.render_mode, self.draw = render_mode, draw
+        self.array, self.render_mode, self.draw = array, render_mode, draw
         self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt)}
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
         self._info: dict[str, Any] = {}
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts an episode at a random state of the safe set.
 
         Args:
@@ -77,10 +84,10 @@ class GymEnv(gymnasium.Env[Any, Any]):
             self._state, result = _reset_to(self.env, draw, start_states(self.env, options["x"]))
         else:
             self._state, result = _reset(self.env, draw)
-        observation, _, _, self._info = to_numpy(result)
-        return observation, self._info
+        observation, _, _, self._info = result
+        return from_jax((observation, self._info), self.array)
 
-    def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, shape (d,).
 
         Raises:
@@ -91,12 +98,16 @@ class GymEnv(gymnasium.Env[Any, Any]):
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`.")
         self._state, result = _step(self.env, self._state, request)
-        observation, reward, terminated, self._info = to_numpy(result)
-        return observation, float(reward), bool(terminated), False, self._info
+        observation, reward, terminated, self._info = result
+        observation, info = from_jax((observation, self._info), self.array)
+        return observation, float(reward), bool(terminated), False, info
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The picture of the current state, shape (height, width, 3), uint8; None without a render mode."""
-        return self.draw(self._info["state"], self._info) if self.draw and self.render_mode else None
+        if not self.draw or not self.render_mode:
+            return None
+        info = to_numpy(self._info)
+        return self.draw(info["state"], info)
 
 
 def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
@@ -114,19 +125,6 @@ def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
         raise ValueError(f"`render_mode` must be None or 'rgb_array', but it is {render_mode!r}.")
     if render_mode and draw is None:
         raise ValueError("`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture.")
-
-
-def to_action(action: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The action in float32.
-
-    Raises:
-        SetDimensionError: If its shape is not `shape`.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite, and the safeguard flags it
-        array = np.asarray(action).astype(np.float32)
-    if array.shape != shape:
-        raise SetDimensionError(f"The action must have shape {shape}, but its shape is {array.shape}.")
-    return array
 
 
 def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> NDArray[np.float32]:
@@ -153,11 +151,6 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
 def draw_seed(generator: np.random.Generator) -> NDArray[np.uint32]:
     """64 random bits for a reset, shape (2,)."""
     return generator.integers(2**32, size=2, dtype=np.uint32)
-
-
-def to_numpy(tree: Any) -> Any:
-    """Writable copies: scalars as NumPy scalars, arrays as arrays."""
-    return jax.tree.map(lambda leaf: np.array(leaf)[()], jax.device_get(tree))
 
 
 def reset(env: envs.Env, seed: jax.Array) -> tuple[envs.State, Result]:

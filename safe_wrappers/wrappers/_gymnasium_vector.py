@@ -1,7 +1,7 @@
 """Brax environments as Gymnasium ones, many at a time: one compiled step for all of them."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -14,11 +14,13 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from . import _gymnasium as single
+from ._arrays import from_jax, require_array, to_action, to_numpy
 
 Bools = NDArray[np.bool_]
+Seen = tuple[jax.Array, dict[str, Any]]
 
 
-class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """Copies of a Brax environment as a `gymnasium.vector.VectorEnv`, stepped by one compiled function.
 
     Step by step it does what a `gymnasium.vector.SyncVectorEnv` of `GymEnv` under a `TimeLimit` does with the same seeds,
@@ -30,11 +32,14 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.fl
         max_episode_steps: Length of an episode in steps; None: no limit.
         autoreset_mode: A `gymnasium.vector.AutoresetMode` or its value: "NextStep", "SameStep" (`info["final_obs"]`,
             `info["final_info"]`) or "Disabled" (then call `reset(options={"reset_mask": mask})`).
+        array: As for `GymEnv`, for rewards and flags, too. With "jax" and "torch" rewards are float32, and
+            `info["final_obs"]` is one array, 0 where `info["_final_obs"]` is false.
         render_mode: None or "rgb_array".
         draw: As for `GymEnv`.
 
     Raises:
-        ValueError: If a number is not positive, or on an unknown mode.
+        ValueError: If a number is not positive, or on an unknown kind of array or mode.
+        MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
         As of `GymEnv`, every entry with a leading axis, and for each the mask of the environments that have it.
@@ -49,16 +54,18 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.fl
         *,
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        array: str = "numpy",
         render_mode: str | None = None,
         draw: single.Draw | None = None,
     ):
+        require_array(array)
         single.require_render_mode(render_mode, draw)
         for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
         self.env: Any = env
         self.num_envs, self.max_episode_steps = num_envs, max_episode_steps
-        self.render_mode, self.draw = render_mode, draw
+        self.array, self.render_mode, self.draw = array, render_mode, draw
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt), "autoreset_mode": self.autoreset_mode}
         self.single_observation_space, self.single_action_space = single.spaces_of(env)
@@ -66,11 +73,11 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.fl
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._state: Any = None
-        self._seen: Any = None  # observation and info that were last returned, without masks
+        self._seen: Any = None  # observation and info that were last returned, without masks, on the device
         self._elapsed = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, bool)
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts an episode in all environments, or in those of a mask.
 
         Args:
@@ -89,47 +96,45 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.fl
         for i in np.flatnonzero(mask).tolist():
             if seeds[i] is not None:
                 self._generators[i] = seeding.np_random(seeds[i])
-        observation, info = self._restart(mask, x)
-        return observation.copy(), _masked(info, mask)
+        self._restart(mask, x)
+        observation, info = self._seen
+        return from_jax(observation, self.array), self._masked(info, mask)
 
-    def step(self, actions: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float64], Bools, Bools, dict[str, Any]]:
+    def step(self, actions: ArrayLike) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of every environment under the safe replacements of `actions`, shape (num_envs, d).
 
         Raises:
             SetDimensionError: If the actions have another shape; nothing has happened then.
             gymnasium.error.ResetNeeded: Before the first reset, and without autoreset after the end of an episode.
         """
-        requests = single.to_action(actions, (self.num_envs, self.env.action_size))
+        requests = to_action(actions, (self.num_envs, self.env.action_size))
         if self._state is None or (self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any()):
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`, and without autoreset after every end of an episode.")
-        everywhere = np.ones(self.num_envs, bool)
+        nowhere = np.zeros(self.num_envs, bool)
         # In this mode an episode's first step is its reset: what the step below does to these environments is discarded.
-        due = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else ~everywhere
-        self._state, result = _step(self.env, self._state, requests)
-        observation, reward, terminated, info = single.to_numpy(result)
+        due = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else nowhere
+        self._state, self._seen, reward, terminated = _step(self.env, self._state, requests, due)
         self._elapsed += 1
-        terminated &= ~due
-        truncated = ~due & (self._elapsed >= self.max_episode_steps) if self.max_episode_steps else ~everywhere
-        reward = np.where(due, 0.0, reward.astype(np.float64))
-        self._seen, self._ended = (observation, info), terminated | truncated
-        infos: dict[str, Any] = {}
+        terminated = np.array(terminated)  # the one thing that has to be known here
+        truncated = ~due & (self._elapsed >= self.max_episode_steps) if self.max_episode_steps else nowhere
+        self._ended = terminated | truncated
+        final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
             due = self._ended
-            final = np.full(self.num_envs, None, object)
-            for i in np.flatnonzero(due).tolist():
-                final[i] = observation[i].copy()
-            infos = {"final_obs": final, "_final_obs": due, "final_info": _masked(info, due), "_final_info": due.copy()}
-            self._restart(due)
-        elif due.any():
+            final = self._final(due)
+        if due.any():
             self._restart(due)
         observation, info = self._seen
-        return observation.copy(), reward, terminated, truncated, {**_masked(info, everywhere), **infos}
+        if self.array == "numpy":
+            reward = np.array(reward, np.float64)  # as of a SyncVectorEnv
+        result = from_jax((observation, reward, terminated, truncated), self.array)
+        return *result, {**self._masked(info, ~nowhere), **final}
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """A picture of each environment's current state, shape (height, width, 3), uint8; None without a render mode."""
         if not self.draw or not self.render_mode:
             return None
-        info = self._seen[1]
+        info = to_numpy(self._seen[1])
         return tuple(self.draw(info["state"][i], jax.tree.map(lambda leaf, i=i: leaf[i], info)) for i in range(self.num_envs))
 
     @property
@@ -150,34 +155,46 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.fl
     def _reset_mask(self, options: dict[str, Any]) -> Bools:
         if "reset_mask" not in options:
             return np.ones(self.num_envs, bool)
-        mask = np.array(options["reset_mask"])
+        mask = np.asarray(options["reset_mask"]).copy()
         if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
             raise ValueError(f"`options['reset_mask']` must be {self.num_envs} booleans, at least one of them true, but it is {mask.tolist()}.")
         if self._state is None and not mask.all():
             raise ValueError("The first reset must be one of all environments, but `options['reset_mask']` leaves some out.")
         return mask
 
-    def _restart(self, mask: Bools, x: NDArray[np.float32] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Starts an episode where the mask is true and keeps the rest; returns the observations and infos of all."""
+    def _restart(self, mask: Bools, x: NDArray[np.float32] | None = None) -> None:
+        """Starts an episode where the mask is true and keeps the rest."""
         draws = np.zeros((self.num_envs, 2), np.uint32)
         for i in np.flatnonzero(mask).tolist():
             draws[i] = single.draw_seed(self._generator(i)[0])
-        fresh, result = _reset(self.env, draws) if x is None else _reset_to(self.env, draws, x)
-        observation, _, _, info = single.to_numpy(result)
-        if not mask.all():
-            fresh = _merge(mask, fresh, self._state)
-            observation, info = jax.tree.map(lambda new, old: np.where(_like(mask, new), new, old), (observation, info), self._seen)
-        self._state, self._seen = fresh, (observation, info)
+        fresh = _reset(self.env, draws) if x is None else _reset_to(self.env, draws, x)
+        self._state, self._seen = fresh if mask.all() else _merge(mask, fresh, (self._state, self._seen))
         self._elapsed, self._ended = np.where(mask, 0, self._elapsed), self._ended & ~mask
-        return self._seen
+
+    def _final(self, ended: Bools) -> dict[str, Any]:
+        """The infos of the last step of an episode, for the environments where one has ended."""
+        observation, info = self._seen
+        if self.array == "numpy":  # as of a SyncVectorEnv, an array of arrays
+            final = np.full(self.num_envs, None, object)
+            for i in np.flatnonzero(ended).tolist():
+                final[i] = np.array(observation[i])
+        else:
+            final = from_jax(_blank(ended, observation), self.array)
+        flags = from_jax({"_final_obs": ended, "_final_info": ended}, self.array)
+        return {"final_obs": final, "final_info": self._masked(info, ended), **flags}
+
+    def _masked(self, info: dict[str, Any], mask: Bools) -> dict[str, Any]:
+        """Gymnasium's infos of many environments: 0 where the mask is false, and the mask itself as "_name" beside every entry."""
+        known = from_jax(info if mask.all() else _blank(mask, info), self.array)
+        flags = from_jax(mask, "jax") if self.array == "jax" else mask  # which nobody can write to, so that all entries may share it
+        return _with_masks(known, lambda: from_jax(flags, self.array))
 
 
-def _masked(info: dict[str, Any], mask: Bools) -> dict[str, Any]:
-    """Gymnasium's infos of many environments: 0 where the mask is false, and the mask itself as "_name" beside every entry."""
+def _with_masks(info: dict[str, Any], mask: Callable[[], Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in info.items():
-        result[name] = _masked(value, mask) if isinstance(value, dict) else np.where(_like(mask, value), value, np.zeros((), value.dtype))
-        result[f"_{name}"] = mask.copy()
+        result[name] = _with_masks(value, mask) if isinstance(value, dict) else value
+        result[f"_{name}"] = mask()
     return result
 
 
@@ -187,20 +204,28 @@ def _like(mask: Any, value: Any) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _reset(env: envs.Env, seeds: jax.Array) -> tuple[envs.State, single.Result]:
-    return jax.vmap(functools.partial(single.reset, env))(seeds)
+def _reset(env: envs.Env, seeds: jax.Array) -> tuple[envs.State, Seen]:
+    state, (observation, _, _, info) = jax.vmap(functools.partial(single.reset, env))(seeds)
+    return state, (observation, info)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _reset_to(env: envs.Env, seeds: jax.Array, x: jax.Array) -> tuple[envs.State, single.Result]:
-    return jax.vmap(functools.partial(single.reset_to, env))(seeds, x)
+def _reset_to(env: envs.Env, seeds: jax.Array, x: jax.Array) -> tuple[envs.State, Seen]:
+    state, (observation, _, _, info) = jax.vmap(functools.partial(single.reset_to, env))(seeds, x)
+    return state, (observation, info)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _step(env: envs.Env, state: envs.State, actions: jax.Array) -> tuple[envs.State, single.Result]:
-    return jax.vmap(functools.partial(single.step, env))(state, actions)
+def _step(env: envs.Env, state: envs.State, actions: jax.Array, discarded: jax.Array) -> tuple[envs.State, Seen, jax.Array, jax.Array]:
+    state, (observation, reward, terminated, info) = jax.vmap(functools.partial(single.step, env))(state, actions)
+    return state, (observation, info), jax.numpy.where(discarded, 0, reward), terminated & ~discarded
 
 
 @jax.jit
-def _merge(mask: jax.Array, new: envs.State, old: envs.State) -> envs.State:
+def _merge(mask: jax.Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jax.numpy.where(_like(mask, a), a, b), new, old)
+
+
+@jax.jit
+def _blank(mask: jax.Array, tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jax.numpy.where(_like(mask, leaf), leaf, jax.numpy.zeros((), leaf.dtype)), tree)

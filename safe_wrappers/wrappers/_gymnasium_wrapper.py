@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from .._errors import CertificateError, WrapperOrderError
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
+from ._arrays import to_action, to_numpy
 from ._core import safe_action
-from ._gymnasium import draw_seed, to_action, to_numpy
+from ._gymnasium import draw_seed
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (wrappers.PassiveEnvChecker, wrappers.OrderEnforcing, wrappers.TimeLimit, gymnasium.ObservationWrapper, gymnasium.RewardWrapper)
@@ -118,7 +119,7 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         Raises:
             SetDimensionError: If the action has another shape; nothing has happened then.
         """
-        request = to_action(action, self._box.shape)
+        request = np.asarray(to_action(action, self._box.shape))
         with np.errstate(over="ignore", invalid="ignore"):
             unit = ((request - self._center) / self._radius).astype(np.float32)
         output = to_numpy(_guard(self.system, self.safeguard, self._x(), unit))

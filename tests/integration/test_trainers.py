@@ -2,40 +2,26 @@
 
 import functools
 
+import brax.envs
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from brax.training import acting
 from brax.training.agents.apg import networks as apg_networks
 from brax.training.agents.apg import train as apg
 from brax.training.agents.ppo import train as ppo
+from brax.training.agents.sac import networks as sac_networks
+from brax.training.agents.sac import train as sac
+from counting import CountingPendulum
 
 import safe_wrappers as sw
-from safe_wrappers.envs import SafePendulum
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Brax's trainers call names that jax and optax have deprecated
 
 
-class CountingPendulum(SafePendulum):
-    """Counts every executed step and every exit on the host, whoever steps it."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.steps, self.exits, self.least = 0, 0, np.inf
-
-    def step(self, state, action):
-        state = super().step(state, action)
-        jax.debug.callback(self.count, state.info["margin"])
-        return state
-
-    def count(self, margin):
-        self.steps += margin.size
-        self.exits += int(np.sum(~(margin >= 0)))
-        self.least = min(self.least, float(np.min(margin)))
-
-
 def train_with(trainer, safeguarded=True):
-    """Trains on the narrow set towards an angle beyond its boundary, under worst-case disturbances."""
-    env = CountingPendulum(safe_set="narrow", target_angle=0.8, disturbance="worst_case")
+    env = CountingPendulum()
     _, _, metrics = trainer(sw.SafeguardWrapper(env, sw.BoundaryProjection()) if safeguarded else env)
     jax.effects_barrier()
     return env, metrics
@@ -70,7 +56,22 @@ def run_ppo(env):
     )
 
 
-@pytest.mark.parametrize("trainer", [run_apg, pytest.param(run_ppo, marks=pytest.mark.slow)])
+def run_sac(env):
+    return sac.train(
+        env,
+        num_timesteps=1_000,
+        episode_length=40,
+        num_envs=8,
+        num_eval_envs=16,
+        num_evals=2,
+        batch_size=32,
+        min_replay_size=200,
+        learning_rate=1e-3,
+        network_factory=functools.partial(sac_networks.make_sac_networks, hidden_layer_sizes=(8,)),
+    )
+
+
+@pytest.mark.parametrize("trainer", [run_apg, *(pytest.param(trainer, marks=pytest.mark.slow) for trainer in (run_ppo, run_sac))])
 def test_the_trainers_of_brax_never_leave_the_set(trainer):
     env, metrics = train_with(trainer)
     assert env.steps > 300
@@ -82,7 +83,31 @@ def test_the_trainers_of_brax_never_leave_the_set(trainer):
 
 
 @pytest.mark.slow
-def test_the_same_trainer_without_the_safeguard_leaves_the_set():
-    env, metrics = train_with(run_ppo, safeguarded=False)
+@pytest.mark.parametrize("trainer", [run_ppo, run_sac])
+def test_the_same_trainer_without_the_safeguard_leaves_the_set(trainer):
+    env, metrics = train_with(trainer, safeguarded=False)
     assert env.exits > 100
     assert metrics["eval/episode_left_set_per_step"] > 0
+
+
+def test_the_transitions_of_off_policy_learners():
+    """Brax's own `actor_step` collects what they store: the requested and the executed action, and whether only time was up."""
+    env = sw.SafeguardWrapper(CountingPendulum(), sw.BoundaryProjection())
+    wrapped = brax.envs.training.wrap(env, episode_length=4)
+    policy = lambda obs, key: (jax.random.uniform(key, (8, 1), minval=-2, maxval=2), {})  # noqa: E731
+
+    def step(state, key):
+        return acting.actor_step(wrapped, state, policy, key, extra_fields=("truncation", "safeguard", "cost"))
+
+    keys = jax.random.split(jax.random.PRNGKey(0), 8)
+    _, transitions = jax.jit(lambda keys: jax.lax.scan(step, wrapped.reset(keys), keys))(keys)
+    extras = transitions.extras["state_extras"]
+    guard = extras["safeguard"]
+    np.testing.assert_array_equal(guard["requested"], jnp.clip(transitions.action, -1, 1))
+    assert (guard["intervened"] == 1).any()
+    assert (guard["inside"] == 1).all()
+    safe = guard["intervened"] == 0
+    np.testing.assert_array_equal(guard["action"][safe], transitions.action[safe])
+    np.testing.assert_allclose(np.abs(guard["action"] - guard["requested"])[..., 0], guard["distance"], rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(extras["truncation"], np.tile([[0], [0], [0], [1], [0], [0], [0], [1]], (1, 8)))
+    np.testing.assert_array_equal(transitions.discount, 1 - extras["truncation"])

@@ -1,0 +1,101 @@
+"""Agents that know nothing of safety, each with and without a safeguard: returns, and exits from the safe set while they learn.
+
+python examples/06_agents.py [--quick | --write]
+
+The default install runs the agents of Brax, SHAC and a PPO in one file; pip install "safe-wrappers[agents]" adds those of
+Stable-Baselines3 and sbx. `--write` puts the table into docs/agents.md.
+"""
+
+import pathlib
+import sys
+import time
+import warnings
+
+import jax
+import numpy as np
+from agents import brax_agents, single_file_ppo
+
+import safe_wrappers as sw
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Brax's trainers call names that jax and optax have deprecated
+QUICK, WRITE = "--quick" in sys.argv, "--write" in sys.argv
+SYSTEMS = ("safe_pendulum",) if QUICK else ("safe_pendulum", "safe_cart_pole")
+
+
+def train_single_file_ppo(env, num_timesteps, seed=0):
+    """The loop takes Gymnasium's vector environments."""
+    return single_file_ppo.train(sw.GymVectorEnv(env, 64, max_episode_steps=240, autoreset_mode="SameStep"), num_timesteps, seed)
+
+
+AGENTS = {
+    "SHAC": (brax_agents.train_shac, 20_000),
+    "Brax APG": (brax_agents.train_apg, 100_000),
+    "Brax PPO": (brax_agents.train_ppo, 200_000),
+    "Brax SAC": (brax_agents.train_sac, 20_000),
+    "PPO in one file": (train_single_file_ppo, 100_000),
+}
+try:
+    from agents import sb3_agents
+except ImportError as error:
+    print(f'Without the agents of Stable-Baselines3 and sbx ({error}); install them by: pip install "safe-wrappers[agents]"')
+else:
+    AGENTS |= {
+        "Stable-Baselines3 PPO": (sb3_agents.train_ppo, 60_000),
+        "Stable-Baselines3 SAC": (sb3_agents.train_sac, 10_000),
+        "sbx SAC": (sb3_agents.train_sac_of_sbx, 10_000),
+    }
+if QUICK:
+    AGENTS = {name: (AGENTS[name][0], 1_024) for name in ("PPO in one file",)}
+
+
+def make(system, safeguard, tally=None, regularisation=0.0):
+    """The environment; `tally` gets 1 for every step of its inside, whoever takes it, that ends outside the safe set, else 0."""
+    env = sw.envs.get_environment(system)
+    if tally is not None:
+        step = env.step
+
+        def counted(state, action):
+            state = step(state, action)
+            jax.debug.callback(tally.append, state.metrics["left_set_per_step"])
+            return state
+
+        env.step = counted
+    return sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=regularisation) if safeguard else env
+
+
+def evaluate(system, safeguard, policy, num_envs=128):
+    """Mean return of an episode of 240 steps, without regularisation, and the share of episodes that leave the safe set."""
+    env = sw.GymVectorEnv(make(system, safeguard), num_envs)
+    observation, _ = env.reset(seed=1)
+    total, outside = np.zeros(num_envs), np.zeros(num_envs, bool)
+    for _ in range(240):
+        observation, _, _, _, info = env.step(policy(observation))
+        total, outside = total + info["task_reward"], outside | ~(info["margin"] >= 0)
+    return np.mean(total), np.mean(outside)
+
+
+def main():
+    """Trains every agent twice on every system; exits behind a safeguard are an error."""
+    lines = ["| system | agent | safeguard | steps | exits in training | return | episodes that leave the set |", "|---|---|---|---|---|---|---|"]
+    print(*lines, sep="\n")
+    for system in SYSTEMS:
+        for name, (train, steps) in AGENTS.items():
+            for safeguard in (True, False):
+                tally, begin = [], time.perf_counter()
+                policy = train(make(system, safeguard, tally, 0.1 if safeguard and name != "SHAC" else 0.0), steps)  # SHAC has its own
+                jax.effects_barrier()
+                total, outside = evaluate(system, safeguard, policy)
+                exits, kind = int(np.sum(tally)), "boundary projection" if safeguard else "none"
+                lines.append(f"| `{system}` | {name} | {kind} | {len(tally):,} | {exits:,} | {total:.1f} | {outside:.0%} |")
+                print(lines[-1], f" {time.perf_counter() - begin:.0f} s", flush=True)
+                if safeguard and (exits or outside):
+                    raise SystemExit(f"{name} left the safe set in spite of the safeguard.")
+    if WRITE:
+        page = pathlib.Path(__file__).parents[1] / "docs" / "agents.md"
+        before, _, after = page.read_text().partition("<!-- table -->\n")
+        after = after.partition("<!-- end of table -->")[2]
+        page.write_text(before + "<!-- table -->\n" + "\n".join(lines) + "\n<!-- end of table -->" + after)
+
+
+if __name__ == "__main__":
+    main()

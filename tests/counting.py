@@ -1,0 +1,27 @@
+"""A pendulum that counts for itself, so that no agent has to be believed."""
+
+import jax
+import numpy as np
+
+from safe_wrappers.envs import SafePendulum
+
+
+class CountingPendulum(SafePendulum):
+    """Counts every executed step and every exit on the host, whoever steps it.
+
+    The task asks for an angle beyond the boundary of the narrow set, under worst-case disturbances.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**{"safe_set": "narrow", "target_angle": 0.8, "disturbance": "worst_case", **options})
+        self.steps, self.exits, self.least = 0, 0, np.inf
+
+    def step(self, state, action):
+        state = super().step(state, action)
+        jax.debug.callback(self.count, state.info["margin"])
+        return state
+
+    def count(self, margin):
+        self.steps += margin.size
+        self.exits += int(np.sum(~(margin >= 0)))
+        self.least = min(self.least, float(np.min(margin)))
