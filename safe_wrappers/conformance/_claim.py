@@ -30,6 +30,11 @@ class Explanation(NamedTuple):
     excess: jax.Array
     least_excess: jax.Array
 
+    @property
+    def modelled(self) -> jax.Array:
+        """Whether W covers the step; not if it is not finite. Shape (), bool."""
+        return self.excess <= 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Claim:
@@ -116,6 +121,15 @@ class Claim:
             lower, upper = (jnp.asarray(bound, x.dtype) for bound in (self.disturbance_set.lower, self.disturbance_set.upper))
             nearest = jnp.clip(disturbance if drawn is None else drawn, lower, upper)
             return Explanation(disturbance, unexplained, self._excess(residual - E @ nearest), self._excess(unexplained))
+
+    def monitor(self, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
+        """`explain` as a constant for derivatives: what wrappers report of a step."""
+        return self.explain(*jax.lax.stop_gradient((x, action, next_x)))
+
+    def nothing(self) -> Explanation:
+        """What wrappers report before the first step: no disturbance, nothing unexplained."""
+        zero = jnp.zeros(())
+        return Explanation(jnp.zeros(self.model.disturbance_size), jnp.zeros(self.model.state_size), zero, zero)
 
     def _excess(self, rest: jax.Array) -> jax.Array:
         return jnp.max(jnp.asarray(self.facets / self.allowance[:, None], rest.dtype) @ rest)

@@ -4,6 +4,7 @@ import dataclasses
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import CertificateError
 from ..sets import Box
@@ -200,5 +201,5 @@ class ConformanceReport:
         )
 
 
-def _numbers(values: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
+def _numbers(values: ArrayLike) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in np.asarray(values)) + ")"
