@@ -1,4 +1,4 @@
-"""Brax environments as plants whose steps are recorded."""
+"""Brax environments whose steps are recorded."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ._steps import Steps, executed
 Start = Callable[[jax.Array, jax.Array], Any]
 
 
-class BraxPlant:
+class BraxRunner:
     """Runs a Brax environment from given states.
 
     Args:

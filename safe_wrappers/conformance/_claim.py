@@ -1,4 +1,4 @@
-"""What a system claims about one step of its plant, and how a step that was taken compares with it."""
+"""What a system claims about one step, and how a step that was taken compares with it."""
 
 import dataclasses
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Explanation(NamedTuple):
     """A step as the model sees it: x' = c(x) + B(x) a + E(x) w + r.
 
     Attributes:
-        disturbance: w, by least squares in the scale of the safe set; beyond the disturbance that the plant drew, if that is
+        disturbance: w, by least squares in the scale of the safe set; beyond the disturbance that the simulator drew, if that is
             known. Shape (k,).
         unexplained: r, what no disturbance of any size explains. Shape (n,).
         excess: What the disturbance in W nearest to that of the step leaves unexplained, in units of the allowance: the step is
@@ -102,14 +102,14 @@ class Claim:
     def explain(self, x: jax.Array, action: jax.Array, next_x: jax.Array, drawn: jax.Array | None = None) -> Explanation:
         """Compares one step with the claim. Unbatched, jit-able, in the dtype of x.
 
-        Without `drawn` the whole difference from the undisturbed model must fit into W. With it the plant has used W up by itself:
+        Without `drawn` the whole difference from the undisturbed model must fit into W. With it the simulator has used W up by itself:
         then `drawn` must lie in W and explain the step up to the allowance, and `disturbance` is the model's error.
 
         Args:
             x: State before the step, shape (n,).
             action: The executed action, shape (d,).
             next_x: State after it, shape (n,).
-            drawn: The disturbance that the plant reports to have drawn, shape (k,).
+            drawn: The disturbance that the simulator reports to have drawn, shape (k,).
         """
         with jax.default_matmul_precision("highest"):
             c, B, E = self.model.affine(x)

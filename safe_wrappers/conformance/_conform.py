@@ -12,9 +12,9 @@ from brax import envs
 from .._errors import CertificateError, WrapperOrderError
 from ..safe_actions import System
 from ._batches import in_batches
-from ._brax import BraxPlant
+from ._brax import BraxRunner
 from ._claim import Claim
-from ._gymnasium import GymPlant
+from ._gymnasium import GymRunner
 from ._report import ConformanceReport, Sample
 from ._search import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._steps import Steps
@@ -24,7 +24,7 @@ _POPULATION = 512  # adversarial steps of a round
 _WIDTHS = (0.3, 0.1, 0.03, 0.01)  # of the search around the worst steps, relative to the spread of the states and to the actions
 _STARTS, _LENGTH, _HOLD = 512, 32, 4.0  # trajectories
 
-Plant = BraxPlant | GymPlant
+Runner = BraxRunner | GymRunner
 
 
 def conform(
@@ -95,11 +95,11 @@ def conform(
     if isinstance(inner, gymnasium.Env):
         if own_disturbance:
             raise ValueError("A Gymnasium environment reports no disturbance of its own; leave out `own_disturbance`.")
-        plant: Plant = GymPlant(inner, system, start)
+        runner: Runner = GymRunner(inner, system, start)
     else:
-        plant = BraxPlant(inner, system, start, own_disturbance, claim.model.disturbance_size)
+        runner = BraxRunner(inner, system, start, own_disturbance, claim.model.disturbance_size)
     is_safe = in_batches(lambda x: system.margin(x) >= 0)
-    compare = _Comparison(claim, plant, is_safe, seed)
+    compare = _Comparison(claim, runner, is_safe, seed)
     rng = np.random.default_rng(seed)
 
     held_out = -(-samples // 4)
@@ -123,9 +123,9 @@ def conform(
     starts = x[rng.integers(len(x), size=_STARTS)]
     trajectories = compare(starts, bang_bang((_LENGTH, _STARTS, system.action_size), rng, hold=_HOLD))
     return ConformanceReport(
-        name=plant.name,
+        name=runner.name,
         disturbance_set=claim.disturbance_set,
-        own_disturbance=plant.own_disturbance,
+        own_disturbance=runner.own_disturbance,
         random=random,
         held_out=rest,
         adversarial=Sample.joined(*adversarial),
@@ -137,16 +137,16 @@ def conform(
 
 
 class _Comparison:
-    """Runs the plant and explains its steps, in float64."""
+    """Runs the simulator and explains its steps, in float64."""
 
-    def __init__(self, claim: Claim, plant: Plant, is_safe: IsSafe, seed: int):
-        self._claim, self._plant, self._is_safe = claim, plant, is_safe
+    def __init__(self, claim: Claim, runner: Runner, is_safe: IsSafe, seed: int):
+        self._claim, self._runner, self._is_safe = claim, runner, is_safe
         self._seeds = iter(np.random.SeedSequence(seed).generate_state(64) >> 1)
         self._explain = in_batches(claim.explain)
 
     def __call__(self, x: np.ndarray, requests: np.ndarray) -> Sample:
         """The steps that begin in the safe set, of those from x, shape (N, n), under the requests, shape (T, N, d)."""
-        steps = jax.tree.map(lambda value: np.asarray(value, np.float64), self._plant.run(x, requests, int(next(self._seeds))))
+        steps = jax.tree.map(lambda value: np.asarray(value, np.float64), self._runner.run(x, requests, int(next(self._seeds))))
         begins_safe = self._is_safe(steps.x)
         steps: Steps = jax.tree.map(lambda value: value[begins_safe], steps)
         if not begins_safe.any():

@@ -1,4 +1,4 @@
-"""Gymnasium environments as plants whose steps are recorded."""
+"""Gymnasium environments whose steps are recorded."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from ._steps import Steps, executed
 SetState = Callable[[Any, np.ndarray], Any]
 
 
-class GymPlant:
+class GymRunner:
     """Runs a Gymnasium environment from given states, under all its wrappers.
 
     Args:

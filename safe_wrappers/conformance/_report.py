@@ -135,7 +135,7 @@ class ConformanceReport:
     def cover_violation(self) -> float:
         """At most this is the probability that the disturbance of a random step lies outside `cover`, with the report's confidence.
 
-        By the scenario approach, d = 2 k. It holds for every larger box, too, such as `total_cover` and `fitted`.
+        By the scenario approach, d = 2 k. It holds for every box that contains `cover`, too, such as `total_cover`.
         """
         return violation_bound(len(self.random), 2 * self.disturbance_set.dim, 1 - self.confidence)
 
@@ -192,7 +192,7 @@ class ConformanceReport:
             return f"conforms (tested, not proved): in all {len(steps):,} steps {found}."
         i = self.worst
         found = "the disturbance that was drawn from W does not explain the step" if self.own_disturbance else "W does not cover the difference from the model"
-        error = "an error of the model" if self.own_disturbance else "a disturbance"
+        error = f"drawn was {_numbers(steps.drawn[i])}, with an error of the model" if self.own_disturbance else "a disturbance"
         left = "" if self.explained else f" No disturbance of this model explains it; left of the states is {_numbers(steps.unexplained[i])}."
         return (
             f"does not conform: in {self.uncovered:,} of {len(steps):,} steps {found}. The worst is {steps.excess[i]:,.3g} times the allowance, at "

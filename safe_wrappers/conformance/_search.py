@@ -1,4 +1,4 @@
-"""States and requests at which a plant is likely to differ most from its model."""
+"""States and requests at which a simulator is likely to differ most from its model."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Steps of a plant, and the safe actions that it is driven with."""
+"""Steps of a simulator, and the safe actions that it is driven with."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ class Steps(NamedTuple):
         x: States before, shape (N, n).
         action: Executed actions, shape (N, d).
         next_x: States after, shape (N, n).
-        drawn: Disturbances that the plant reports to have drawn, shape (N, k), or None.
+        drawn: Disturbances that the simulator reports to have drawn, shape (N, k), or None.
     """
 
     x: Any
