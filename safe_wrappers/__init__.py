@@ -21,6 +21,8 @@ from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
 from .certificates import Certificate as Certificate
 from .certificates import prove as prove
+from .conformance import ConformanceReport as ConformanceReport
+from .conformance import conform as conform
 from .models import Model as Model
 from .safe_actions import ExplicitSystem as ExplicitSystem
 from .safe_actions import ModelSystem as ModelSystem

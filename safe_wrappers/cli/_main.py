@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import tyro
 
 from ._errors import UsageError, require_known
-from ._options import Certify, Evaluate, Show, Synthesise, Train
+from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
 
-_COMMANDS = {"train": Train, "evaluate": Evaluate, "show": Show, "certify": Certify, "synthesise": Synthesise}
+_COMMANDS = {"train": Train, "evaluate": Evaluate, "show": Show, "certify": Certify, "conform": Conform, "synthesise": Synthesise}
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -23,8 +23,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Arguments without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, or a set was not proved; 2 if an
-        argument was wrong; 130 after Ctrl-C.
+        The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, a set was not proved or a
+        simulator did not conform; 2 if an argument was wrong; 130 after Ctrl-C.
     """
     try:
         return _run(_parse(sys.argv[1:] if args is None else list(args)))
@@ -36,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _run(options: Train | Evaluate | Show | Certify | Synthesise) -> int:
+def _run(options: Train | Evaluate | Show | Certify | Conform | Synthesise) -> int:
     match options:
         case Train():
             from ._train import train
@@ -54,13 +54,17 @@ def _run(options: Train | Evaluate | Show | Certify | Synthesise) -> int:
             from ._certify import certify
 
             return certify(options)
+        case Conform():
+            from ._conform import conform
+
+            return conform(options)
         case Synthesise():
             from ._synthesise import synthesise
 
             return synthesise(options)
 
 
-def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Synthesise:
+def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Synthesise:
     """The options of a command.
 
     Raises:

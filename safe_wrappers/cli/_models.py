@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 from .. import envs
 from ..certificates import Certificate
@@ -37,25 +38,29 @@ def model_of(certificate: Certificate, given: str | None) -> Model:
         UsageError: If there is no such model.
     """
     if given is not None:
-        return _imported(given)
+        found = imported("--model", given)
+        model = found if isinstance(found, Model) or not callable(found) else found()
+        if not isinstance(model, Model):
+            raise UsageError(f"--model {given} must be a `safe_wrappers.Model` or a function that returns one, but it is {type(model).__name__!r}.")
+        return model
     if certificate.model_name not in envs.registered_names():
         raise UsageError(f"the certificate is about {certificate.model_name!r}, which is not bundled; give its model with --model module:attribute.")
     return envs.get_model(certificate.model_name)
 
 
-def _imported(given: str) -> Model:
-    """`module:attribute` imported with the current directory on the path: a `Model`, or a function that returns one."""
+def imported(name: str, given: str) -> Any:
+    """`module:attribute` imported with the current directory on the path.
+
+    Raises:
+        UsageError: If there is no such thing; `name` says what it was given as.
+    """
     module_name, _, attribute = given.partition(":")
     if not module_name or not attribute:
-        raise UsageError(f"--model must be module:attribute, but it is {given!r}.")
+        raise UsageError(f"{name} must be module:attribute, but it is {given!r}.")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"--model {given} cannot be imported from {Path.cwd()}: {error}.") from error
+        raise UsageError(f"{name} {given} cannot be imported from {Path.cwd()}: {error}.") from error
     finally:
         sys.path.pop(0)
-    model = found if isinstance(found, Model) or not callable(found) else found()
-    if not isinstance(model, Model):
-        raise UsageError(f"--model {given} must be a `safe_wrappers.Model` or a function that returns one, but it is {type(model).__name__!r}.")
-    return model

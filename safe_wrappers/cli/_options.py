@@ -105,6 +105,26 @@ class Certify:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Conform:
+    """Compare a simulator with its model by sampling: does W cover the difference? Exit code 0 only when it does."""
+
+    system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:ATTRIBUTE")]
+    """A bundled system, or an environment with a system, importable from the current directory, or a function that returns one."""
+    backend: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: closed_form)")] = None
+    """Physics of a bundled system: closed_form, generalized (Brax) or mjx (MuJoCo)."""
+    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    """A shipped safe set of a bundled system, or a certificate file (.json)."""
+    samples: int = 10_000
+    """Random steps that the smallest disturbance box is fitted to; about as many adversarial ones and trajectories are added."""
+    seed: int = 0
+    """Of everything random."""
+    json: bool = False
+    """Print the result as JSON."""
+    plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """Picture of the residuals to write (.png)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Synthesise:
     """Search for a large safe set of a bundled system, prove it, and write its certificate."""
 

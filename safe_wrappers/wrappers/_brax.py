@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from brax import envs
 
 from .._errors import CertificateError, WrapperOrderError
+from ..conformance import Claim, Explanation
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
 from ._core import safe_action
@@ -19,7 +20,9 @@ class SafeguardWrapper(envs.Env):
 
     For every state in S, every action and every disturbance in W the executed action lies in the action box and the
     next state lies in S, under the assumptions of the system's certificate (exact observation of the state, w in W, the
-    environment's step equal to the model up to the stored rounding allowance).
+    environment's step equal to the model up to the stored rounding allowance). The last one is proved for the bundled
+    environments with `backend="closed_form"`, which step the model itself. For every other environment it is tested at best:
+    beforehand by `safe_wrappers.conform`, and at every step by `monitor`.
 
     It inherits `brax.envs.Env`, not `brax.envs.Wrapper`, and is its own `unwrapped`: wrappers that step
     `env.unwrapped`, such as Brax's domain randomisation, cannot step around it.
@@ -30,10 +33,13 @@ class SafeguardWrapper(envs.Env):
         system: The plant's model and safe set. Default: `env.system`.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
         diagnostics: Whether to report what the safeguard does to the gradient; see `diagnose_gradient`. Off, it costs nothing.
+        monitor: Whether to report which steps the model and W do not explain; see `conformance.Claim`. Off, it costs nothing. It has
+            no derivative.
 
     Raises:
         WrapperOrderError: If `env` is wrapped or safeguarded already.
-        CertificateError: If there is no system, or on an attempt to replace the environment's physics (`sys`).
+        CertificateError: If there is no system, or none that a monitor can compare steps with, or on an attempt to replace the
+            environment's physics (`sys`).
         ValueError: If `regularisation` is negative or not finite.
 
     Metrics:
@@ -49,13 +55,27 @@ class SafeguardWrapper(envs.Env):
         safeguard/lost_gradient_per_step: The expected share of the gradient's squared length that is lost.
         safeguard/smallest_singular_value_per_step, safeguard/largest_singular_value_per_step: As they say.
 
+        With `monitor`:
+        safeguard/unmodelled_per_step: 1 if no disturbance in W explains the step up to the system's rounding allowance eps, so
+            that the guarantee does not cover it (0 on reset).
+
     Info:
         info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback; margin and inside of the
-            next state; float32, flags as 0 or 1.
+            next state; float32, flags as 0 or 1. With `monitor` also residual, the disturbance that explains the step best, shape
+            (k,), and modelled, whether one in W does.
         info["cost"]: 1 if the next state violates the state constraints X.
     """
 
-    def __init__(self, env: envs.Env, safeguard: Safeguard, *, system: System | None = None, regularisation: float = 0.0, diagnostics: bool = False):
+    def __init__(
+        self,
+        env: envs.Env,
+        safeguard: Safeguard,
+        *,
+        system: System | None = None,
+        regularisation: float = 0.0,
+        diagnostics: bool = False,
+        monitor: bool = False,
+    ):
         if isinstance(env, envs.Wrapper):
             name = type(env).__name__
             raise WrapperOrderError(
@@ -76,6 +96,7 @@ class SafeguardWrapper(envs.Env):
         if found.action_size != env.action_size:
             raise CertificateError(f"The system must have the environment's {env.action_size} action(s), but it has {found.action_size}.")
         self.env, self.system, self.safeguard, self.regularisation, self.diagnostics = env, found, safeguard, regularisation, diagnostics
+        self._claim = Claim.of(found) if monitor else None
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
@@ -94,7 +115,8 @@ class SafeguardWrapper(envs.Env):
         # The step's annotation on a step that did nothing: reset and step return the same tree by construction.
         eye, ones = jnp.eye(self.action_size), jnp.ones(self.action_size)
         identity = GradientDiagnosis(eye, ones, jnp.asarray(self.action_size), jnp.zeros(()))
-        return self._annotate(state, output, identity if self.diagnostics else None)
+        nothing = self._claim.nothing() if self._claim else None
+        return self._annotate(state, output, identity if self.diagnostics else None, nothing)
 
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
@@ -103,9 +125,12 @@ class SafeguardWrapper(envs.Env):
         diagnosis = diagnose_gradient(self.system, self.safeguard, x, action) if self.diagnostics else None
         with jax.default_matmul_precision("highest"):
             next_state = self.env.step(state, output.action)
-        return self._annotate(next_state, output, diagnosis)
+        explanation = self._claim.monitor(x, output.action, self.system.state(next_state)) if self._claim else None
+        return self._annotate(next_state, output, diagnosis, explanation)
 
-    def _annotate(self, state: envs.State, output: SafeguardOutput, diagnosis: GradientDiagnosis | None = None) -> envs.State:
+    def _annotate(
+        self, state: envs.State, output: SafeguardOutput, diagnosis: GradientDiagnosis | None = None, explanation: Explanation | None = None
+    ) -> envs.State:
         x = self.system.state(state)
         margin = self.system.margin(x)
         number = lambda value: jnp.asarray(value, x.dtype)  # noqa: E731
@@ -127,6 +152,9 @@ class SafeguardWrapper(envs.Env):
                 "safeguard/smallest_singular_value_per_step": number(diagnosis.singular_values[-1]),
                 "safeguard/largest_singular_value_per_step": number(diagnosis.singular_values[0]),
             }
+        if explanation is not None:
+            record |= {"residual": explanation.disturbance.astype(x.dtype), "modelled": number(explanation.modelled)}
+            metrics["safeguard/unmodelled_per_step"] = 1 - record["modelled"]
         gap = output.action - output.requested
         return dataclasses.replace(
             state,

@@ -11,6 +11,7 @@ from gymnasium import spaces, wrappers
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
+from ..conformance import Claim, Explanation
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
 from ._arrays import to_action, to_numpy
@@ -27,8 +28,8 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
 
     What is guaranteed: as far as the environment's step is the system's model, with a disturbance in W, every episode
     stays in the safe set. That holds as firmly as the system's certificate is proved; that the environment steps the
-    model is for you to establish, by comparing the two on states of the safe set. `info["safeguard"]["inside"]` reports
-    each step's outcome as it was.
+    model is tested at best: beforehand by `safe_wrappers.conform`, and at every step by `monitor`. `info["safeguard"]["inside"]`
+    reports each step's outcome as it was.
 
     The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1 to `low` and 1 to `high`.
 
@@ -39,16 +40,19 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         set_state: (env.unwrapped, x) -> observation: puts the environment into the state x. Episodes then start at random in
             the safe set. Without it, resets of the environment that end outside are repeated up to 100 times.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from the reward.
+        monitor: Whether to report which steps the model and W do not explain; see `conformance.Claim`.
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
         TypeError: If `env` is not a single Gymnasium environment, or `safeguard` is none.
-        CertificateError: If the action space is not a bounded box with the system's number of actions.
+        CertificateError: If the action space is not a bounded box with the system's number of actions, or the system is none
+            that a monitor can compare steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
         safeguard: requested and action, in units of the action space; distance, in units of the system's; intervened, changed,
-            feasible, fallback; margin and inside of the next state. Flags are 0 or 1, float32.
+            feasible, fallback; margin and inside of the next state. Flags are 0 or 1, float32. With `monitor` also residual, the
+            disturbance that explains the step best, shape (k,), and modelled, whether one in W does, up to the system's eps.
         cost: 1 if the next state violates the state constraints X.
         task_reward: The reward without regularisation.
     """
@@ -61,9 +65,10 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         system: System,
         set_state: Callable[[Any, np.ndarray], Any] | None = None,
         regularisation: float = 0.0,
+        monitor: bool = False,
     ):
         gymnasium.utils.RecordConstructorArgs.__init__(
-            self, safeguard=safeguard, system=system, set_state=set_state, regularisation=regularisation, _disable_deepcopy=True
+            self, safeguard=safeguard, system=system, set_state=set_state, regularisation=regularisation, monitor=monitor, _disable_deepcopy=True
         )
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"`env` must be a single `gymnasium.Env`, but it is a `{type(env).__name__}`; safeguard the environments before vectorising them.")
@@ -85,6 +90,7 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         if not isinstance(box, spaces.Box) or not box.is_bounded() or box.shape != (system.action_size,):
             raise CertificateError(f"The action space must be a bounded box of the system's {system.action_size} action(s), but it is {box}.")
         self.safeguard, self.system, self.set_state, self.regularisation = safeguard, system, set_state, regularisation
+        self._claim = Claim.of(system) if monitor else None
         self._box = box
         self._center, self._radius = (np.asarray(box.high, np.float64) + box.low) / 2, (np.asarray(box.high, np.float64) - box.low) / 2
 
@@ -111,6 +117,8 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         nothing = self._physical(np.zeros(self._box.shape, np.float32))
         flags = {"intervened": 0.0, "changed": 0.0, "distance": 0.0, "feasible": 1.0, "fallback": 0.0}
         record = {"requested": nothing, "action": nothing.copy(), **{name: np.float32(value) for name, value in flags.items()}}
+        if self._claim:
+            record |= _seen_by_model(self._claim.nothing())
         return observation, self._reported(info, record, 0.0)
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -122,12 +130,15 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         request = np.asarray(to_action(action, self._box.shape))
         with np.errstate(over="ignore", invalid="ignore"):
             unit = ((request - self._center) / self._radius).astype(np.float32)
-        output = to_numpy(_guard(self.system, self.safeguard, self._x(), unit))
+        x = self._x()
+        output = to_numpy(_guard(self.system, self.safeguard, x, unit))
         # A safe request passes bit for bit; the way to [-1, 1] and back would round it.
         executed = self._physical(output.action) if output.changed else request.astype(self._box.dtype)
         observation, reward, terminated, truncated, info = self.env.step(executed)
         record = {name: np.float32(value) for name, value in output._asdict().items() if np.ndim(value) == 0}
         record |= {"requested": self._physical(output.requested), "action": executed.copy()}
+        if self._claim:
+            record |= _seen_by_model(_explain(self._claim, x, output.action, self._x()))
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
         info = self._reported(info, record, reward)
         return observation, float(reward) - penalty, terminated, truncated, info
@@ -152,6 +163,15 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
 @functools.partial(jax.jit, static_argnums=0)
 def _guard(system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array) -> SafeguardOutput:
     return safe_action(system, safeguard, x, action)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _explain(claim: Claim, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
+    return claim.monitor(x, action, next_x)
+
+
+def _seen_by_model(explanation: Explanation) -> dict[str, Any]:
+    return {"residual": to_numpy(explanation.disturbance), "modelled": np.float32(explanation.modelled)}
 
 
 @functools.partial(jax.jit, static_argnums=0)

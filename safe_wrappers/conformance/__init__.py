@@ -1,0 +1,8 @@
+"""Conformance: is a simulator covered by the model and its declared disturbance set?"""
+
+from ._claim import Claim as Claim
+from ._claim import Explanation as Explanation
+from ._conform import conform as conform
+from ._report import ConformanceReport as ConformanceReport
+from ._report import Sample as Sample
+from ._scenario import violation_bound as violation_bound

@@ -1,0 +1,34 @@
+"""Functions over many arguments, compiled for one number of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+BATCH = 512
+
+
+def rows_of(count: int):
+    """The rows of all batches of `count` arguments, each filled up with copies of its first one to `BATCH` rows: pairs (rows, how many are real)."""
+    for first in range(0, count, BATCH):
+        rows = np.arange(first, first + BATCH)
+        yield np.where(rows < count, rows, first), min(BATCH, count - first)
+
+
+def in_batches(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of one argument each, as one of NumPy arrays of N > 0 of them; the results are NumPy arrays of N."""
+    compiled = jax.jit(jax.vmap(function))
+
+    def over(*arguments: Any) -> Any:
+        count = len(jax.tree.leaves(arguments)[0])
+        parts = [(compiled(*jax.tree.map(lambda value: jnp.asarray(value[rows]), arguments)), real) for rows, real in rows_of(count)]  # noqa: B023
+        return joined([jax.tree.map(lambda value: np.asarray(value)[:real], part) for part, real in parts])  # noqa: B023
+
+    return over
+
+
+def joined(parts: list[Any]) -> Any:
+    """Trees of arrays, one after the other."""
+    return jax.tree.map(lambda *values: np.concatenate(values), *parts)

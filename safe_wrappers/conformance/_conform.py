@@ -1,0 +1,185 @@
+"""Sampling a simulator against its model."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+from brax import envs
+
+from .._errors import CertificateError, WrapperOrderError
+from ..safe_actions import System
+from ._batches import in_batches
+from ._brax import BraxRunner
+from ._claim import Claim
+from ._gymnasium import GymRunner
+from ._report import ConformanceReport, Sample
+from ._search import IsSafe, bang_bang, boundary_states, extreme, neighbours
+from ._steps import Steps
+
+_SHARE = 0.1  # of the rounding allowance eps, most of which belongs to the rows of the safe action set
+_POPULATION = 512  # adversarial steps of a round
+_WIDTHS = (0.3, 0.1, 0.03, 0.01)  # of the search around the worst steps, relative to the spread of the states and to the actions
+_STARTS, _LENGTH, _HOLD = 512, 32, 4.0  # trajectories
+
+Runner = BraxRunner | GymRunner
+
+
+def conform(
+    env: envs.Env | gymnasium.Env[Any, Any],
+    system: System | None = None,
+    *,
+    samples: int = 10_000,
+    own_disturbance: bool | None = None,
+    start: Callable[..., Any] | None = None,
+    allowance: np.ndarray | float | None = None,
+    confidence: float = 1 - 1e-6,
+    enlargement: float = 0.1,
+    seed: int = 0,
+) -> ConformanceReport:
+    """Samples a simulator against the model of its system, and says whether the declared disturbance set covers the difference.
+
+    A step conforms if x' = c(x) + B(x) a + E(x) w + r for some w in W, with N_i r at most a tenth of the rounding allowance eps_i for
+    every facet N_i of the safe set: then the certificate's claim holds for it. There are two questions, and one answer for each:
+
+    - The environment draws disturbances from W itself and reports them (`own_disturbance`, as the bundled ones do). They use W
+      up, so the reported w must explain the step: *the model's error must be rounding*.
+    - It does not (third-party environments). Everything in which it differs from the undisturbed model, noise included, is a
+      disturbance: *the whole difference must fit into W*.
+
+    Only safeguarded steps are compared, from states of the safe set: others never happen, and nothing is claimed about them.
+
+    - random: states from `system.sample_initial` (for a polytope uniform by volume), requests uniform in the box, made safe. They are
+      independent and identically distributed, so that probabilities can be stated (`violation_bound`).
+    - held out: the same distribution, a quarter as many, not used for the smallest box.
+    - adversarial: states at the boundary of the safe set with bang-bang requests, then four rounds of resampling around the steps
+      with the largest differences, ever closer. About these and the next there is no probability statement.
+    - trajectories: 512 of 32 steps under bang-bang requests, with whatever the simulator keeps from step to step.
+
+    The answer is *tested*, never *proved*.
+
+    Args:
+        env: A single Brax environment, a `SafeguardWrapper` or `GymSafeguardWrapper`, or a Gymnasium environment.
+        system: Its model and safe set, a `ModelSystem` or `ZonotopeSystem`. Default: `env.system`. For another system with safe action
+            sets give `allowance`; the model and W are then `env.model` and `env.disturbance_set`.
+        samples: N, random steps for the smallest box.
+        own_disturbance: Whether `state.info["disturbance"]` after a step is the w that the environment drew in it, shape (k,). Default:
+            whether there is such an entry. False makes it part of the difference.
+        start: Puts the environment into a state: (x, key) -> state in Brax, by default `env.reset_to` or, for a `PipelineEnv`, a
+            reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by default `set_state` of the wrapper.
+        allowance: What may be left of each state after W has explained what it can, shape (n,) or (), in the states' units. Default:
+            a tenth of the system's eps, per facet.
+        confidence: 1 - beta of the probability statements.
+        enlargement: By which part of its widths `fitted` is larger than the smallest box, on each side.
+        seed: Of everything random, as far as the environment lets it.
+
+    Raises:
+        CertificateError: Without a system, a model, or room for rounding.
+        WrapperOrderError: If the environment is wrapped for training.
+        ValueError: If it cannot be started at given states, or an option is out of range.
+
+    Example:
+        >>> report = conform(envs.get_environment("safe_pendulum", backend="generalized"))
+        >>> report.conforms
+        True
+    """
+    if samples < 1 or not 0 < confidence < 1 or not 0 <= enlargement < np.inf:
+        raise ValueError(
+            f"`samples` must be at least 1, `confidence` between 0 and 1, `enlargement` at least 0, but they are {samples}, {confidence} and {enlargement}."
+        )
+    began = time.perf_counter()
+    inner, system, start = _unwrapped(env, system, start)
+    claim = _claim(inner, system, allowance)
+    if isinstance(inner, gymnasium.Env):
+        if own_disturbance:
+            raise ValueError("A Gymnasium environment reports no disturbance of its own; leave out `own_disturbance`.")
+        runner: Runner = GymRunner(inner, system, start)
+    else:
+        runner = BraxRunner(inner, system, start, own_disturbance, claim.model.disturbance_size)
+    is_safe = in_batches(lambda x: system.margin(x) >= 0)
+    compare = _Comparison(claim, runner, is_safe, seed)
+    rng = np.random.default_rng(seed)
+
+    held_out = -(-samples // 4)
+    keys = jax.random.split(jax.random.PRNGKey(seed), samples + held_out)
+    x = np.asarray(in_batches(system.sample_initial)(keys), np.float64)
+    both = compare(x, rng.uniform(-1, 1, (1, len(x), system.action_size)))
+    if not len(both.x):
+        raise ValueError("No step began in the safe set; `start` must put the environment into the state that it is given.")
+    cut = len(both.x) * samples // (samples + held_out)
+    random, rest = both[:cut], both[cut:]
+
+    starts = boundary_states(is_safe, x[rng.integers(len(x), size=_POPULATION)], rng)
+    adversarial = [compare(starts, bang_bang((1, _POPULATION, system.action_size), rng))]
+    spread = np.concatenate([np.std(x, axis=0), np.ones(system.action_size)])
+    for width in _WIDTHS:
+        seen = Sample.joined(random, *adversarial)
+        worst = seen[extreme(seen.disturbance, seen.least_excess)]
+        near, requests = neighbours(is_safe, worst.x, worst.action, count=_POPULATION, width=width * spread, rng=rng)
+        adversarial.append(compare(near, requests[None]))
+
+    starts = x[rng.integers(len(x), size=_STARTS)]
+    trajectories = compare(starts, bang_bang((_LENGTH, _STARTS, system.action_size), rng, hold=_HOLD))
+    return ConformanceReport(
+        name=runner.name,
+        disturbance_set=claim.disturbance_set,
+        own_disturbance=runner.own_disturbance,
+        random=random,
+        held_out=rest,
+        adversarial=Sample.joined(*adversarial),
+        trajectories=trajectories,
+        confidence=confidence,
+        enlargement=enlargement,
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Comparison:
+    """Runs the simulator and explains its steps, in float64."""
+
+    def __init__(self, claim: Claim, runner: Runner, is_safe: IsSafe, seed: int):
+        self._claim, self._runner, self._is_safe = claim, runner, is_safe
+        self._seeds = iter(np.random.SeedSequence(seed).generate_state(64) >> 1)
+        self._explain = in_batches(claim.explain)
+
+    def __call__(self, x: np.ndarray, requests: np.ndarray) -> Sample:
+        """The steps that begin in the safe set, of those from x, shape (N, n), under the requests, shape (T, N, d)."""
+        steps = jax.tree.map(lambda value: np.asarray(value, np.float64), self._runner.run(x, requests, int(next(self._seeds))))
+        begins_safe = self._is_safe(steps.x)
+        steps: Steps = jax.tree.map(lambda value: value[begins_safe], steps)
+        if not begins_safe.any():
+            return Sample.empty(self._claim)
+        with jax.enable_x64():
+            explained = self._explain(steps.x, steps.action, steps.next_x, steps.drawn)
+        drawn = np.zeros_like(explained.disturbance) if steps.drawn is None else steps.drawn
+        return Sample(steps.x, steps.action, steps.next_x, drawn, *explained)
+
+
+def _unwrapped(env: Any, system: System | None, start: Callable[..., Any] | None) -> tuple[Any, System, Callable[..., Any] | None]:
+    """The environment inside a safeguard's wrapper, with what the wrapper knows.
+
+    Raises:
+        TypeError, WrapperOrderError, CertificateError: If it is none, is wrapped in another way, or has no system.
+    """
+    if not isinstance(env, envs.Env | gymnasium.Env):
+        raise TypeError(f"`env` must be a Brax or a Gymnasium environment, but it is a `{type(env).__name__}`.")
+    if isinstance(env, envs.Wrapper):
+        raise WrapperOrderError(f"A single environment is compared with its model, but `env` is a `{type(env).__name__}`; give the environment inside.")
+    system = system if system is not None else getattr(env, "system", None)
+    if system is None:
+        raise CertificateError(f"`{type(env).__name__}` has no `system`, so there is no model to compare it with; give `system=...`.")
+    if isinstance(env, gymnasium.Env):
+        return env, system, start if start is not None else getattr(env, "set_state", None)
+    return (env.env if hasattr(env, "safeguard") else env), system, start  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> Claim:
+    if allowance is None:
+        return Claim.of(system, _SHARE)
+    source = system if hasattr(system, "model") else env
+    model, disturbance_set = (getattr(source, name, None) for name in ("model", "disturbance_set"))
+    if model is None or disturbance_set is None:
+        raise CertificateError(f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has a `model` and a `disturbance_set` to compare with.")
+    return Claim.per_state(model, disturbance_set, allowance)
