@@ -19,3 +19,7 @@ class SetDimensionError(SafeWrappersError, ValueError):
 
 class ModelError(SafeWrappersError, ValueError):
     """A one-step model is not what is needed, for example not affine in action and disturbance."""
+
+
+class ContractError(SafeWrappersError, AssertionError):
+    """A system, a safeguard or an environment does not keep what it promises, found by `safe_wrappers.testing`."""
