@@ -13,7 +13,9 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 from . import algos as algos
 from . import envs as envs
+from . import testing as testing
 from ._errors import CertificateError as CertificateError
+from ._errors import ContractError as ContractError
 from ._errors import MissingDependencyError as MissingDependencyError
 from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError

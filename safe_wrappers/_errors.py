@@ -23,3 +23,7 @@ class ModelError(SafeWrappersError, ValueError):
 
 class MissingDependencyError(SafeWrappersError, ImportError):
     """An optional dependency is not installed."""
+
+
+class ContractError(SafeWrappersError, AssertionError):
+    """A system, a safeguard or an environment does not keep what it promises, found by `safe_wrappers.testing`."""

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from action_sets import harsh_sets, random_sets, violations
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
 from safe_wrappers.safeguards import NAMES, make_safeguard
+from safe_wrappers.testing._action_sets import harsh_sets, random_sets, violations
 
 ROWS = {2: 12, 4: 16}
 

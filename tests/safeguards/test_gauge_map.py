@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from action_sets import boxed, product, random_sets, violations
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
 from safe_wrappers.safeguards._base import Rows
 from safe_wrappers.safeguards._centers import safe_center
+from safe_wrappers.testing._action_sets import boxed, product, random_sets, violations
 
 CENTERS = ["chebyshev", pytest.param("analytic", marks=pytest.mark.slow), pytest.param("box", marks=pytest.mark.slow)]
 

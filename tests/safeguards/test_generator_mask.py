@@ -6,13 +6,13 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from action_sets import boxed, harsh_sets, random_sets, violations
 from scipy.optimize import minimize
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
 from safe_wrappers.safeguards._base import Rows
 from safe_wrappers.safeguards._centers import inner_box
+from safe_wrappers.testing._action_sets import boxed, harsh_sets, random_sets, violations
 
 
 @functools.cache

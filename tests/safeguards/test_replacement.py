@@ -1,10 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from action_sets import random_sets, violations
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
+from safe_wrappers.testing._action_sets import random_sets, violations
 
 
 def act(A, b, a):

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from action_sets import HARSH, harsh_sets, product, random_sets, unit
 from scipy import sparse
 from scipy.optimize import linprog
 
 from safe_wrappers.solvers._active_set import _dual_active_set, max_margin, project
+from safe_wrappers.testing._action_sets import HARSH, harsh_sets, product, random_sets, unit
 
 DIMS = (1, 2, 4, 8)
 ROWS = {1: 8, 2: 12, 4: 16, 8: 24}

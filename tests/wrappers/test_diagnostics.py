@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from action_sets import harsh_sets
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
 from safe_wrappers.safeguards import make_safeguard
+from safe_wrappers.testing._action_sets import harsh_sets
 
 DIAGNOSTICS = ("rank_per_step", "lost_gradient_per_step", "smallest_singular_value_per_step", "largest_singular_value_per_step")
 # A wedge of the plane: a_1 <= 0.5, and a row at 45 degrees that meets it in the vertex (0.5, 0).

@@ -1,0 +1,7 @@
+"""Contract checks for systems, safeguards and wrapped environments of your own, in the manner of Gymnasium's `check_env`."""
+
+from .._errors import ContractError as ContractError
+from ._env import check_wrapped_env as check_wrapped_env
+from ._report import CheckReport as CheckReport
+from ._safeguard import check_safeguard as check_safeguard
+from ._system import check_system as check_system
