@@ -42,6 +42,9 @@ from .sets import Box as Box
 from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
 from .sets import zonotope_in_zonotope as zonotope_in_zonotope
+from .simulators import BraxPlant as BraxPlant
+from .simulators import fit_remainder as fit_remainder
+from .simulators import fit_surrogate as fit_surrogate
 from .wrappers import GradientDiagnosis as GradientDiagnosis
 from .wrappers import GymEnv as GymEnv
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper

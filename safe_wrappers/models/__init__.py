@@ -3,3 +3,5 @@
 from ._affinity import require_affine as require_affine
 from ._model import Affine as Affine
 from ._model import Model as Model
+from ._remainder import Remainder as Remainder
+from ._remainder import enclosed as enclosed

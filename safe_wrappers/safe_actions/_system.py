@@ -10,7 +10,7 @@ import numpy as np
 
 from .._errors import SetDimensionError
 from ..certificates import Block, Certificate
-from ..models import Model
+from ..models import Model, Remainder, require_affine
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._product import ProductAnchor, ProductSampler
@@ -59,10 +59,11 @@ class System(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModelSystem:
-    """A system given by a model that is affine in action and disturbance, and a polytope that is to be invariant.
+    """A system given by a model that is affine in action and disturbance, or near it, and a polytope that is to be invariant.
 
     The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of W): for the facet
-    H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i c - max_w H_i E w.
+    H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i c - max_w H_i E w. With a remainder,
+    |f - (c + B a + E w)| <= r, the row's right-hand side is smaller by |H_i| r.
 
     Args:
         model: The one-step model f.
@@ -72,12 +73,16 @@ class ModelSystem:
         state: Reads x from the environment's state.
         eps: Rounding allowance per facet, shape (m,), in the scale h = 1.
         certificate: The proof's data, or None: then the guarantee is tested, not proved.
+        remainder: r >= 0 of a model that is not affine, for all x in S, actions and w in W: shape (n,), or a function x -> (n,). With
+            it nothing is proved; to prove a set for such a model, see `models.enclosed`.
         zonotope: S in generator form, if it has one.
         blocks: The groups of states and actions that share out S, if it is a product; then anchors and initial states come
             block by block.
 
     Raises:
-        SetDimensionError: If the sets do not fit the model or the origin is not inside S.
+        SetDimensionError: If the sets or the remainder do not fit the model or the origin is not inside S.
+        ModelError: If the model is not affine in action and disturbance, as its jaxpr says, and there is neither a remainder nor a
+            certificate.
     """
 
     model: Model
@@ -87,6 +92,7 @@ class ModelSystem:
     state: Callable[[Any], jax.Array]
     eps: np.ndarray | float = 2e-5
     certificate: Certificate | None = None
+    remainder: Remainder | None = None
     zonotope: Zonotope | None = None
     blocks: tuple[Block, ...] = ()
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
@@ -101,6 +107,15 @@ class ModelSystem:
         ):
             if found != needed:
                 raise SetDimensionError(f"`{name}` must have dimension {needed} for the model {self.model.name!r}, but it has {found}.")
+        if self.remainder is None and self.certificate is None:
+            require_affine(self.model)
+        if self.remainder is not None and not callable(self.remainder):
+            r = np.asarray(self.remainder, np.float32)
+            if r.shape != (n,) or not np.all(r >= 0) or not np.all(np.isfinite(r)):
+                raise SetDimensionError(
+                    f"`remainder` must hold {n} finite half-widths, none of them negative, for the model {self.model.name!r}, but it is {r}."
+                )
+            object.__setattr__(self, "remainder", r)
         H, h = self.safe_state_set.halfspaces()
         if not np.all(np.asarray(h) == 1):
             object.__setattr__(self, "safe_state_set", self.safe_state_set.normalised())
@@ -132,6 +147,15 @@ class ModelSystem:
         )
 
     @property
+    def guarantee(self) -> str:
+        """What stands behind the safe action sets, in one line."""
+        if self.certificate is None or self.remainder is not None:
+            return f"tested, not proved: no certificate speaks about the rows of the model {self.model.name!r}"
+        return (
+            f"proved for the model {self.model.name!r} by the certificate {self.certificate.name!r}; that the environment steps the model is another question"
+        )
+
+    @property
     def action_size(self) -> int:
         return self.model.action_size
 
@@ -150,6 +174,9 @@ class ModelSystem:
         center, radius = self.disturbance_set.center, self.disturbance_set.radius
         worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
         b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
+        if self.remainder is not None:
+            r = self.remainder(x) if callable(self.remainder) else jnp.asarray(self.remainder, x.dtype)
+            b = b - jnp.sum(jnp.abs(H) * r, axis=1)
         return SafeActionSet(A, b, self._anchor(A, b)) if self._anchor else SafeActionSet.from_rows(A, b)
 
     def fallback(self, x: jax.Array) -> jax.Array:

@@ -1,11 +1,14 @@
 """Safeguards for Brax environments."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brax import envs
+from jax.core import Tracer
 
 from .._errors import CertificateError, WrapperOrderError
 from ..conformance import Claim, Explanation
@@ -13,6 +16,8 @@ from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
 from ._core import safe_action
 from ._diagnostics import GradientDiagnosis, diagnose_gradient
+
+_ATTEMPTS = 100
 
 
 class SafeguardWrapper(envs.Env):
@@ -31,6 +36,8 @@ class SafeguardWrapper(envs.Env):
         env: A single environment, without any Brax wrapper around it: this wrapper must be innermost.
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set. Default: `env.system`.
+        reset_to: (x, key) -> the environment's state at x: episodes then start at random in the safe set, as those of an environment
+            with a `system` of its own do. Without it, resets of the environment that end outside are drawn again, up to 100 times.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
         diagnostics: Whether to report what the safeguard does to the gradient; see `diagnose_gradient`. Off, it costs nothing.
         monitor: Whether to report which steps the model and W do not explain; see `conformance.Claim`. Off, it costs nothing. It has
@@ -38,8 +45,9 @@ class SafeguardWrapper(envs.Env):
 
     Raises:
         WrapperOrderError: If `env` is wrapped or safeguarded already.
-        CertificateError: If there is no system, or none that a monitor can compare steps with, or on an attempt to replace the
-            environment's physics (`sys`).
+        CertificateError: If there is no system, or none that a monitor can compare steps with, on an attempt to replace the
+            environment's physics (`sys`), or if no reset started in the safe set (inside jit, where nothing can be raised,
+            `info["safeguard"]["inside"]` is 0 then).
         ValueError: If `regularisation` is negative or not finite.
 
     Metrics:
@@ -72,6 +80,7 @@ class SafeguardWrapper(envs.Env):
         safeguard: Safeguard,
         *,
         system: System | None = None,
+        reset_to: Callable[[jax.Array, jax.Array], envs.State] | None = None,
         regularisation: float = 0.0,
         diagnostics: bool = False,
         monitor: bool = False,
@@ -97,16 +106,43 @@ class SafeguardWrapper(envs.Env):
             raise CertificateError(f"The system must have the environment's {env.action_size} action(s), but it has {found.action_size}.")
         self.env, self.system, self.safeguard, self.regularisation, self.diagnostics = env, found, safeguard, regularisation, diagnostics
         self._claim = Claim.of(found) if monitor else None
+        self._reset_to = reset_to
+        self._inside_key = jax.jit(self._find_inside)
+        # An environment with a system of its own starts in its safe set.
+        self._starts_inside = system is None or system is getattr(env, "system", None)
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
             rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
-        return self._unmoved(self.env.reset(rng))
+        if self._reset_to is not None:
+            start, rng = jax.random.split(rng)
+            return self.reset_to(self.system.sample_initial(start), rng)
+        if self._starts_inside:
+            return self._unmoved(self.env.reset(rng))
+        state = self._unmoved(self.env.reset(self._inside_key(rng)))
+        inside = state.info["safeguard"]["inside"]
+        if not isinstance(inside, Tracer) and not inside:
+            raise CertificateError(
+                f"An episode must start in the safe set, but {_ATTEMPTS} resets gave states like {np.asarray(self.system.state(state)).tolist()}. Give "
+                "`reset_to=`, a function (x, key) -> state that puts the environment into the state x, for example that of a `BraxPlant`."
+            )
+        return state
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
-        """Starts at a given state x, shape (n,), if the environment can: the bundled ones do."""
-        return self._unmoved(self.env.reset_to(x, rng))  # pyright: ignore[reportAttributeAccessIssue]
+        """Starts at a given state x, shape (n,), if the environment can: the bundled ones do, others by the argument `reset_to`."""
+        reset_to = self._reset_to if self._reset_to is not None else self.env.reset_to  # pyright: ignore[reportAttributeAccessIssue]
+        return self._unmoved(reset_to(x, rng))
+
+    def _find_inside(self, rng: jax.Array) -> jax.Array:
+        """A key whose reset of the environment starts in the safe set: `rng`, or the first of some others; the last one tried if none does."""
+
+        def outside(carry):
+            attempt, key = carry
+            return (attempt < _ATTEMPTS) & ~(self.system.margin(self.system.state(self.env.reset(key))) >= 0)
+
+        # Only the state is computed here: compilers drop the rest of the reset.
+        return jax.lax.while_loop(outside, lambda carry: (carry[0] + 1, jax.random.fold_in(rng, carry[0])), (1, rng))[1]
 
     def _unmoved(self, state: envs.State) -> envs.State:
         zero = jnp.zeros(self.action_size, jnp.float32)

@@ -1,0 +1,7 @@
+"""Plants read off a simulator: the model is the environment's own step. What is said of them is tested, never proved."""
+
+from ._brax import BraxPlant as BraxPlant
+from ._remainder import RemainderFit as RemainderFit
+from ._remainder import fit_remainder as fit_remainder
+from ._surrogate import Surrogate as Surrogate
+from ._surrogate import fit_surrogate as fit_surrogate
