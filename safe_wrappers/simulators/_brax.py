@@ -12,6 +12,9 @@ from brax import envs
 from .._errors import ModelError, SetDimensionError
 from ._model import SimulatorModel
 
+# The others move bodies, not joints: what their next step does is not a function of q and qd.
+_BACKENDS = ("generalized", "mjx")
+
 
 class BraxPlant:
     """A Brax environment that knows nothing of safety, as a plant: x are joint positions and velocities, and the model is the environment's own step.
@@ -21,8 +24,8 @@ class BraxPlant:
     simulator rounds, may remember more than its joints, and is seldom affine in the action. What the linearisation leaves over
     is bounded by a remainder (`fit_remainder`).
 
-    Joints that are not in x start as `env.reset` puts them. They must not matter for how x moves, for example the angle of an
-    arm about a vertical axis, or a target.
+    Joints that are not in x must not matter for how it moves: for example the angle of an arm about a vertical axis, or a target. The
+    model keeps them, and whatever else a state of the environment holds, as some reset left them.
 
     Args:
         env: An environment with Brax physics (a `PipelineEnv`), without any wrapper around it.
@@ -36,6 +39,7 @@ class BraxPlant:
 
     Raises:
         TypeError: If `env` is not a bare `PipelineEnv`.
+        ValueError: If the joints do not determine the environment's step: on Brax's backends "spring" and "positional".
         SetDimensionError: If an index does not exist or comes twice.
     """
 
@@ -45,9 +49,15 @@ class BraxPlant:
                 f"`env` must be a `brax.envs.PipelineEnv` without wrappers, whose joints can be read and set, but it is a `{type(env).__name__}`. "
                 "Write a `Model` or an `ExplicitSystem` for an environment of another kind."
             )
+        if env.backend not in _BACKENDS:
+            raise ValueError(
+                f"The joints q and qd must be the whole state of the physics, as on the backends {' and '.join(map(repr, _BACKENDS))}, but `env` steps "
+                f"{env.backend!r}, which moves bodies held together by springs. Write `envs.get_environment(name, backend='generalized')`."
+            )
         self.env = env
         self._q = _indices("q", q, env.sys.q_size())
         self._qd = _indices("qd", qd, env.sys.qd_size())
+        self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
         n = len(self._q) + len(self._qd)
         self._E = np.eye(n, dtype=np.float32)[:, _indices("disturbed", disturbed, n)]
         self.model = SimulatorModel(
@@ -74,9 +84,7 @@ class BraxPlant:
         placed = []
 
         def pipeline_init(q, qd, *args, **options):
-            position, velocity = jnp.split(x, [len(self._q)])
-            q, qd = jnp.asarray(q, x.dtype).at[self._q].set(position), jnp.asarray(qd, x.dtype).at[self._qd].set(velocity)
-            placed.append(self.env.pipeline_init(q, qd, *args, **options))
+            placed.append(self.env.pipeline_init(*self._place(x, q, qd), *args, **options))
             return placed[-1]
 
         twin: Any = copy.copy(self.env)
@@ -86,15 +94,23 @@ class BraxPlant:
             raise ModelError(f"`{type(self.env).__name__}.reset` must place its joints by `self.pipeline_init(q, qd)`, but it does not call it.")
         return state
 
+    def _place(self, x: jax.Array, q: jax.Array, qd: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """q and qd with the components in x as x says."""
+        position, velocity = jnp.split(x.astype(q.dtype), [len(self._q)])
+        return q.at[self._q].set(position), qd.at[self._qd].set(velocity)
+
     def _step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        state = jax.tree.map(lambda leaf: leaf, self._some_state)  # new dictionaries: some environments write into those they get
+        joints: Any = state.pipeline_state
+        state = state.replace(pipeline_state=self.env.pipeline_init(*self._place(x, joints.q, joints.qd)))
         # As in `SafeguardWrapper`: accelerators may round matrix products to 10 bits.
         with jax.default_matmul_precision("highest"):
-            after = self.env.step(self.reset_to(x, jax.random.PRNGKey(0)), action)
+            after = self.env.step(state, action.astype(joints.q.dtype))  # Brax computes in float32, whatever the dtype of x
         return self.state(after).astype(x.dtype) + jnp.sum(self._E.astype(x.dtype) * disturbance, axis=1)
 
 
 def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:
-    indices = np.arange(size) if chosen is None else np.asarray(chosen, int).reshape(-1)
+    indices = np.asarray(range(size) if chosen is None else chosen, np.int32).reshape(-1)
     if len(set(indices.tolist())) != len(indices) or not np.all((indices >= 0) & (indices < size)):
         raise SetDimensionError(f"`{name}` must hold different indices from 0 to {size - 1}, but it is {indices.tolist()}.")
     return indices

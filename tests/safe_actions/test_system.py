@@ -106,6 +106,12 @@ def test_a_set_without_the_origin_is_refused():
         system_of(Polytope([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [2.0, -1.0, 1.0, 1.0]))
 
 
+def test_it_says_what_stands_behind_it(env):
+    certificate = env.system.certificate
+    assert env.system.guarantee.startswith(f"proved for the model 'safe_pendulum' by the certificate {certificate.name!r}")
+    assert system_of().guarantee == "tested, not proved: no certificate speaks about the rows of the model 'safe_pendulum'"
+
+
 def test_a_model_system_is_a_system():
     assert isinstance(system_of(), sw.System)
     assert not isinstance(object(), sw.System)

@@ -8,6 +8,7 @@ import pytest
 from brax.envs.wrappers import training
 from brax.training import acting
 from helpers import RecordingPendulum, facets, keys, margins, pendulum_step, recorded, requests
+from pipeline_env import STOPPING, arm_plant, arm_system, safe_arm
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
@@ -306,3 +307,67 @@ def test_the_dictionaries_of_the_environment_are_copied(env):
     assert "safeguard" in wrapped.info
     assert "safeguard" not in state.info
     assert "safeguard/task_reward" not in state.metrics
+
+
+class Far(Integrator):
+    """Starts outside |x| <= 1, but for the keys whose uniform number is below a bound."""
+
+    def __init__(self, bound=0.0):
+        self.bound = bound
+
+    def reset(self, rng):
+        state = super().reset(rng)
+        return state.replace(pipeline_state=jnp.where(jax.random.uniform(rng, (1,)) < self.bound, 0.5, 2.0))
+
+
+def test_resets_outside_the_safe_set_are_drawn_again():
+    """One reset in ten of the environment is inside; all of the wrapper's are, and one that is inside is kept."""
+    env = sw.SafeguardWrapper(Far(0.1), sw.BoundaryProjection(), system=IntegratorSystem())
+    own = jax.vmap(env.env.reset)(keys(0, 64)).pipeline_state
+    assert np.mean(own > 1) > 0.8
+    state = jax.jit(jax.vmap(env.reset))(keys(0, 64))
+    np.testing.assert_array_equal(state.pipeline_state, 0.5)
+    assert state.info["safeguard"]["inside"].all()
+    kept = sw.SafeguardWrapper(Far(1.0), sw.BoundaryProjection(), system=IntegratorSystem())
+    jax.tree.map(np.testing.assert_array_equal, kept.reset(keys(0, 1)[0]).info["also mine"], kept.env.reset(keys(0, 1)[0]).info["also mine"])
+
+
+def test_an_environment_that_never_starts_inside_is_an_error_outside_jit_and_a_flag_inside():
+    env = sw.SafeguardWrapper(Far(), sw.BoundaryProjection(), system=IntegratorSystem())
+    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. Give `reset_to=`"):
+        env.reset(jax.random.PRNGKey(0))
+    assert jax.jit(env.reset)(jax.random.PRNGKey(0)).info["safeguard"]["inside"] == 0
+
+
+def test_starts_of_a_third_party_environment_are_in_the_safe_set():
+    """Its own resets within 1 rad are drawn again outside 0.6; placed ones fill the safe set, velocities included."""
+    drawn, placed = (safe_arm(placed=placed) for placed in (False, True))
+    x = {name: np.asarray(jax.vmap(env.system.state)(jax.jit(jax.vmap(env.reset))(keys(1, 256)))) for name, env in (("drawn", drawn), ("placed", placed))}
+    H, h = (np.asarray(part, np.float64) for part in STOPPING.halfspaces())
+    for states in x.values():
+        assert np.all(states @ H.T <= h)
+        assert np.abs(states[:, 0]).max() > 0.5
+    assert np.abs(x["drawn"][:, 1]).max() == 0
+    assert np.abs(x["placed"][:, 1]).max() > 1.8
+
+
+def test_nothing_goes_around_the_safeguard_of_a_third_party_environment():
+    """Domain randomisation is an error, so is the wrong order, and a repeated action is verified at every repetition."""
+    env = safe_arm(placed=True)
+    wrapped = training.wrap(env, episode_length=10, randomization_fn=lambda sys: (sys, jax.tree.map(lambda _: None, sys)))
+    with pytest.raises(sw.CertificateError, match="domain randomisation"):
+        wrapped.reset(keys(0, 4))
+    with pytest.raises(sw.WrapperOrderError, match="must be the innermost wrapper, but `env` is a `EpisodeWrapper`"):
+        sw.SafeguardWrapper(training.EpisodeWrapper(arm_plant().env, 10, 4), sw.BoundaryProjection(), system=arm_system())
+
+    repeated = training.wrap(env, episode_length=1_000, action_repeat=4)
+    state, step, H = jax.jit(repeated.reset)(keys(1, 128)), jax.jit(repeated.step), np.asarray(env.system.safe_state_set.H, np.float64)
+    for request in (1.0, 1.0, -1.0, -1.0, -1.0):
+        state = step(state, jnp.full((128, 1), request))
+        assert margins(H, jax.vmap(env.system.state)(state)).min() >= 0
+    # What one verified action does if it is repeated without asking again.
+    x = jax.vmap(env.system.sample_initial)(keys(2, 128))
+    action = jax.vmap(lambda x: sw.safe_action(env.system, sw.BoundaryProjection(), x, jnp.ones(1)).action)(x)
+    for _ in range(4):
+        x = jax.vmap(env.system.model)(x, action, jnp.zeros((128, 2)))
+    assert margins(H, x).min() < 0
