@@ -60,7 +60,8 @@ def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkey
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["show", "--help"], ["certify", "--help"], ["synthesise", "--help"]]
+    "command",
+    [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["show", "--help"], ["certify", "--help"], ["conform", "--help"], ["synthesise", "--help"]],
 )
 def test_help_is_printed(run_main, capsys, command):
     with pytest.raises(SystemExit) as exit:

@@ -208,6 +208,34 @@ def test_misuse_is_refused():
         sw.GymSafeguardWrapper(raw, guard, system=system(), regularisation=-1.0)
 
 
+def test_gymnasiums_pendulum_conforms_to_its_model(env):
+    report = sw.conform(env, samples=500)
+    assert report.conforms
+    assert report.name == "Pendulum-v1"
+    assert not report.own_disturbance
+    assert np.abs(report.all.disturbance).max() < 1e-5  # where W is 0.01
+    with pytest.raises(ValueError, match="give `start=`, a function"):
+        sw.conform(wrapped())
+
+
+def test_the_monitor_flags_other_physics_and_nothing_else():
+    env = wrapped(set_state=set_state, monitor=True)
+    rng = np.random.default_rng(0)
+    before, after = env.reset(seed=0)[1], env.step(np.zeros(1))[-1]
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    assert before["safeguard"]["residual"].shape == after["safeguard"]["residual"].shape == (1,)
+    for _ in range(100):
+        guard = env.step(rng.choice([-2.0, 2.0], 1))[-1]["safeguard"]
+        assert guard["modelled"] == 1
+        assert abs(guard["residual"][0]) < 1e-3
+    env.reset(seed=0)
+    env.unwrapped.g = 10.5
+    set_state(env.unwrapped, [0.2, 0.0])
+    guard = env.step(np.zeros(1))[-1]["safeguard"]
+    assert guard["modelled"] == 0
+    np.testing.assert_allclose(guard["residual"], 1.5 * 0.5 * np.sin(0.2), atol=1e-3)
+
+
 def test_it_can_be_made_again_from_its_spec(env):
     again = gymnasium.make(env.spec)
     np.testing.assert_array_equal(again.reset(seed=1)[0], env.reset(seed=1)[0])
