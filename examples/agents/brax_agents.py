@@ -38,9 +38,9 @@ def train_apg(env, num_timesteps, seed=0, num_envs=64, horizon_length=16):
 def train_ppo(env, num_timesteps, seed=0, num_envs=64):
     """On-policy."""
     factory = functools.partial(ppo_networks.make_ppo_networks, policy_hidden_layer_sizes=HIDDEN, value_hidden_layer_sizes=HIDDEN)
-    options = {"num_envs": num_envs, "unroll_length": 16, "batch_size": num_envs, "num_minibatches": 4, "num_updates_per_batch": 4}
+    options = {"num_envs": num_envs, "unroll_length": 16, "batch_size": 16, "num_minibatches": 4, "num_updates_per_batch": 4}
     options |= {"learning_rate": 1e-3, "discounting": 0.97, "reward_scaling": 0.1, "normalize_observations": True}
-    return _deterministic(ppo.train(env, num_timesteps, EPISODE, **options, num_evals=1, run_evals=False, network_factory=factory, seed=seed))
+    return _deterministic(ppo.train(env, num_timesteps, episode_length=EPISODE, **options, num_evals=1, run_evals=False, network_factory=factory, seed=seed))
 
 
 def train_sac(env, num_timesteps, seed=0, num_envs=16, grad_updates_per_step=8):
