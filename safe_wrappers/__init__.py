@@ -6,6 +6,7 @@ Importing registers the bundled systems with Brax and Gymnasium and changes noth
 import contextlib
 import importlib.metadata
 import io
+from typing import TYPE_CHECKING, Any
 
 # mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here needs it.
 with contextlib.redirect_stdout(io.StringIO()):
@@ -53,5 +54,18 @@ from .wrappers import SafeguardWrapper as SafeguardWrapper
 from .wrappers import as_vec_env as as_vec_env
 from .wrappers import diagnose_gradient as diagnose_gradient
 from .wrappers import safe_action as safe_action
+
+if TYPE_CHECKING:
+    from .wrappers._playground import PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs an optional package only when it is asked for."""
+    if name == "PlaygroundSafeguardWrapper":
+        from .wrappers._playground import PlaygroundSafeguardWrapper
+
+        return PlaygroundSafeguardWrapper
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = importlib.metadata.version("safe-wrappers")

@@ -80,9 +80,10 @@ def check_wrapped_env(env: Any, *, envs: int = 64, steps: int = 100, tolerance: 
 
     requests = _requests(rng, (steps, envs, env.action_size))
     rollout = _rollout(wrapped, env.system, keys, requests)
+    contained = _check_containment(env.system, rollout, tolerance)
     _check_records(rollout, getattr(env, "regularisation", 0.0))
     interventions = int(rollout.metrics["safeguard/intervention_per_step"].sum())
-    findings = {"steps": steps * envs, "interventions": interventions, **_check_containment(env.system, rollout, tolerance)}
+    findings = {"steps": steps * envs, "interventions": interventions, **contained}
     if not baseline:
         return CheckReport(type(env).__name__, findings, ("the environment without the safeguard",))
     raw = _rollout(training.VmapWrapper(env.env), env.system, keys, np.clip(np.nan_to_num(requests), -1, 1))

@@ -1,0 +1,126 @@
+"""MuJoCo Playground's CartpoleBalance behind a safeguard: its equations, a synthesised and proved safe set, and bang-bang actions.
+
+python examples/07_playground.py [--quick]
+"""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import safe_wrappers as sw
+from safe_wrappers.synthesis import synthesise
+
+QUICK = "--quick" in sys.argv
+ENVS, STEPS = (64, 200) if QUICK else (256, 2_000)
+# The track ends at 1.8 m, where MuJoCo's joint limit, which the model does not have, would push back.
+CONSTRAINTS = sw.Box([-1.7, -0.3, -np.inf, -np.inf], [1.7, 0.3, np.inf, np.inf])
+# Accelerations of the cart (m/s^2) and of the pole (rad/s^2): what the equations leave out, and pushes from outside.
+DISTURBANCES = sw.Box.symmetric([0.05, 0.1])
+
+
+def cart_pole(mj_model) -> sw.Model:
+    """dm_control's cart-pole with the parameters of its MJCF: Lagrange's equations, integrated as MuJoCo's Euler does without implicit damping.
+
+    State (x m, th rad, x_dot m/s, th_dot rad/s), th = 0 upright; force gear * a on the cart; disturbances are additive accelerations.
+    """
+    (_, cart, pole), inertia, length = mj_model.body_mass, mj_model.body_inertia[2, 1], mj_model.body_ipos[2, 2]
+    (slide, hinge), gear, gravity, dt = mj_model.dof_damping, mj_model.actuator_gear[0, 0], -mj_model.opt.gravity[2], mj_model.opt.timestep
+    parameters = {"cart_mass": cart, "pole_mass": pole, "pole_inertia": inertia, "pole_center": length, "slide_damping": slide}
+    parameters |= {"hinge_damping": hinge, "gear": gear, "gravity": gravity, "dt": dt}
+    parameters = {name: float(value) for name, value in parameters.items()}
+    total, moment = float(cart + pole), float(pole * length)
+    swing = float(inertia + pole * length**2)
+    slide, hinge, gear, gravity, dt = (parameters[name] for name in ("slide_damping", "hinge_damping", "gear", "gravity", "dt"))
+
+    def step(x, action, disturbance):
+        position, angle, speed, rate = x
+        sin, cos = jnp.sin(angle), jnp.cos(angle)
+        push = gear * action[0] - slide * speed + moment * rate * rate * sin
+        turn = moment * gravity * sin - hinge * rate
+        determinant = total * swing - moment * moment * cos * cos
+        speed = speed + dt * ((swing * push - moment * cos * turn) / determinant + disturbance[0])
+        rate = rate + dt * ((total * turn - moment * cos * push) / determinant + disturbance[1])
+        return jnp.stack([position + dt * speed, angle + dt * rate, speed, rate])
+
+    return sw.Model("playground_cartpole", step, state_size=4, action_size=1, disturbance_size=2, parameters=parameters)
+
+
+def state_of(state) -> jax.Array:
+    """The model's state in Playground's."""
+    return jnp.concatenate([state.data.qpos, state.data.qvel])
+
+
+def certify(model: sw.Model) -> sw.Certificate:
+    """Synthesises a safe set and proves it."""
+    result = synthesise(model, CONSTRAINTS, DISTURBANCES, facets=10, seeds=2)
+    certificate = sw.Certificate.create(model, result.safe_state_set, CONSTRAINTS, DISTURBANCES, name="demo")
+    proof = sw.prove(certificate, model)
+    print(f"{len(result.safe_state_set.H)} facets, volume {result.volume:.2f}, found in {result.seconds:.0f} s: {proof.status} with {proof.cells} cells")
+    if not proof.proved:
+        raise SystemExit(proof.message)
+    return certificate
+
+
+def rollout(env, requests: np.ndarray) -> np.ndarray:
+    """States, shape (T, N, 4), of a vectorised environment under the requests, shape (T, N, 1)."""
+
+    def step(state, request):
+        state = jax.vmap(env.step)(state, request)
+        return state, jax.vmap(state_of)(state)
+
+    keys = jax.random.split(jax.random.PRNGKey(0), requests.shape[1])
+    return np.asarray(jax.jit(lambda keys, requests: jax.lax.scan(step, jax.vmap(env.reset)(keys), requests)[1])(keys, requests))
+
+
+def bang_bang_and_random(steps: int, envs: int) -> np.ndarray:
+    """Requests in [-1, 1], shape (steps, envs, 1): half of the environments get random ones, half of them extreme ones that hold for a while."""
+    rng = np.random.default_rng(0)
+    extreme = np.where(np.cumsum(rng.random((steps, envs, 1)) < rng.uniform(0.02, 0.5, (envs, 1)), axis=0) % 2, 1.0, -1.0)
+    return np.where(np.arange(envs)[:, None] % 2, extreme, rng.uniform(-1, 1, extreme.shape)).astype(np.float32)
+
+
+def residuals(model: sw.Model, env, x: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """The accelerations that explain MuJoCo's next states from x (N, 4) under the actions (N, 1), beyond the model. Shape (N, 2)."""
+    start = env.reset(jax.random.PRNGKey(0))
+
+    def both(x, action):
+        after = env.step(start.replace(data=start.data.replace(qpos=x[:2], qvel=x[2:])), action)
+        return state_of(after), model(x, action, jnp.zeros(2))
+
+    simulated, predicted = (np.asarray(value, np.float64) for value in jax.jit(jax.vmap(both))(x, action))
+    return (simulated - predicted)[:, 2:] / model.parameters["dt"]
+
+
+def main():
+    """Compares the equations with MuJoCo, synthesises, proves, and counts exits with and without the safeguard."""
+    try:
+        from mujoco_playground import registry
+    except ImportError:
+        print('MuJoCo Playground is missing; run `pip install "safe-wrappers[playground]"`.')
+        return
+    env = registry.load("CartpoleBalance", config_overrides={"impl": "jax"})
+    model = cart_pole(env.mj_model)
+    system = sw.ModelSystem.from_certificate(certify(model), model, state=state_of)
+
+    x = np.asarray(jax.vmap(system.sample_initial)(jax.random.split(jax.random.PRNGKey(1), 4_000)))
+    action = np.random.default_rng(1).uniform(-1, 1, (len(x), 1)).astype(np.float32)
+    largest = np.abs(residuals(model, env, x, action)).max(axis=0)
+    print(f"largest residual of {len(x)} steps: {largest[0]:.1e} m/s^2 of 0.05, {largest[1]:.1e} rad/s^2 of 0.1")
+
+    safe = sw.PlaygroundSafeguardWrapper(env, sw.BoundaryProjection(), system=system)
+    requests = bang_bang_and_random(STEPS, ENVS)
+    margin = jax.jit(jax.vmap(jax.vmap(system.margin)))
+    for name, which in (("safeguarded", safe), ("raw", env)):
+        states = rollout(which, requests)
+        margins = np.asarray(margin(states))
+        outside = ~(margins >= 0)
+        first = np.where(outside.any(axis=0), outside.argmax(axis=0), STEPS)
+        print(
+            f"{name}: {states[..., 0].size} steps, {outside.sum()} outside, first exit after {np.median(first):.0f} steps (median), |th| <= {np.abs(states[..., 1]).max():.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
