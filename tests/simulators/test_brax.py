@@ -97,7 +97,7 @@ def test_a_reset_that_places_nothing_is_refused():
 
 def test_the_gradient_flows_through_the_safeguard_and_the_physics():
     """At a state where the request 1 is unsafe the executed action depends on the state alone; a safe request passes with its derivative."""
-    env = safe_arm(placed=True)
+    env = safe_arm()
 
     def after(request, x):
         state = env.step(env.reset_to(x, jax.random.PRNGKey(0)), request)
