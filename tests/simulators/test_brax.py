@@ -56,6 +56,7 @@ def test_all_joints_are_the_state_unless_told_otherwise():
     np.testing.assert_array_equal(plant.state(state), jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd]))
 
 
+@pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types:FutureWarning")  # Brax mixes its float32 with the float64 of the trace
 def test_whether_it_is_affine_is_not_decided_by_samples():
     """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder the system is refused."""
     plant = arm_plant()
