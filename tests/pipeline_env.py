@@ -25,17 +25,16 @@ XML = f"""
 
 
 class Arm(envs.PipelineEnv):
-    """q = (angle, target), both drawn from [-spread, spread]; the observation is the angle, its velocity and the target."""
+    """q = (angle, target), both drawn from [-1, 1]; the observation is the angle, its velocity and the target."""
 
-    def __init__(self, spread=1.0, backend="generalized"):
+    def __init__(self, backend="generalized"):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Brax System, piplines and environments are not actively")
             sys = mjcf.loads(XML)
         super().__init__(sys, backend=backend, n_frames=2)
-        self.spread = spread
 
     def reset(self, rng):
-        pipeline_state = self.pipeline_init(jax.random.uniform(rng, (2,), minval=-self.spread, maxval=self.spread), jnp.zeros(2))
+        pipeline_state = self.pipeline_init(jax.random.uniform(rng, (2,), minval=-1.0), jnp.zeros(2))
         return envs.State(pipeline_state, self._observe(pipeline_state), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())})
 
     def step(self, state, action):
@@ -53,9 +52,9 @@ STOPPING = sw.Polytope([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.22], [-1.0, -0.22], [0.
 
 
 @functools.cache
-def arm_plant(spread=1.0):
+def arm_plant():
     """The arm alone: the target does not matter for it."""
-    return sw.BraxPlant(Arm(spread), q=[0], qd=[0])
+    return sw.BraxPlant(Arm(), q=[0], qd=[0])
 
 
 @functools.cache
@@ -69,7 +68,7 @@ def arm_system():
     return sw.ModelSystem(surrogate.model, STOPPING, surrogate.disturbance_set, REGION, arm_plant().state)
 
 
-def safe_arm(spread=1.0, *, placed=False):
-    """The arm behind a safeguard, with its own starts or, `placed`, with starts in the safe set."""
-    plant = arm_plant(spread)
-    return sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=arm_system(), reset_to=plant.reset_to if placed else None)
+def safe_arm():
+    """The arm behind a safeguard, started in the safe set."""
+    plant = arm_plant()
+    return sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=arm_system(), reset_to=plant.reset_to)

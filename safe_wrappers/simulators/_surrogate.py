@@ -97,7 +97,8 @@ def fit_surrogate(
 
     own = 0.0 if disturbance_set is None else np.maximum(np.abs(disturbance_set.lower), np.abs(disturbance_set.upper))
     box = Box.symmetric(safety * largest + np.abs(model.disturbance_matrix) @ np.broadcast_to(own, model.disturbance_size))
-    return Surrogate(Model(f"{model.name}, degree {degree}", step, n, d, n, model.parameters), box, largest, samples, safety)
+    name = f"surrogate of degree {degree}, tested on samples, of {model.name}"
+    return Surrogate(Model(name, step, n, d, n, model.parameters), box, largest, samples, safety)
 
 
 def _monomials(degrees: list[int], z: jax.Array) -> jax.Array:
