@@ -64,7 +64,7 @@ class Integrator(brax.envs.Env):
         w = self.push * jax.random.rademacher(draw, (1,), x.dtype)
         first = x[0] + self.gain * action[0] + w[0] + self.corner * jnp.all(x > 0.99) + self.fatigue * (age >= 3)
         after = jnp.stack([jnp.where(self.broken & (x[0] > 0.5), jnp.nan, first), 0.5 * x[1] + self.leak])
-        info = {"key": key, **({"disturbance": w} if self.reports else {})}
+        info = {**state.info, "key": key, **({"disturbance": w} if self.reports else {})}
         return state.replace(pipeline_state={"x": after, "age": age + 1}, obs=after, reward=-(after @ after), info=info)
 
 

@@ -115,7 +115,7 @@ class Conform:
     safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
     """A shipped safe set of a bundled system, or a certificate file (.json)."""
     samples: int = 10_000
-    """Random steps that the smallest disturbance box is fitted to; about as many adversarial ones and trajectories are added."""
+    """Random steps that the smallest disturbance box is fitted to. Held-out and adversarial ones and trajectories are added."""
     seed: int = 0
     """Of everything random."""
     json: bool = False

@@ -130,7 +130,8 @@ def pendulum():
     return SafePendulum(safe_set="narrow")
 
 
-@pytest.mark.parametrize("backend", ["closed_form", "generalized", pytest.param("mjx", marks=pytest.mark.slow)])
+# The closed form is compared by the command line's tests.
+@pytest.mark.parametrize("backend", ["generalized", *(pytest.param(name, marks=pytest.mark.slow) for name in ("closed_form", "mjx"))])
 def test_the_pendulum_is_its_model_up_to_a_tenth_of_the_rounding_allowance(backend):
     found = sw.conform(sw.SafeguardWrapper(SafePendulum(backend=backend), sw.BoundaryProjection()), samples=2000)
     assert found.own_disturbance

@@ -43,15 +43,9 @@ def test_it_flags_a_push_that_is_stronger_than_w():
 
 
 def test_it_flags_the_steps_that_go_wrong_and_no_others():
-    guard, _ = watch(monitored(Integrator(fatigue=0.3)))
+    guard, _ = watch(monitored(Integrator(fatigue=0.3)), steps=10)
     assert guard["modelled"][:3].all()
-    # From the fourth step on, the drift carries the push in one of its directions out of W.
-    assert 0.4 < guard["modelled"][3:].mean() < 0.6 or not guard["modelled"][3:].any()
-    assert not monitored_leak().any()
-
-
-def monitored_leak():
-    return watch(monitored(Integrator(leak=0.01)), count=4, steps=5)[0]["modelled"]
+    assert not guard["modelled"][3:].any()
 
 
 def test_a_step_into_nowhere_is_flagged():
