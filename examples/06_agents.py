@@ -10,6 +10,7 @@ import collections
 import pathlib
 import re
 import sys
+import threading
 import time
 import warnings
 
@@ -54,10 +55,11 @@ def make(system, safeguard, tally=None, regularisation=0.0):
     """The environment; whoever steps its inside, `tally` counts the steps, and those that end outside the safe set."""
     env = sw.envs.get_environment(system)
     if tally is not None:
-        step = env.step
+        step, lock = env.step, threading.Lock()
 
         def count(left):
-            tally.update(steps=left.size, outside=int(np.sum(left)))
+            with lock:  # callbacks come from several threads
+                tally.update(steps=left.size, outside=int(np.sum(left)))
 
         def counted(state, action):
             state = step(state, action)

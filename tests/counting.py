@@ -1,5 +1,7 @@
 """A pendulum that counts for itself, so that no agent has to be believed."""
 
+import threading
+
 import jax
 import numpy as np
 
@@ -14,7 +16,7 @@ class CountingPendulum(SafePendulum):
 
     def __init__(self, **options):
         super().__init__(**{"safe_set": "narrow", "target_angle": 0.8, "disturbance": "worst_case", **options})
-        self.steps, self.exits, self.least = 0, 0, np.inf
+        self.steps, self.exits, self.least, self.lock = 0, 0, np.inf, threading.Lock()
 
     def step(self, state, action):
         state = super().step(state, action)
@@ -22,6 +24,7 @@ class CountingPendulum(SafePendulum):
         return state
 
     def count(self, margin):
-        self.steps += margin.size
-        self.exits += int(np.sum(~(margin >= 0)))
-        self.least = min(self.least, float(np.min(margin)))
+        with self.lock:  # callbacks come from several threads
+            self.steps += margin.size
+            self.exits += int(np.sum(~(margin >= 0)))
+            self.least = min(self.least, float(np.min(margin)))
