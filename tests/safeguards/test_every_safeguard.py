@@ -25,7 +25,7 @@ def test_the_contract_holds(name, d):
 def test_derivatives_are_finite_as_a_request_goes_to_zero(name):
     """About a centre at 0, where quotients of gauges underflow."""
     n = 4000
-    A, b = np.concatenate([np.eye(2), -np.eye(2)]).astype(np.float32), np.full(4, 0.5, np.float32)
+    A, b = np.tile(np.concatenate([np.eye(2), -np.eye(2)]).astype(np.float32), (3, 1)), np.full(12, 0.5, np.float32)
     a = (10.0 ** np.linspace(-45, -5, n)).astype(np.float32)[:, None] * np.array([1, -0.3], np.float32)
 
     def act(A, b, a):

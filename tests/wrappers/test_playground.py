@@ -56,7 +56,7 @@ def test_the_model_is_what_mujoco_steps(example, raw, system):
     with jax.enable_x64():
         w = np.array([0.03, -0.07])
         stepped = jax.vmap(lambda x, a: system.model(x, a, jnp.asarray(w)))(jnp.asarray(x, jnp.float64), jnp.asarray(action, jnp.float64))
-    np.testing.assert_allclose(stepped, pendulum_on_a_cart(x.astype(np.float64), 10.0 * action[:, 0].astype(np.float64), w), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(stepped, pendulum_on_a_cart(x.astype(np.float64), 10.0 * action[:, 0].astype(np.float64), w), rtol=0, atol=1e-6)
 
 
 def test_the_certificate_is_proved_and_stays_off_the_ends_of_the_track(system):
