@@ -54,7 +54,7 @@ def state_of(state) -> jax.Array:
 
 def certify(model: sw.Model) -> sw.Certificate:
     """Synthesises a safe set and proves it."""
-    result = synthesise(model, CONSTRAINTS, DISTURBANCES, facets=10, seeds=2)
+    result = synthesise(model, CONSTRAINTS, DISTURBANCES, facets=10, seeds=1, progress=False)
     certificate = sw.Certificate.create(model, result.safe_state_set, CONSTRAINTS, DISTURBANCES, name="demo")
     proof = sw.prove(certificate, model)
     print(f"{len(result.safe_state_set.H)} facets, volume {result.volume:.2f}, found in {result.seconds:.0f} s: {proof.status} with {proof.cells} cells")
@@ -117,9 +117,8 @@ def main():
         margins = np.asarray(margin(states))
         outside = ~(margins >= 0)
         first = np.where(outside.any(axis=0), outside.argmax(axis=0), STEPS)
-        print(
-            f"{name}: {states[..., 0].size} steps, {outside.sum()} outside, first exit after {np.median(first):.0f} steps (median), |th| <= {np.abs(states[..., 1]).max():.3f}"
-        )
+        print(f"{name}: {outside.size} steps, {outside.sum()} outside, first exit in the median after step {np.median(first):.0f}, ", end="")
+        print(f"|th| <= {np.abs(states[..., 1]).max():.3f} rad")
 
 
 if __name__ == "__main__":

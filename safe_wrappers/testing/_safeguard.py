@@ -69,17 +69,23 @@ def _check(safeguard: Safeguard, d: int, half: int, keeps: bool, rng: np.random.
     anchor = np.asarray(jax.jit(jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).anchor))(A, b))
     evaluate = Evaluator(safeguard, A.shape, rng)
 
-    greatest, kept, outputs = -np.inf, [], []
+    greatest, fallbacks, kept, outputs = -np.inf, 0, [], []
     requests = _tame(a, rng), _unruly(a, rng)
     for request in requests:
         found = evaluate(A, b, anchor, request)
         violation, same = _check_output(A, b, anchor, request, found.output, half, keeps)
         evaluate.check(A, b, request, found, half)
         greatest, kept, outputs = max(greatest, violation), [*kept, same], [*outputs, found.output]
+        fallbacks += int(np.sum(found.output.fallback & found.output.feasible & np.isfinite(request).all(axis=1)))
     _check_influence(evaluate, A[:half], b[:half], anchor[:half], inner, rng)
     _check_function(safeguard, A[0], b[0], anchor[0], requests[0][0], jax.tree.map(lambda value: value[0], outputs[0]))
 
-    findings = {"sets": 2 * half, "greatest violation of a row": greatest, "share of safe requests kept bit for bit": np.concatenate(kept).mean()}
+    findings = {
+        "sets": 2 * half,
+        "greatest violation of a row": greatest,
+        "fallbacks where an action is safe": fallbacks,
+        "share of safe requests kept bit for bit": np.concatenate(kept).mean(),
+    }
     findings |= check_gradient_rule(safeguard, A[:half], b[:half], anchor[:half], a[:half], rng)
     return findings, [] if evaluate.has_forward_mode else ['forward mode, which gradient="inward" has not']
 

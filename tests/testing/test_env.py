@@ -52,7 +52,7 @@ MUTANTS = {
 }
 
 
-SLOW = ("starts outside", "steps another plant", "linearised once", "no disturbance", "a safeguard that does nothing")
+SLOW = ("dead regularisation", "starts outside", "steps another plant", "linearised once", "no disturbance", "a safeguard that does nothing")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MUTANTS])

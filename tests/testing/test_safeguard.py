@@ -23,7 +23,14 @@ MUTANTS = [
 ]
 
 
-@pytest.mark.parametrize(("safeguard", "message"), MUTANTS, ids=[type(safeguard).__name__ for safeguard, _ in MUTANTS])
+QUICK = (mutants.InvertedCondition, mutants.AlwaysTheAnchor, mutants.RoundsSafeRequests)
+CASES = [
+    pytest.param(safeguard, message, id=type(safeguard).__name__, marks=() if isinstance(safeguard, QUICK) else pytest.mark.slow)
+    for safeguard, message in MUTANTS
+]
+
+
+@pytest.mark.parametrize(("safeguard", "message"), CASES)
 def test_mutant_safeguards_fail(safeguard, message):
     with pytest.raises(sw.ContractError, match=message):
         check_safeguard(safeguard, action_sizes=(1,), sets=512)
@@ -37,12 +44,14 @@ def test_a_failure_says_what_was_found_and_what_to_do():
         assert part in message
 
 
+@pytest.mark.slow
 def test_a_promise_is_checked_only_if_it_is_made():
     assert check_safeguard(sw.RayMask(), action_sizes=(1,)).findings["d = 1: share of safe requests kept bit for bit"] < 0.5
     with pytest.raises(sw.ContractError, match="bit for bit, as was promised"):
         check_safeguard(sw.RayMask(), action_sizes=(1,), keeps_safe_requests=True)
 
 
+@pytest.mark.slow
 def test_what_has_no_forward_mode_is_said():
     report = check_safeguard(sw.BoundaryProjection(gradient="inward"), action_sizes=(1,))
     assert report.unchecked == ('d = 1: forward mode, which gradient="inward" has not',)

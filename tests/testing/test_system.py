@@ -42,12 +42,16 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("mutant", SYSTEM_MUTANTS)
+QUICK = ("linearised at a fixed point", "the constraints as the set, not invariant")
+
+
+@pytest.mark.parametrize("mutant", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SYSTEM_MUTANTS])
 def test_mutant_systems_fail(mutant):
     with pytest.raises(sw.ContractError, match=EXPECTED[mutant]):
         check_system(SYSTEM_MUTANTS[mutant](), **PLANT)
 
 
+@pytest.mark.slow
 def test_a_placeholder_set_fails_without_constraints_too():
     huge = SYSTEM_MUTANTS["a placeholder set, a box 100 times too large"]()
     with pytest.raises(AssertionError, match=r"satisfy every row.*state = \[.*The set is not invariant"):
@@ -85,7 +89,10 @@ def wrong_parts():
     }
 
 
-@pytest.mark.parametrize("name", wrong_parts())
+SLOW_PARTS = ("an unsafe anchor", "steps twice", "margin is the least slack")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW_PARTS else ()) for name in wrong_parts()])
 def test_a_wrong_part_is_named(name):
     parts, message = wrong_parts()[name]
     with pytest.raises(sw.ContractError, match=message):
@@ -101,11 +108,13 @@ def test_what_is_missing_is_named():
         check_system(Half())
 
 
+@pytest.mark.slow
 def test_a_model_of_another_size_is_refused():
     with pytest.raises(sw.ContractError, match=r"must have the system's sizes \(2, 1\), but `safe_cart_pole` has others"):
         check_system(system_with(), model=sw.envs.models.cart_pole(), disturbance_set=sw.Box.symmetric([0.1, 0.1]), states=64)
 
 
+@pytest.mark.slow
 def test_a_state_without_a_boundary_stays_where_it_is():
     """A component that no margin limits: samples are moved along the others only as far as they can be."""
     free = Altered(

@@ -1,0 +1,149 @@
+"""MuJoCo Playground's CartpoleBalance behind the safeguard, with the system of the example; the model's equations once more in float64."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import safe_wrappers as sw
+
+pytestmark = [pytest.mark.playground, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+@pytest.fixture(scope="module")
+def example():
+    return importlib.import_module("07_playground")
+
+
+@pytest.fixture(scope="module")
+def playground():
+    return importlib.import_module("mujoco_playground")
+
+
+@pytest.fixture(scope="module")
+def raw(playground):
+    return playground.registry.load("CartpoleBalance", config_overrides={"impl": "jax"})
+
+
+@pytest.fixture(scope="module")
+def system(example, raw):
+    model = example.cart_pole(raw.mj_model)
+    return sw.ModelSystem.from_certificate(example.certify(model), model, state=example.state_of)
+
+
+@pytest.fixture(scope="module")
+def env(raw, system):
+    return sw.PlaygroundSafeguardWrapper(raw, sw.BoundaryProjection(), system=system, regularisation=0.1)
+
+
+def pendulum_on_a_cart(x, force, w):
+    """dm_control's cart-pole by a linear solve of Lagrange's equations, float64; x (N, 4), force (N,), w (2,)."""
+    position, th, velocity, rate = x.T
+    m_c, m_p, l, inertia, g, dt = 1.0, 0.1, 0.5, 0.00942459, 9.81, 0.01  # noqa: E741
+    mass = np.array([[np.full_like(th, m_c + m_p), m_p * l * np.cos(th)], [m_p * l * np.cos(th), np.full_like(th, m_p * l**2 + inertia)]])
+    right = np.array([force - 5e-4 * velocity + m_p * l * rate**2 * np.sin(th), m_p * g * l * np.sin(th) - 2e-6 * rate])
+    acceleration = np.linalg.solve(np.moveaxis(mass, -1, 0), right.T[..., None])[..., 0] + w
+    velocity, rate = velocity + dt * acceleration[:, 0], rate + dt * acceleration[:, 1]
+    return np.stack([position + dt * velocity, th + dt * rate, velocity, rate], axis=1)
+
+
+def test_the_model_is_what_mujoco_steps(example, raw, system):
+    x = np.asarray(jax.vmap(system.sample_initial)(jax.random.split(jax.random.PRNGKey(0), 2_000)))
+    action = np.random.default_rng(0).uniform(-1, 1, (len(x), 1)).astype(np.float32)
+    assert np.abs(example.residuals(system.model, raw, x, action)).max() < 1e-4  # of 0.05 m/s^2 and 0.1 rad/s^2
+    with jax.enable_x64():
+        w = np.array([0.03, -0.07])
+        stepped = jax.vmap(lambda x, a: system.model(x, a, jnp.asarray(w)))(jnp.asarray(x, jnp.float64), jnp.asarray(action, jnp.float64))
+    np.testing.assert_allclose(stepped, pendulum_on_a_cart(x.astype(np.float64), 10.0 * action[:, 0].astype(np.float64), w), rtol=0, atol=1e-6)
+
+
+def test_the_certificate_is_proved_and_stays_off_the_ends_of_the_track(system):
+    assert sw.prove(system.certificate, system.model).proved
+    vertices = system.safe_state_set.vertices()
+    assert np.abs(vertices[:, 0]).max() <= 1.7 + 1e-6
+    assert np.abs(vertices[:, 1]).max() <= 0.3 + 1e-6
+
+
+def test_no_exit_under_random_and_bang_bang_actions(example, raw, env, system):
+    """Counted in float64; the worst vertex of W would not have led out either. The same actions take the raw environment out."""
+    requests = example.bang_bang_and_random(400, 128)
+    H = np.asarray(system.safe_state_set.halfspaces()[0], np.float64)
+    assert (1 - example.rollout(env, requests).astype(np.float64) @ H.T).min() > 0
+    left = (1 - example.rollout(raw, requests).astype(np.float64) @ H.T).min(axis=-1) < 0
+    assert left.any(axis=0).mean() > 0.9
+    assert left.mean() > 0.5
+
+
+def test_the_contract_holds(env):
+    findings = sw.testing.check_wrapped_env(env, envs=48, steps=60).findings
+    assert findings["states outside the safe set"] == 0
+    assert findings["least margin for the worst disturbance"] > 0
+    assert findings["states outside without the safeguard"] > 500
+
+
+def test_it_is_a_playground_environment(playground, env, raw):
+    assert isinstance(env, playground.MjxEnv)
+    assert env.unwrapped is env
+    assert (env.action_size, env.observation_size, env.dt, env.sim_dt, env.n_substeps) == (1, 5, 0.01, 0.01, 1)
+    assert env.mj_model is raw.mj_model
+    assert env.mjx_model is raw.mjx_model
+    assert env.xml_path == raw.xml_path
+    assert env.model_assets is raw.model_assets
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = env.no_such_name
+
+
+def test_the_environments_own_dictionaries_are_not_written_into(env):
+    state = env.reset(jax.random.PRNGKey(0))
+    before = dict(state.metrics)
+    env.step(state, jnp.ones(1))
+    assert all(state.metrics[name] is value for name, value in before.items())
+
+
+def test_domain_randomisation_fails_loudly(playground, env):
+    def randomise(model, rng):
+        gear = jax.vmap(lambda key: model.actuator_gear * jax.random.uniform(key, (), minval=0.5, maxval=1.5))(rng)
+        return model.tree_replace({"actuator_gear": gear}), jax.tree.map(lambda _: None, model).tree_replace({"actuator_gear": 0})
+
+    keys = jax.random.split(jax.random.PRNGKey(0), 4)
+    wrapped = playground.wrapper.wrap_for_brax_training(env, episode_length=10, randomization_fn=lambda model: randomise(model, keys))
+    with pytest.raises(sw.CertificateError, match="domain randomisation"):
+        wrapped.reset(keys)
+
+
+def test_the_full_reset_of_playground_works(playground, env):
+    wrapped = playground.wrapper.wrap_for_brax_training(env, episode_length=5, full_reset=True)
+    state = wrapped.reset(jax.random.split(jax.random.PRNGKey(0), 4))
+    step = jax.jit(wrapped.step)
+    for _ in range(12):
+        state = step(state, jnp.ones((4, 1)))
+    assert (state.info["safeguard"]["inside"] == 1).all()
+    np.testing.assert_array_equal(state.info["AutoResetWrapper_done_count"], 2)
+
+
+def test_the_gradient_flows_through(env, system):
+    state = env.reset(jax.random.PRNGKey(0))
+    gradient = jax.jit(jax.grad(lambda action: env.step(state, action).data.qvel[1]))(jnp.array([0.1]))
+    np.testing.assert_allclose(gradient, system.model.affine(system.state(state)).B[3], rtol=1e-3)
+
+
+def test_it_must_be_the_innermost_wrapper(playground, env, raw, system):
+    for wrap in (playground.wrapper.Wrapper, playground.wrapper.BraxAutoResetWrapper, playground.wrapper.brax_training.VmapWrapper):
+        with pytest.raises(sw.WrapperOrderError, match=rf"must be the innermost wrapper, but `env` is a `{wrap.__name__}`"):
+            sw.PlaygroundSafeguardWrapper(wrap(raw), sw.BoundaryProjection(), system=system)
+    with pytest.raises(sw.WrapperOrderError, match="must not be safeguarded already"):
+        sw.PlaygroundSafeguardWrapper(env, sw.BoundaryProjection(), system=system)
+    with pytest.raises(TypeError, match=r"must be a `mujoco_playground\.MjxEnv`, but it is a `SafePendulum`"):
+        sw.PlaygroundSafeguardWrapper(sw.envs.SafePendulum(), sw.BoundaryProjection(), system=system)
+
+
+def test_a_trainer_of_brax_trains_it(playground, env):
+    from brax.training.agents.ppo import train as ppo
+
+    sizes = dict(num_envs=16, num_eval_envs=16, batch_size=16, num_minibatches=4, unroll_length=10, num_updates_per_batch=1)
+    wrap = playground.wrapper.wrap_for_brax_training
+    _, _, metrics = ppo.train(env, num_timesteps=2_000, episode_length=40, num_evals=2, wrap_env_fn=wrap, **sizes)
+    assert metrics["eval/episode_safeguard/left_set_per_step"] == metrics["eval/episode_safeguard/infeasible_per_step"] == 0
+    assert np.isfinite(metrics["eval/episode_reward"])
