@@ -30,7 +30,7 @@ ROWS = {
     "walter2025": ("safe_pendulum", {"safe_set": "walter2025", "initial_states": "generators"}, {}),
     "walter2025, 240-step training episodes": ("safe_pendulum", {"safe_set": "walter2025", "initial_states": "generators"}, {"train_episode_length": 240}),
     "narrow, target 0.8": ("safe_pendulum", {"safe_set": "narrow", "target_angle": 0.8}, {}),
-    "cart-pole wide": ("safe_cart_pole", {}, {"num_timesteps": 120_000}),
+    "cart-pole wide": ("safe_cart_pole", {}, {"num_timesteps": 80_000, **sw.algos.shac.TUNED["safe_cart_pole"]}),
 }
 
 

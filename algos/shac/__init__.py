@@ -5,3 +5,4 @@ from .networks import SHACNetworks as SHACNetworks
 from .networks import make_inference_fn as make_inference_fn
 from .networks import make_shac_networks as make_shac_networks
 from .train import train as train
+from .tuned import TUNED as TUNED

@@ -80,7 +80,8 @@ def train(
     """Trains a policy by backpropagation through short windows of the environment, with a value function at their ends.
 
     The environment must be differentiable, a `SafeguardWrapper` included or not. Same seed and options give the same
-    result, also when the training was interrupted and resumed from a checkpoint.
+    result, also when the training was interrupted and resumed from a checkpoint. The defaults suit the pendulum; `TUNED` holds what
+    other bundled systems need.
 
     Args:
         environment: A single (not vectorised) environment, or a batched one with `wrap_env=False`.

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 _OWN = "(default: the system's)"
-_SHAC = "(default: SHAC's)"
+_TUNED = "(default: tuned for the system)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,15 +40,15 @@ class Train:
     """Starts of episodes: uniform in the safe set, or generators (zonotopes only)."""
     episode_length: int = 240
     """Steps of an evaluation episode."""
-    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
     """Steps of a training episode."""
     regularisation: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 0.1 with boundary_projection, else 0)")] = None
     """Weight of the distance between requested and executed action in the loss, annealed to 0 at half of the training."""
-    num_envs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    num_envs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
     """Environments stepped side by side."""
-    horizon_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_SHAC)] = None
+    horizon_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
     """Steps that gradients flow through."""
-    learning_rate: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_SHAC)] = None
+    learning_rate: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_TUNED)] = None
     """Of the policy, at the start."""
     num_evals: int = 21
     """Evaluations, one before training included; each later one writes a checkpoint."""

@@ -83,7 +83,7 @@ class _Session:
             progress_fn=self.report,
             save_checkpoint_path=str(checkpoints),
             restore_checkpoint_path=None if restored is None else str(restored),
-            **{name: value for name, value in given.items() if value is not None},
+            **{**shac.TUNED.get(options.system, {}), **{name: value for name, value in given.items() if value is not None}},
         )
 
     def evaluate(self, _: int, make_policy: Callable, params: Any) -> None:

@@ -12,6 +12,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from safe_wrappers.algos import shac
 from safe_wrappers.cli import _train
 from safe_wrappers.cli._episodes import Episodes
 
@@ -180,3 +181,17 @@ def test_without_a_safeguard_violations_are_counted_and_no_failure(run_main, tmp
     assert summary["violations"] > 0
     assert summary["interventions"] == 0
     assert summary["smallest_margin"] < 0
+
+
+def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(run_main, tmp_path, monkeypatch):
+    given = {}
+
+    def train(*_, **settings):
+        given.update(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shac, "train", train)
+    assert run_main("train", "safe_cart_pole", "--logdir", tmp_path / "run", "--horizon-length", "16") == 130
+    assert given["train_episode_length"] == shac.TUNED["safe_cart_pole"]["train_episode_length"]
+    assert given["horizon_length"] == 16
+    assert "num_envs" not in given

@@ -170,7 +170,7 @@ def test_every_seed_balances_the_cart_pole_from_anywhere(seed):
     env, worst = (
         sw.SafeguardWrapper(sw.envs.get_environment("safe_cart_pole", disturbance=kind), sw.BoundaryProjection()) for kind in ("uniform", "worst_case")
     )
-    make_policy, params, metrics = shac.train(env, num_timesteps=120_000, episode_length=480, run_evals=False, seed=seed)
+    make_policy, params, metrics = shac.train(env, 80_000, episode_length=480, run_evals=False, seed=seed, **shac.TUNED["safe_cart_pole"])
     policy = make_policy(params, deterministic=True)
 
     def step(state, _):
