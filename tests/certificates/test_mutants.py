@@ -169,7 +169,7 @@ CART_POLE = {
     "gravity upwards": lambda: changed("safe_cart_pole", gravity=-9.8),
     "coupling reversed": reversed_hinge,
     "disturbance x 3": lambda: same("safe_cart_pole", W=3.0),
-    "set x 0.5": lambda: same("safe_cart_pole", H=2.0),
+    "set x 0.4": lambda: same("safe_cart_pole", H=2.5),
     "set x 1.01": lambda: same("safe_cart_pole", H=1 / 1.01),
     "constraints x 0.99": lambda: same("safe_cart_pole", X=0.99),
 }

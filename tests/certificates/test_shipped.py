@@ -20,8 +20,8 @@ SIZES = {
     ("safe_pendulum", "upright"): (32.6, 10),
     ("safe_pendulum", "narrow"): (15.2, 8),
     ("safe_pendulum", "walter2025"): (66.8, 12),
-    ("safe_cart_pole", "wide"): (64.0, 24),
-    ("safe_cart_pole", "classic"): (20.0, 40),
+    ("safe_cart_pole", "wide"): (82.3, 24),
+    ("safe_cart_pole", "classic"): (25.3, 40),
     ("safe_quadrotor", "wide"): (935.0, 20),
 }
 BOUNDS = {  # of the angle, rad, which the names stand for
