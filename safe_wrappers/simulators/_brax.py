@@ -95,9 +95,9 @@ class BraxPlant:
         return state
 
     def _place(self, x: jax.Array, q: jax.Array, qd: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """q and qd with the components in x as x says."""
-        position, velocity = jnp.split(x.astype(q.dtype), [len(self._q)])
-        return q.at[self._q].set(position), qd.at[self._qd].set(velocity)
+        """q and qd with the components in x as x says, in its dtype."""
+        position, velocity = jnp.split(x, [len(self._q)])
+        return jnp.asarray(q, x.dtype).at[self._q].set(position), jnp.asarray(qd, x.dtype).at[self._qd].set(velocity)
 
     def _step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         state = jax.tree.map(lambda leaf: leaf, self._some_state)  # new dictionaries: some environments write into those they get
@@ -105,7 +105,7 @@ class BraxPlant:
         state = state.replace(pipeline_state=self.env.pipeline_init(*self._place(x, joints.q, joints.qd)))
         # As in `SafeguardWrapper`: accelerators may round matrix products to 10 bits.
         with jax.default_matmul_precision("highest"):
-            after = self.env.step(state, action.astype(joints.q.dtype))  # Brax computes in float32, whatever the dtype of x
+            after = self.env.step(state, action)
         return self.state(after).astype(x.dtype) + jnp.sum(self._E.astype(x.dtype) * disturbance, axis=1)
 
 
