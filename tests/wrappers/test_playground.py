@@ -115,7 +115,7 @@ def test_domain_randomisation_fails_loudly(playground, env):
 
 def test_the_full_reset_of_playground_works(playground, env):
     wrapped = playground.wrapper.wrap_for_brax_training(env, episode_length=5, full_reset=True)
-    state = wrapped.reset(jax.random.split(jax.random.PRNGKey(0), 4))
+    state = jax.jit(wrapped.reset)(jax.random.split(jax.random.PRNGKey(0), 4))
     step = jax.jit(wrapped.step)
     for _ in range(12):
         state = step(state, jnp.ones((4, 1)))
