@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import CertificateError, SetDimensionError
-from ..models import Model
+from ..models import Model, Remainder
 from ..safe_actions import ModelSystem, System, ZonotopeSystem
 from ..sets import Box, Zonotope
 
@@ -38,22 +38,25 @@ class Explanation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Claim:
-    """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for rounding only.
+    """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for rounding, and for a remainder if there is one.
 
     It is what invariance rests on. Of S = {x : N (x - c_s) <= 1} the safe action set keeps N_i (c + B a + E w - c_s) <= 1 - eps_i
-    for all w in W; a step with x' = c + B a + E w + r, w in W and N_i r <= eps_i therefore ends in S, in exact arithmetic.
+    for all w in W; a step with x' = c + B a + E w + r, w in W and N_i r <= eps_i therefore ends in S, in exact arithmetic. A
+    model that is not affine has rows that are tighter by |N_i| remainder(x), and R is as much larger.
 
     Args:
         model: f = c + B a + E w, n states, d actions, k disturbances.
         disturbance_set: W, shape (k,).
         facets: N, float64, shape (m, n), such that R is bounded.
         allowance: Positive, shape (m,).
+        remainder: Of a model that is not affine, as in `ModelSystem`.
     """
 
     model: Model
     disturbance_set: Box
     facets: np.ndarray
     allowance: np.ndarray
+    remainder: Remainder | None = None
     _metric: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
@@ -83,7 +86,7 @@ class Claim:
         center = np.asarray(S.center, np.float64) if isinstance(S, Zonotope) else np.zeros(S.dim)
         facets = H / (h - H @ center)[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
-        return cls(system.model, system.disturbance_set, facets, allowance)
+        return cls(system.model, system.disturbance_set, facets, allowance, getattr(system, "remainder", None))
 
     @classmethod
     def per_state(cls, model: Model, disturbance_set: Box, allowance: np.ndarray | float) -> "Claim":
@@ -120,7 +123,7 @@ class Claim:
             unexplained = rest - E @ disturbance
             lower, upper = (jnp.asarray(bound, x.dtype) for bound in (self.disturbance_set.lower, self.disturbance_set.upper))
             nearest = jnp.clip(disturbance if drawn is None else drawn, lower, upper)
-            return Explanation(disturbance, unexplained, self._excess(residual - E @ nearest), self._excess(unexplained))
+            return Explanation(disturbance, unexplained, self._excess(x, residual - E @ nearest), self._excess(x, unexplained))
 
     def monitor(self, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
         """`explain` as a constant for derivatives: what wrappers report of a step."""
@@ -131,8 +134,11 @@ class Claim:
         zero = jnp.zeros(())
         return Explanation(jnp.zeros(self.model.disturbance_size), jnp.zeros(self.model.state_size), zero, zero)
 
-    def _excess(self, rest: jax.Array) -> jax.Array:
-        return jnp.max(jnp.asarray(self.facets / self.allowance[:, None], rest.dtype) @ rest)
+    def _excess(self, x: jax.Array, rest: jax.Array) -> jax.Array:
+        facets, allowance = jnp.asarray(self.facets, rest.dtype), jnp.asarray(self.allowance, rest.dtype)
+        if self.remainder is not None:
+            allowance = allowance + jnp.abs(facets) @ jnp.asarray(self.remainder(x) if callable(self.remainder) else self.remainder, rest.dtype)
+        return jnp.max(facets @ rest / allowance)
 
 
 def _least_squares(A: jax.Array, b: jax.Array) -> jax.Array:

@@ -144,7 +144,7 @@ def _check_trees(env: Any, keys: jax.Array | None = None) -> None:
 def _wrapped_for_training(env: Any, episode_length: int) -> Any:
     if isinstance(env, brax.envs.Env):
         return training.wrap(env, episode_length=episode_length)
-    from mujoco_playground import wrapper  # an environment of another kind that passed so far is Playground's
+    from mujoco_playground import wrapper  # pyright: ignore[reportMissingImports] # an environment of another kind that passed so far is Playground's
 
     return wrapper.wrap_for_brax_training(env, episode_length=episode_length)
 

@@ -1,5 +1,6 @@
 """Safeguards for environments of MuJoCo Playground; needs the extra `playground`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import brax.envs
@@ -11,7 +12,7 @@ from ..safeguards import Safeguard
 from ._brax import SafeguardWrapper
 
 try:
-    from mujoco_playground import MjxEnv, State, wrapper
+    from mujoco_playground import MjxEnv, State, wrapper  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     raise ImportError('`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "safe-wrappers[playground]"`.') from error
 
@@ -34,7 +35,9 @@ class PlaygroundSafeguardWrapper(MjxEnv):
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
+        reset_to: (x, key) -> the environment's state at x, with which episodes start at random in the safe set; as in `SafeguardWrapper`.
         diagnostics: Whether to report what the safeguard does to the gradient; see `diagnose_gradient`.
+        monitor: Whether to report which steps the model and W do not explain.
 
     Raises:
         WrapperOrderError: If `env` is wrapped or safeguarded already.
@@ -47,7 +50,17 @@ class PlaygroundSafeguardWrapper(MjxEnv):
         >>> env = mujoco_playground.wrapper.wrap_for_brax_training(env, episode_length=1000)
     """
 
-    def __init__(self, env: MjxEnv, safeguard: Safeguard, *, system: System, regularisation: float = 0.0, diagnostics: bool = False):
+    def __init__(
+        self,
+        env: MjxEnv,
+        safeguard: Safeguard,
+        *,
+        system: System,
+        reset_to: Callable[[jax.Array, jax.Array], Any] | None = None,
+        regularisation: float = 0.0,
+        diagnostics: bool = False,
+        monitor: bool = False,
+    ):
         if isinstance(env, wrapper.Wrapper | brax.envs.Wrapper):
             name = type(env).__name__
             raise WrapperOrderError(
@@ -59,11 +72,16 @@ class PlaygroundSafeguardWrapper(MjxEnv):
         if not isinstance(env, MjxEnv):
             raise TypeError(f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`.")
         self.env, self.system, self.safeguard, self.regularisation = env, system, safeguard, regularisation
-        self._guarded = SafeguardWrapper(_AsBraxEnv(env), safeguard, system=system, regularisation=regularisation, diagnostics=diagnostics)
+        options = {"reset_to": reset_to, "regularisation": regularisation, "diagnostics": diagnostics, "monitor": monitor}
+        self._guarded = SafeguardWrapper(_AsBraxEnv(env), safeguard, system=system, **options)
 
     def reset(self, rng: jax.Array) -> State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
         return self._guarded.reset(rng)  # pyright: ignore[reportReturnType]
+
+    def reset_to(self, x: jax.Array, rng: jax.Array) -> State:
+        """Starts at a given state x, shape (n,), by the argument `reset_to`."""
+        return self._guarded.reset_to(x, rng)  # pyright: ignore[reportReturnType]
 
     def step(self, state: State, action: jax.Array) -> State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""

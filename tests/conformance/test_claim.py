@@ -117,3 +117,17 @@ def test_systems_that_claim_nothing_comparable_are_refused():
         Claim.of(dataclasses.replace(system(), eps=0.0))
     with pytest.raises(sw.SetDimensionError, match=r"must be a number or have shape \(2,\), but its shape is \(3,\)"):
         Claim.per_state(MODEL, sw.Box.symmetric([PUSH]), np.ones(3))
+
+
+@pytest.mark.parametrize("remainder", [np.array([0.0, 0.02]), lambda x: jnp.array([0.0, 0.02])], ids=["array", "function"])
+def test_a_remainder_explains_what_is_not_affine_and_no_more(remainder):
+    """x2' gains 0.02 a^2, which no disturbance in W does."""
+    base = system()
+    bent = dataclasses.replace(MODEL, step=lambda x, a, w: MODEL.step(x, a, w) + jnp.array([0.0, 0.02]) * a**2)
+    parts = base.safe_state_set, base.disturbance_set, base.constraint_set, base.state
+    claim = Claim.of(sw.ModelSystem(bent, *parts, remainder=remainder))
+    x, action, push = jnp.array([0.1, -0.2]), jnp.ones(1), jnp.full(1, PUSH)
+    after = bent(x, action, push)
+    assert claim.explain(x, action, after).modelled
+    assert not dataclasses.replace(claim, remainder=None).explain(x, action, after).modelled
+    assert not claim.explain(x, action, after + jnp.array([0.0, 0.02])).modelled
