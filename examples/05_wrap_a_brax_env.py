@@ -32,6 +32,7 @@ def rollout(env, plant):
         return jax.lax.scan(step, (env.reset(key), jnp.ones(1)), jax.random.split(key, STEPS))[1]
 
     done, x = jax.jit(jax.vmap(episode))(jax.random.split(jax.random.PRNGKey(0), ENVS))
+    x = jnp.where(jnp.cumsum(done, axis=1)[..., None] > 0, 0.0, x)  # until it is done with
     lasted = jnp.where(done.any(axis=1), done.argmax(axis=1) + 1, STEPS)
     return f"{lasted.mean():.1f} of {STEPS} steps on average; |cart| <= {jnp.abs(x[..., 0]).max():.3f} m, |pole| <= {jnp.abs(x[..., 1]).max():.3f} rad"
 
