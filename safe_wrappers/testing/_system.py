@@ -57,7 +57,7 @@ def check_system(
 
     Example:
         >>> report = check_system(envs.SafePendulum(safe_set="narrow").system)
-        >>> report.findings["least margin of a next state"] > 0
+        >>> bool(report.findings["least margin of a next state"] > 0)
         True
     """
     _check_parts(system)
