@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull
 
@@ -76,7 +77,6 @@ def test_the_style_wins():
 
 
 def test_the_current_axes_are_the_default(monkeypatch):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
     ax = Figure().subplots()
     monkeypatch.setattr(pyplot, "gca", lambda: ax)
     assert draw(BOX) is ax
