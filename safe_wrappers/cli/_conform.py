@@ -1,7 +1,6 @@
 """`safe-wrappers conform`."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..conformance import conform as compare
 from ..sets import Box
 from ._cache import use_compilation_cache
 from ._environments import require_safe_set
-from ._errors import UsageError, require_at_least, require_known
+from ._errors import UsageError, require_at_least, require_known, require_writable_folder
 from ._models import imported
 from ._options import Conform
 
@@ -154,5 +153,4 @@ def _require_writable(plot: Path) -> None:
     """
     if plot.suffix != ".png":
         raise UsageError(f"--plot must end in .png, but it is {plot}.")
-    if not os.access(plot.parent, os.W_OK):
-        raise UsageError(f"--plot {plot} must lie in a folder that can be written to.")
+    require_writable_folder("--plot", plot)

@@ -1,7 +1,9 @@
 """What a person at the terminal did wrong, said in one line."""
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from .._errors import SafeWrappersError
 
@@ -31,3 +33,13 @@ def require_at_least(option: str, value: float, least: float) -> None:
     """
     if not least <= value < float("inf"):
         raise UsageError(f"{option} must be at least {least:,}, but it is {value:,}.")
+
+
+def require_writable_folder(option: str, path: Path) -> None:
+    """Checks, before anything is computed, that a file can be written where it is to go.
+
+    Raises:
+        UsageError: If its folder does not exist or cannot be written to.
+    """
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{option} {path} must lie in a folder that can be written to.")

@@ -1,6 +1,5 @@
 """`safe-wrappers show`."""
 
-import os
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,7 +14,7 @@ from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._cache import use_compilation_cache
 from ._environments import require_safe_set
-from ._errors import UsageError, require_known
+from ._errors import UsageError, require_known, require_writable_folder
 from ._options import Show
 
 _OPTIONS = ("mapping", "center", "gradient")
@@ -123,6 +122,5 @@ def _output(options: Show, given: dict[str, Any]) -> Path:
         output = output / f"{'_'.join([options.system, options.safeguard, *given.values()])}.png"
     elif output.suffix != ".png":
         raise UsageError(f"--output must be a folder or end in .png, but it is {output}.")
-    if not os.access(output.parent, os.W_OK):
-        raise UsageError(f"--output {output} must lie in a folder that can be written to.")
+    require_writable_folder("--output", output)
     return output

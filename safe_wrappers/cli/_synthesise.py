@@ -1,6 +1,5 @@
 """`safe-wrappers synthesise`."""
 
-import os
 import sys
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..certificates import Certificate, prove
 from ..models import Model
 from ..sets import Box
 from ._environments import require_safe_set
-from ._errors import UsageError, require_at_least, require_known
+from ._errors import UsageError, require_at_least, require_known, require_writable_folder
 from ._options import Synthesise
 
 
@@ -92,5 +91,4 @@ def _require_writable(options: Synthesise) -> None:
         raise UsageError(f"--output must end in .json, but it is {output}.")
     if output.exists():
         raise UsageError(f"--output {output} exists; give another name or delete it.")
-    if not os.access(output.parent, os.W_OK):
-        raise UsageError(f"--output {output} must lie in a folder that can be written to.")
+    require_writable_folder("--output", output)
