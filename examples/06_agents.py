@@ -22,7 +22,7 @@ import safe_wrappers as sw
 
 warnings.simplefilter("ignore", DeprecationWarning)  # Brax's trainers call names that jax and optax have deprecated
 QUICK, WRITE = "--quick" in sys.argv, "--write" in sys.argv
-SYSTEMS = ("safe_pendulum",) if QUICK else ("safe_pendulum", "safe_cart_pole")
+SYSTEMS = ("safe_pendulum",) if QUICK else ("safe_pendulum", "safe_cart_pole", "safe_quadrotor")
 
 
 def train_single_file_ppo(env, num_timesteps, seed=0):

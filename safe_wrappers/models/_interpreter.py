@@ -134,6 +134,8 @@ def _equation(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> l
         inner = params[_CALLS[name]]
         consts = getattr(inner, "consts", ())
         return _run(getattr(inner, "jaxpr", inner), consts, operands, arithmetic)
+    if name == "scan":
+        return _unroll(equation, operands, arithmetic)
     if name == "iota" or (numeric and not floating):
         return _bind(equation, operands)
     if name in _MOVES:
@@ -159,6 +161,23 @@ def _equation(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> l
         known = sorted({*arithmetic.operations, "square", "reduce_sum", "dot_general"} | set(_MOVES))
         raise ModelError(f"The model must be built from known operations only, but it uses `{name}`, which has no rule here. Known: {', '.join(known)}.")
     return outputs
+
+
+def _unroll(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> list[np.ndarray]:
+    """Runs a loop of fixed length turn by turn."""
+    params, body = equation.params, equation.params["jaxpr"]
+    first, end = params["num_consts"], params["num_consts"] + params["num_carry"]
+    consts, carry, inputs = operands[:first], operands[first:end], operands[end:]
+    turns = range(params["length"])
+    collected = [[] for _ in equation.outvars[params["num_carry"] :]]
+    for i in reversed(turns) if params["reverse"] else turns:
+        # Slices of one element, reshaped: numpy would unwrap the element of a zero-dimensional object array.
+        outputs = _run(body.jaxpr, body.consts, [*consts, *carry, *(a[i : i + 1].reshape(a.shape[1:]) for a in inputs)], arithmetic)
+        carry = outputs[: params["num_carry"]]
+        for column, output in zip(collected, outputs[params["num_carry"] :], strict=True):
+            column.append(output)
+    stacked = [np.stack(column[::-1] if params["reverse"] else column) if column else np.zeros((0,)) for column in collected]
+    return [*carry, *stacked]
 
 
 def _bind(equation, operands: list[np.ndarray]) -> list[np.ndarray]:

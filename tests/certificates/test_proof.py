@@ -52,6 +52,20 @@ def test_the_papers_zonotope_is_proved_with_a_dozen_cells(walter):
     assert walter.safe_state_set.vertices()[:, 1].max() > 8.0
 
 
+def test_a_model_with_a_loop_is_proved_like_the_same_model_without():
+    def python_loop(x, a, w):
+        for _ in range(4):
+            x = x + 0.25 * (0.1 * x + 0.4 * a + w)
+        return x
+
+    def jax_loop(x, a, w):
+        return jax.lax.fori_loop(0, 4, lambda i, y: y + 0.25 * (0.1 * y + 0.4 * a + w), x)
+
+    results = [prove(square(model), model) for model in (Model("substeps", step, 2, 2, 2) for step in (python_loop, jax_loop))]
+    assert results[0].proved
+    assert dataclasses.replace(results[0], seconds=0.0) == dataclasses.replace(results[1], seconds=0.0)
+
+
 def test_a_set_that_needs_bisections_is_proved_with_margin_sigma(upright):
     result = prove(upright, pendulum())
     assert result.status == "proved"

@@ -22,6 +22,7 @@ AFFINE = {
     "sums and slices": lambda x, a, w: jnp.stack([jnp.sum(a) - w[0], a[::-1][0] / x[1]]),
     "jitted": lambda x, a, w: jax.jit(lambda u: 2.0 * u)(a) + x,
     "without action": lambda x, a, w: x,
+    "substeps": lambda x, a, w: jax.lax.fori_loop(0, 4, lambda i, y: y + 0.1 * (a - y) + w, a),
 }
 
 REFUSED = {
@@ -33,7 +34,8 @@ REFUSED = {
     "clamp|max|min": lambda x, a, w: jnp.clip(x + a, -1.0, 1.0),
     "mul|dot_general": lambda x, a, w: x + jnp.dot(a, a),
     "gt": lambda x, a, w: jnp.where(a > 0, x, -x),
-    "while|scan": lambda x, a, w: jax.lax.fori_loop(0, 3, lambda i, y: y * 0.5, a) + x,
+    "while": lambda x, a, w: jax.lax.while_loop(lambda y: y[0] < 1.0, lambda y: y * 2.0, a) + x,
+    "cos": lambda x, a, w: jax.lax.fori_loop(0, 2, lambda i, y: y + 0.1 * jnp.cos(y), x + a),
 }
 
 

@@ -60,6 +60,10 @@ FUNCTIONS = {
     "split": lambda x, y: jnp.split(x, 3)[1] / y,
     "broadcast": lambda x, y: jnp.broadcast_to(y[:, None], (2, 3)) * x,
     "constant output": lambda x, y: jnp.array([1.5, 2.0]),
+    "loop": lambda x, y: jax.lax.fori_loop(0, 3, lambda i, z: 1.0 + z * y[0] + jnp.sin(z[i]), x),
+    "loop over rows": lambda x, y: jax.lax.scan(lambda z, row: (z + row[0], z * row[1]), y[0], jnp.stack([x, 2.0 * x], axis=1))[1],
+    "loop backwards": lambda x, y: jnp.stack([*jax.lax.scan(lambda z, u: (0.5 * z + u, z), y[1], x, reverse=True)[1], 1.0]),
+    "loop of no turns": lambda x, y: jax.lax.scan(lambda z, u: (z + u, z), y, jnp.zeros((0, 2)))[0],
 }
 
 
@@ -87,7 +91,7 @@ def test_constants_are_traced_in_float64():
     ("name", "function"),
     [
         ("cos", jnp.cos),
-        ("scan|while", lambda x: jax.lax.fori_loop(0, 2, lambda i, y: y + 1.0, x)),
+        ("while", lambda x: jax.lax.while_loop(lambda y: y[0] < 2.0, lambda y: y + 1.0, x)),
         ("gather|dynamic_slice|lt|convert_element_type", lambda x: x[x[0].astype(int)]),
         ("scatter-add|scatter_add", lambda x: x.at[0].add(x[1])),
     ],
