@@ -95,6 +95,7 @@ def main():
                 kind = "boundary projection" if safeguard else "none"
                 lines.append(f"| `{system}` | {name} | {kind} | {tally['steps']:,} | {tally['outside']:,} | {total:,.1f} | {outside:.0%} |")
                 print(lines[-1], f" {time.perf_counter() - begin:.0f} s", flush=True)
+                jax.clear_caches()  # what 48 trainings compile exhausts the memory maps of a process
                 if safeguard and (tally["outside"] or outside):
                     raise SystemExit(f"{name} left the safe set in spite of the safeguard.")
     if WRITE:
