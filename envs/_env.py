@@ -89,6 +89,14 @@ class ModelEnv(envs.Env):
         """Whether the guarantee covers episodes from x, shape (n,). Shape (), bool. Default: x is in the safe set."""
         return self.system.margin(x) >= 0
 
+    @property
+    def guarantee(self) -> str:
+        """What stands behind the safety of the safeguarded environment, in one line."""
+        claim = getattr(self.system, "guarantee", "tested, not proved: nothing speaks about the system")
+        if self.backend != "closed_form":
+            return f"tested, not proved: the physics `{self.backend}` is compared with the model by `safe_wrappers.conform`; the model: {claim}"
+        return f"{claim}; the environment steps this very model"
+
     def observation_bound(self) -> np.ndarray:
         """What |observation| is at most, in each component, while the state is safe. Shape (observation_size,). Default: unbounded."""
         return np.full(int(self.observation_size), np.inf)  # pyright: ignore[reportArgumentType]

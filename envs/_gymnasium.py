@@ -140,7 +140,8 @@ def safeguarded(
 
 
 def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(options.items()))
+    """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again."""
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(options.items()))
 
 
 @functools.lru_cache(maxsize=64)

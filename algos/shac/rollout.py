@@ -113,7 +113,7 @@ def rollout(env: Env, policy: types.Policy, state: State, fresh: State, action_k
             reward=next_state.reward,
             done=next_state.done,
             termination=next_state.done * (1 - truncation),
-            correction=jnp.sum(jnp.square(safeguard["action"] - safeguard["requested"]), axis=-1) if safeguard else zeros,
+            correction=jnp.square(safeguard["distance"]) if safeguard else zeros,
             margin=next_state.info.get("margin", safeguard.get("margin", zeros + jnp.inf)),
             counted=counted_metrics(next_state.metrics),
         )

@@ -6,9 +6,8 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
-from gymnasium import spaces
 
-from .._errors import CertificateError
+from .._action_box import ActionBox
 from ..safe_actions import System
 from ._steps import Steps, executed
 
@@ -35,26 +34,22 @@ class GymRunner:
             raise ValueError("A Gymnasium environment must be started at chosen states; give `start=`, a function (env.unwrapped, x) that puts it there.")
         self._env, self._system, self._set_state = env.unwrapped, system, start
         self.name = self._env.spec.id if self._env.spec else type(self._env).__name__
-        box = self._env.action_space
-        if not isinstance(box, spaces.Box) or not box.is_bounded() or box.shape != (system.action_size,):
-            raise CertificateError(f"The action space must be a bounded box of the system's {system.action_size} action(s), but it is {box}.")
-        self._box = box
+        self._box = ActionBox(self._env.action_space, system.action_size)
         self._executed = jax.jit(lambda x, request: executed(system, x, request))
 
     def run(self, x: np.ndarray, requests: np.ndarray, seed: int) -> Steps:
         """Steps from the states x, shape (N, n), under requests that are made safe, shape (T, N, d): arrays over T N steps."""
         self._env.reset(seed=seed)
-        low, high = np.asarray(self._box.low, np.float64), np.asarray(self._box.high, np.float64)
         found = []
         for start, sequence in zip(x, requests.swapaxes(0, 1), strict=True):
             self._set_state(self._env, start)
             before = self._state()
             for request in sequence:
                 unit = np.asarray(self._executed(before.astype(np.float32), request.astype(np.float32)))
-                action = np.clip((high + low) / 2 + (high - low) / 2 * unit, low, high).astype(self._box.dtype)
+                action = self._box.physical(unit)
                 self._env.step(action)
                 after = self._state()
-                found.append((before, (np.asarray(action, np.float64) - (high + low) / 2) / ((high - low) / 2), after))
+                found.append((before, self._box.unit(action), after))
                 before = after
         return Steps(*(np.array(values) for values in zip(*found, strict=True)), drawn=None)
 

@@ -148,12 +148,10 @@ class ModelSystem:
 
     @property
     def guarantee(self) -> str:
-        """What stands behind the safe action sets, in one line."""
+        """What stands behind the safe action sets, in one line. Whether an environment steps the model is another question."""
         if self.certificate is None or self.remainder is not None:
             return f"tested, not proved: no certificate speaks about the rows of the model {self.model.name!r}"
-        return (
-            f"proved for the model {self.model.name!r} by the certificate {self.certificate.name!r}; that the environment steps the model is another question"
-        )
+        return f"certified for the model {self.model.name!r} by {self.certificate.name!r}, which `safe_wrappers.certificates.prove` proves or refutes"
 
     @property
     def action_size(self) -> int:

@@ -23,7 +23,8 @@ class SafeguardOutput(NamedTuple):
         requested: The request after sanitising, shape (d,): clipped to the box, or the anchor if it was not finite.
         intervened: Whether the request as it came was outside the safe action set. Shape (), bool.
         changed: Whether action differs from the request as it came; a ray mask changes safe actions too.
-        distance: |action - requested|, Euclidean, in units of the action box. Shape ().
+        distance: |action - requested|, Euclidean, in units of the action box. Shape (). Its derivative is not that of `action`: a
+            rule that adds the identity there leaves the safe action fixed here, so that a penalty pulls the request towards it.
         feasible: Whether the anchor passed the accept test. True for every state of a certified set.
         fallback: Whether the anchor was executed because neither the map's result nor its pull-back was acceptable,
             or the request was not finite.
@@ -124,25 +125,19 @@ class Safeguard(abc.ABC):
         request = jnp.where(jnp.abs(tame) <= 1.0, tame, jnp.clip(tame, -1.0, 1.0))
         accepted = rows.accept(request)
 
-        if self.gradient == "exact":
-            safe, fallback = self._verified(rows, request, accepted, anchor)
-        elif self.gradient == "blend":
-            safe, fallback = self._verified(rows, damped(request, self.blend), accepted, anchor)
-            safe = with_identity(safe, tame, self.blend)
-        else:
-            frozen = jax.lax.stop_gradient(request)
-            target = jax.tree.map(jax.lax.stop_gradient, rows) if self.gradient == "straight_through" else rows
-            safe, fallback = self._verified(target, frozen, accepted, anchor)
-            if self.gradient == "inward":
-                # Rows count as active from a slack that the accept test allows beyond the map's target.
-                unchanged = accepted & jnp.all(tame == request)
-                safe = with_inward(safe, tame, *jax.lax.stop_gradient(rows.tightened_with_box()), jnp.asarray(rows.tau, b.dtype), unchanged)
-            else:
-                safe = with_identity(safe, tame)
-
-        as_it_came = finite & jnp.all(tame == request)
+        mapped = {"exact": request, "blend": damped(request, self.blend)}.get(self.gradient, jax.lax.stop_gradient(request))
+        target = jax.tree.map(jax.lax.stop_gradient, rows) if self.gradient == "straight_through" else rows
+        safe, fallback = self._verified(target, mapped, accepted, anchor)
+        # Before the request's own derivative is added below: the distance would not change with a request that takes its safe action along.
         gap = safe - request
         squared = jnp.sum(gap * gap)
+        as_it_came = finite & jnp.all(tame == request)
+        if self.gradient == "inward":
+            # Rows count as active from a slack that the accept test allows beyond the map's target.
+            slack = jnp.asarray(rows.tau, b.dtype)
+            safe = with_inward(safe, tame, *jax.lax.stop_gradient(rows.tightened_with_box()), slack, accepted & as_it_came)
+        elif self.gradient != "exact":
+            safe = with_identity(safe, tame, self.blend if self.gradient == "blend" else 1.0)
         return SafeguardOutput(
             action=safe,
             requested=request,

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
 from ..conformance import Claim, Explanation
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
-from ._core import safe_action
+from ._core import no_safe_start, require_parts, safe_action, tested
 from ._diagnostics import GradientDiagnosis, diagnose_gradient
 
 _ATTEMPTS = 100
@@ -95,44 +96,69 @@ class SafeguardWrapper(envs.Env):
             raise WrapperOrderError("`env` must not be safeguarded already, but it is a `SafeguardWrapper`; wrap `env.env` instead.")
         if not isinstance(env, envs.Env):
             raise TypeError(f"`env` must be a `brax.envs.Env`, but it is a `{type(env).__name__}`.")
-        if not isinstance(safeguard, Safeguard):
-            raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
-        if not 0 <= regularisation < float("inf"):
-            raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
         found = system if system is not None else getattr(env, "system", None)
         if found is None:
             raise CertificateError(f"`{type(env).__name__}` has no `system`, so there is nothing to guarantee; give `system=...`.")
+        require_parts(found, safeguard, regularisation)
         if found.action_size != env.action_size:
             raise CertificateError(f"The system must have the environment's {env.action_size} action(s), but it has {found.action_size}.")
         self.env, self.system, self.safeguard, self.regularisation, self.diagnostics = env, found, safeguard, regularisation, diagnostics
         self._claim = Claim.of(found) if monitor else None
         self._reset_to = reset_to
         self._inside_key = jax.jit(self._find_inside)
-        # An environment with a system of its own starts in its safe set.
-        self._starts_inside = system is None or system is getattr(env, "system", None)
+        # What an environment with a system of its own says of it: that it starts in the safe set, how large observations are there.
+        self._own_system = found is getattr(env, "system", None)
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
             rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
+        if self._own_system and self._reset_to is None:
+            return self._unmoved(self.env.reset(rng))
         if self._reset_to is not None:
             start, rng = jax.random.split(rng)
-            return self.reset_to(self.system.sample_initial(start), rng)
-        if self._starts_inside:
-            return self._unmoved(self.env.reset(rng))
-        state = self._unmoved(self.env.reset(self._inside_key(rng)))
+            state = self.reset_to(self.system.sample_initial(start), rng)
+        else:
+            state = self._unmoved(self.env.reset(self._inside_key(rng)))
         inside = state.info["safeguard"]["inside"]
         if not isinstance(inside, Tracer) and not inside:
-            raise CertificateError(
-                f"An episode must start in the safe set, but {_ATTEMPTS} resets gave states like {np.asarray(self.system.state(state)).tolist()}. Give "
-                "`reset_to=`, a function (x, key) -> state that puts the environment into the state x, for example that of a `BraxPlant`."
-            )
+            raise self.no_safe_start(self.system.state(state))
         return state
 
+    def no_safe_start(self, x: ArrayLike) -> CertificateError:
+        """The error to raise of a reset that gave the state x outside the safe set, for callers that compile `reset`."""
+        if self._reset_to is not None:
+            return no_safe_start("`reset_to`", x, "It must return the environment's state at the x that it is given.")
+        instead = "Give `reset_to=`, a function (x, key) -> state that puts the environment into the state x, for example that of a `BraxPlant`."
+        return no_safe_start(f"{_ATTEMPTS} resets", x, instead)
+
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
-        """Starts at a given state x, shape (n,), if the environment can: the bundled ones do, others by the argument `reset_to`."""
-        reset_to = self._reset_to if self._reset_to is not None else self.env.reset_to  # pyright: ignore[reportAttributeAccessIssue]
+        """Starts at a given state x, shape (n,), if the environment can: the bundled ones do, others by the argument `reset_to`.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+        reset_to = self._reset_to if self._reset_to is not None else getattr(self.env, "reset_to", None)
+        if reset_to is None:
+            raise ValueError(f"`{type(self.env).__name__}` cannot be put into a given state; give `SafeguardWrapper(..., reset_to=)`.")
         return self._unmoved(reset_to(x, rng))
+
+    def admissible(self, x: jax.Array) -> jax.Array:
+        """Whether the guarantee covers episodes from x, shape (n,). Shape (), bool."""
+        inside = self.system.margin(x) >= 0
+        return inside & self.env.admissible(x) if self._own_system and hasattr(self.env, "admissible") else inside  # pyright: ignore[reportAttributeAccessIssue]
+
+    def observation_bound(self) -> np.ndarray:
+        """What |observation| is at most, in each component, while the state is safe; infinite where the environment does not say. Shape of an observation."""
+        if self._own_system and hasattr(self.env, "observation_bound"):
+            return self.env.observation_bound()  # pyright: ignore[reportAttributeAccessIssue]
+        return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    @property
+    def guarantee(self) -> str:
+        """What stands behind the safety of this environment, in one line: "tested" unless the environment itself says more."""
+        own = getattr(self.env, "guarantee", None) if self._own_system else None
+        return own if own is not None else tested(self.env, self.system)
 
     def _find_inside(self, rng: jax.Array) -> jax.Array:
         """A key whose reset of the environment starts in the safe set: `rng`, or the first of some others; the last one tried if none does."""
@@ -191,10 +217,9 @@ class SafeguardWrapper(envs.Env):
         if explanation is not None:
             record |= {"residual": explanation.disturbance.astype(x.dtype), "modelled": number(explanation.modelled)}
             metrics["safeguard/unmodelled_per_step"] = 1 - record["modelled"]
-        gap = output.action - output.requested
         return dataclasses.replace(
             state,
-            reward=reward - self.regularisation * jnp.sum(gap * gap) if self.regularisation else reward,
+            reward=reward - self.regularisation * jnp.square(output.distance) if self.regularisation else reward,
             metrics={**state.metrics, **metrics},
             info={**state.info, "safeguard": record, "cost": number(self.system.violation(x))},
         )

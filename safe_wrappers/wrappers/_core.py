@@ -1,10 +1,13 @@
 """The core of all wrappers: a system, a safeguard, a state and any action give a safe action."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .._errors import SetDimensionError
+from .._errors import CertificateError, SetDimensionError
 from ..safe_actions import SafeActionSet, System
 from ..safeguards import Safeguard, SafeguardOutput
 
@@ -41,3 +44,30 @@ def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.
     # With one action the closed form is cheaper to evaluate again in the backward pass than to store for it.
     guard = jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
     return guard(SafeActionSet(action_set.A, b, anchor), jnp.asarray(action))
+
+
+def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
+    """What every wrapper asks of its parts.
+
+    Raises:
+        TypeError: If the system or the safeguard is something else.
+        ValueError: If `regularisation` is negative or not finite.
+    """
+    if not isinstance(system, System):
+        raise TypeError(f"`system` must be a `System` such as `ModelSystem(model, safe_state_set, ...)`, but it is a `{type(system).__name__}`.")
+    if not isinstance(safeguard, Safeguard):
+        raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
+    if not 0 <= regularisation < float("inf"):
+        raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
+
+
+def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
+    """The error of an episode that starts outside the safe set, where nothing is guaranteed; `tried` is the subject of "gave"."""
+    return CertificateError(f"An episode must start in the safe set, but {tried} gave states like {np.asarray(x).tolist()}. {instead}")
+
+
+def tested(env: Any, system: System) -> str:
+    """What stands behind the safety of an environment that comes with no claim of its own, in one line."""
+    claim = getattr(system, "guarantee", "")
+    beside = f"; its system: {claim}" if claim else ""
+    return f"tested, not proved: whether `{type(env).__name__}` steps the model of its system, sampling can test (`safe_wrappers.conform`){beside}"

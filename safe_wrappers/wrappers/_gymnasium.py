@@ -12,7 +12,7 @@ from brax import envs
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import SetDimensionError
+from .._errors import CertificateError, SetDimensionError, WrapperOrderError
 from ._arrays import from_jax, require_array, to_action, to_numpy
 from ._brax import SafeguardWrapper
 
@@ -38,6 +38,9 @@ class GymEnv(gymnasium.Env[Any, Any]):
         draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
 
     Raises:
+        WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are Gymnasium's here.
+        TypeError: If it is no Brax environment, or its observations are not vectors.
+        CertificateError: If it has no `system`.
         ValueError: On an unknown kind of array or render mode, or one without `draw`.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
@@ -61,9 +64,10 @@ class GymEnv(gymnasium.Env[Any, Any]):
     def __init__(self, env: envs.Env, *, array: str = "numpy", render_mode: str | None = None, draw: Draw | None = None):
         require_array(array)
         require_render_mode(render_mode, draw)
+        require_single(env)
         self.env: Any = env
         self.array, self.render_mode, self.draw = array, render_mode, draw
-        self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt)}
+        self.metadata = self.metadata | frames_per_second(env)
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
         self._info: dict[str, Any] = {}
@@ -77,6 +81,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
 
         Raises:
             ValueError: If that state is outside the safe set, or the environment cannot be started at given states.
+            CertificateError: If a safeguarded environment did not start in the safe set.
         """
         super().reset(seed=seed)
         draw = draw_seed(self.np_random)
@@ -85,6 +90,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         else:
             self._state, result = _reset(self.env, draw)
         observation, _, _, self._info = result
+        require_inside(self.env, self._info)
         return from_jax((observation, self._info), self.array)
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -106,15 +112,42 @@ class GymEnv(gymnasium.Env[Any, Any]):
         """The picture of the current state, shape (height, width, 3), uint8; None without a render mode."""
         if not self.draw or not self.render_mode:
             return None
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call `reset` before the first `render`.")
         info = to_numpy(self._info)
         return self.draw(info["state"], info)
 
 
+def require_single(env: Any) -> None:
+    """Raises an error that says why, if `env` is not a single Brax environment with a system and vectors as observations."""
+    name = type(env).__name__
+    if isinstance(env, envs.Wrapper):
+        raise WrapperOrderError(f"`env` must be without wrappers of Brax, since Gymnasium has its own, but it is a `{name}`; give the environment inside it.")
+    if not isinstance(env, envs.Env):
+        raise TypeError(f"`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it is a `{name}`.")
+    if not hasattr(env, "system"):
+        raise CertificateError(f"`{name}` has no `system`; write `SafeguardWrapper(env, safeguard, system=...)`.")
+    if not isinstance(env.observation_size, int | np.integer):
+        raise TypeError(f"The observations of `env` must be vectors, but those of `{name}` have the sizes {env.observation_size}.")
+
+
+def frames_per_second(env: Any) -> dict[str, int]:
+    """The metadata of an environment that knows the duration `dt` of its steps, else none."""
+    return {"render_fps": round(1 / env.dt)} if hasattr(env, "dt") else {}
+
+
+def require_inside(env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] | bool = True) -> None:
+    """Raises a CertificateError if a safeguarded environment was reset to a state outside its safe set; or one of many, of a mask."""
+    if not isinstance(env, SafeguardWrapper):
+        return
+    outside = (np.atleast_1d(info["safeguard"]["inside"]) < 1) & among
+    if outside.any():
+        raise env.no_safe_start(np.atleast_2d(info["state"])[outside][0])
+
+
 def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
     """Observation and action space: observations of a safeguarded environment are bounded, because its states are."""
-    bound = np.full(env.observation_size, np.inf)
-    if isinstance(env, SafeguardWrapper) and hasattr(env, "observation_bound"):
-        bound = env.observation_bound()
+    bound = env.observation_bound() if isinstance(env, SafeguardWrapper) else np.full(env.observation_size, np.inf)
     bound = bound.astype(np.float32)
     return spaces.Box(-bound, bound, dtype=np.float32), spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
 
@@ -155,12 +188,12 @@ def draw_seed(generator: np.random.Generator) -> NDArray[np.uint32]:
 
 def reset(env: envs.Env, seed: jax.Array) -> tuple[envs.State, Result]:
     """A fresh state and what Gymnasium sees of it. Pure; `seed` as from `draw_seed`."""
-    return _seen(env, env.reset(_key(seed)))
+    return _seen(env, env.reset(key_of(seed)))
 
 
 def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> tuple[envs.State, Result]:
     """A given state x, shape (n,), and what Gymnasium sees of it. Pure."""
-    return _seen(env, env.reset_to(x, _key(seed)))  # pyright: ignore[reportAttributeAccessIssue]
+    return _seen(env, env.reset_to(x, key_of(seed)))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.State, Result]:
@@ -169,7 +202,8 @@ def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.Stat
     return _seen(env, env.step(state, action if isinstance(env, SafeguardWrapper) else jnp.clip(action, -1.0, 1.0)))
 
 
-def _key(seed: jax.Array) -> jax.Array:
+def key_of(seed: jax.Array) -> jax.Array:
+    """The key that `draw_seed`'s bits stand for."""
     return jax.random.fold_in(jax.random.PRNGKey(seed[0]), seed[1])
 
 

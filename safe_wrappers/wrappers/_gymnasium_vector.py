@@ -38,6 +38,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         draw: As for `GymEnv`.
 
     Raises:
+        WrapperOrderError, TypeError, CertificateError: As `GymEnv`.
         ValueError: If a number is not positive, or on an unknown kind of array or mode.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
@@ -60,6 +61,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     ):
         require_array(array)
         single.require_render_mode(render_mode, draw)
+        single.require_single(env)
         for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
@@ -67,7 +69,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.num_envs, self.max_episode_steps = num_envs, max_episode_steps
         self.array, self.render_mode, self.draw = array, render_mode, draw
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {**self.metadata, "render_fps": round(1 / self.env.dt), "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self.metadata, **single.frames_per_second(env), "autoreset_mode": self.autoreset_mode}
         self.single_observation_space, self.single_action_space = single.spaces_of(env)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -86,9 +88,12 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
         Raises:
             ValueError: If a state is outside the safe set, or a mask or seeds do not fit; or if a mask comes before the first reset.
+            CertificateError: If a safeguarded environment did not start in the safe set; automatic resets in `step`, too.
         """
         options = options or {}
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed or [None] * self.num_envs
+        if seed is None:
+            seed = [None] * self.num_envs
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else [None if s is None else int(s) for s in seed]
         if len(seeds) != self.num_envs:
             raise ValueError(f"`seed` must be a number or {self.num_envs} of them, but there are {len(seeds)}.")
         mask = self._reset_mask(options)
@@ -134,6 +139,8 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """A picture of each environment's current state, shape (height, width, 3), uint8; None without a render mode."""
         if not self.draw or not self.render_mode:
             return None
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call `reset` before the first `render`.")
         info = to_numpy(self._seen[1])
         return tuple(self.draw(info["state"][i], jax.tree.map(lambda leaf, i=i: leaf[i], info)) for i in range(self.num_envs))
 
@@ -168,6 +175,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         for i in np.flatnonzero(mask).tolist():
             draws[i] = single.draw_seed(self._generator(i)[0])
         fresh = _reset(self.env, draws) if x is None else _reset_to(self.env, draws, x)
+        single.require_inside(self.env, fresh[1][1], mask)
         self._state, self._seen = fresh if mask.all() else _merge(mask, fresh, (self._state, self._seen))
         self._elapsed, self._ended = np.where(mask, 0, self._elapsed), self._ended & ~mask
 

@@ -7,16 +7,17 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
-from gymnasium import spaces, wrappers
+from gymnasium import wrappers
 from numpy.typing import ArrayLike
 
-from .._errors import CertificateError, WrapperOrderError
+from .._action_box import ActionBox
+from .._errors import WrapperOrderError
 from ..conformance import Claim, Explanation
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput
 from ._arrays import to_action, to_numpy
-from ._core import safe_action
-from ._gymnasium import draw_seed
+from ._core import no_safe_start, require_parts, safe_action, tested
+from ._gymnasium import draw_seed, key_of
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (wrappers.PassiveEnvChecker, wrappers.OrderEnforcing, wrappers.TimeLimit, gymnasium.ObservationWrapper, gymnasium.RewardWrapper)
@@ -38,15 +39,15 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the model's x, shape (n,).
         set_state: (env.unwrapped, x) -> observation: puts the environment into the state x. Episodes then start at random in
-            the safe set. Without it, resets of the environment that end outside are repeated up to 100 times.
+            the safe set. Observation wrappers inside see the result. Without it, resets of the environment that end outside are repeated up to 100 times.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from the reward.
         monitor: Whether to report which steps the model and W do not explain; see `conformance.Claim`.
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
-        TypeError: If `env` is not a single Gymnasium environment, or `safeguard` is none.
-        CertificateError: If the action space is not a bounded box with the system's number of actions, or the system is none
-            that a monitor can compare steps with.
+        TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none, or `system` is not hashable.
+        CertificateError: If the action space is not a bounded box of floating-point numbers, as many as the system has actions, or the
+            system is none that a monitor can compare steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
@@ -72,11 +73,11 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         )
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"`env` must be a single `gymnasium.Env`, but it is a `{type(env).__name__}`; safeguard the environments before vectorising them.")
-        if not isinstance(safeguard, Safeguard):
-            raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
-        if not 0 <= regularisation < float("inf"):
-            raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
+        require_parts(system, safeguard, regularisation)
+        if type(system).__hash__ is None:
+            raise TypeError(f"`system` must be hashable, to be compiled once; declare `{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`.")
         super().__init__(env)
+        self._observers: list[gymnasium.ObservationWrapper[Any, Any, Any]] = []
         layer = env
         while isinstance(layer, gymnasium.Wrapper):
             if not isinstance(layer, _HARMLESS):
@@ -85,14 +86,17 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
                     f"Below `GymSafeguardWrapper` every action must reach the environment once and unchanged, but `env` contains a `{name}`. "
                     f"Write `{name}(GymSafeguardWrapper(env, ...))`, not `GymSafeguardWrapper({name}(env), ...)`."
                 )
+            if isinstance(layer, gymnasium.ObservationWrapper):
+                self._observers.insert(0, layer)
             layer = layer.env
-        box = env.action_space
-        if not isinstance(box, spaces.Box) or not box.is_bounded() or box.shape != (system.action_size,):
-            raise CertificateError(f"The action space must be a bounded box of the system's {system.action_size} action(s), but it is {box}.")
+        self._box = ActionBox(env.action_space, system.action_size)
         self.safeguard, self.system, self.set_state, self.regularisation = safeguard, system, set_state, regularisation
         self._claim = Claim.of(system) if monitor else None
-        self._box = box
-        self._center, self._radius = (np.asarray(box.high, np.float64) + box.low) / 2, (np.asarray(box.high, np.float64) - box.low) / 2
+
+    @property
+    def guarantee(self) -> str:
+        """What stands behind the safety of this environment, in one line."""
+        return tested(self.unwrapped, self.system)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts an episode in the safe set.
@@ -103,18 +107,16 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         observation, info = self.env.reset(seed=seed, options=options)
         if self.set_state is not None:
             x = np.asarray(_sample(self.system, draw_seed(self.np_random)))
-            observation = self.set_state(self.unwrapped, x)
+            observation = self._observed(self.set_state(self.unwrapped, x))
         attempts = 1
         while not self._seen()["inside"]:
             if self.set_state is not None or attempts == _ATTEMPTS:
-                tried = "`set_state` gave" if self.set_state is not None else f"{_ATTEMPTS} resets gave"
-                raise CertificateError(
-                    f"An episode must start in the safe set, but {tried} {np.asarray(self._x()).tolist()}. Give `set_state=`, a function "
-                    "(env.unwrapped, x) -> observation that puts the environment into the state x, or narrower `options` to `reset`."
-                )
+                tried = "`set_state`" if self.set_state is not None else f"{_ATTEMPTS} resets"
+                instead = "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the environment into the state x, or narrower `options`."
+                raise no_safe_start(tried, self._x(), instead)
             observation, info = self.env.reset(options=options)
             attempts += 1
-        nothing = self._physical(np.zeros(self._box.shape, np.float32))
+        nothing = self._box.physical(np.zeros(self._box.shape, np.float32))
         flags = {"intervened": 0.0, "changed": 0.0, "distance": 0.0, "feasible": 1.0, "fallback": 0.0}
         record = {"requested": nothing, "action": nothing.copy(), **{name: np.float32(value) for name, value in flags.items()}}
         if self._claim:
@@ -129,23 +131,27 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         """
         request = np.asarray(to_action(action, self._box.shape))
         with np.errstate(over="ignore", invalid="ignore"):
-            unit = ((request - self._center) / self._radius).astype(np.float32)
+            unit = self._box.unit(request).astype(np.float32)
         x = self._x()
         output = to_numpy(_guard(self.system, self.safeguard, x, unit))
-        # A safe request passes bit for bit; the way to [-1, 1] and back would round it.
-        executed = self._physical(output.action) if output.changed else request.astype(self._box.dtype)
+        # A safe request passes bit for bit; the way to [-1, 1] and back would round it. That way may have rounded it into the box, hence the clip.
+        executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
         record = {name: np.float32(value) for name, value in output._asdict().items() if np.ndim(value) == 0}
-        record |= {"requested": self._physical(output.requested), "action": executed.copy()}
+        record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
         if self._claim:
             record |= _seen_by_model(_explain(self._claim, x, output.action, self._x()))
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
         info = self._reported(info, record, reward)
         return observation, float(reward) - penalty, terminated, truncated, info
 
-    def _physical(self, unit: np.ndarray) -> np.ndarray:
-        """An action of [-1, 1]^d in the environment's box."""
-        return np.clip(self._center + self._radius * unit, self._box.low, self._box.high).astype(self._box.dtype)
+    def _observed(self, observation: Any) -> Any:
+        """What the observation wrappers inside make of an observation of the environment itself."""
+        for layer in self._observers:
+            observation = layer.observation(observation)
+        if observation is None:
+            raise TypeError("`set_state` must return the environment's observation of the state, but it returned None.")
+        return observation
 
     def _x(self) -> np.ndarray:
         return np.asarray(self.system.state(self.unwrapped), np.float32)
@@ -181,4 +187,4 @@ def _outcome(system: System, x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _sample(system: System, seed: jax.Array) -> jax.Array:
-    return system.sample_initial(jax.random.fold_in(jax.random.PRNGKey(seed[0]), seed[1]))
+    return system.sample_initial(key_of(seed))

@@ -10,6 +10,7 @@ from .._errors import CertificateError, WrapperOrderError
 from ..safe_actions import System
 from ..safeguards import Safeguard
 from ._brax import SafeguardWrapper
+from ._core import tested
 
 try:
     from mujoco_playground import MjxEnv, State, wrapper  # pyright: ignore[reportMissingImports]
@@ -86,6 +87,11 @@ class PlaygroundSafeguardWrapper(MjxEnv):
     def step(self, state: State, action: jax.Array) -> State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         return self._guarded.step(state, action)  # pyright: ignore[reportReturnType, reportArgumentType]
+
+    @property
+    def guarantee(self) -> str:
+        """What stands behind the safety of this environment, in one line."""
+        return tested(self.env, self.system)
 
     @property
     def observation_size(self):

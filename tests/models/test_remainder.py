@@ -50,7 +50,7 @@ def test_a_set_for_a_model_that_is_not_affine_is_found_and_proved(certificate):
     x = proved.sample_initial(jax.random.PRNGKey(0))
     for one, other in zip(jax.tree.leaves(proved.safe_action_set(x)), jax.tree.leaves(declared.safe_action_set(x)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    assert proved.guarantee.startswith("proved for the model 'bent, enclosed' by the certificate 'bent'")
+    assert proved.guarantee.startswith("certified for the model 'bent, enclosed' by 'bent'")
     assert declared.guarantee.startswith("tested, not proved")
 
 

@@ -108,7 +108,7 @@ def test_a_set_without_the_origin_is_refused():
 
 def test_it_says_what_stands_behind_it(env):
     certificate = env.system.certificate
-    assert env.system.guarantee.startswith(f"proved for the model 'safe_pendulum' by the certificate {certificate.name!r}")
+    assert env.system.guarantee.startswith(f"certified for the model 'safe_pendulum' by {certificate.name!r}")
     assert system_of().guarantee == "tested, not proved: no certificate speaks about the rows of the model 'safe_pendulum'"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from safe_wrappers import BoundaryProjection, RayMask
+from safe_wrappers import BoundaryProjection, GaugeMap, RayMask
 from safe_wrappers.safe_actions import SafeActionSet
 
 
@@ -38,6 +38,24 @@ def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
     np.testing.assert_allclose(blended[2], 0.3 * np.eye(d) + 0.7 * np.asarray(exact[2]), atol=1e-10)
     for one, other in zip((*blended[:2], *blended), (*exact[:2], *forward), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-10)
+
+
+IDENTITIES = [guard(rule) for guard in (BoundaryProjection, RayMask, GaugeMap) for rule in ("passthrough", "straight_through")] + [BoundaryProjection("inward")]
+
+
+@pytest.mark.parametrize("guard", IDENTITIES, ids=lambda guard: f"{type(guard).__name__}-{guard.gradient}")
+def test_the_distance_pulls_the_request_towards_its_safe_action(guard):
+    """Were its derivative that of the action, a request would take its safe action along and no penalty would be felt."""
+    with jax.enable_x64():
+        A, b, a = random_sets(1, 64)
+
+        def squared(a, A, b):
+            output = guard(SafeActionSet.from_rows(A, b), a)
+            return output.distance**2, output.action
+
+        gradient, safe = jax.jit(jax.vmap(jax.grad(squared, has_aux=True)))(a, A, b)
+    np.testing.assert_allclose(gradient, 2 * (a - np.asarray(safe)), atol=1e-12)
+    assert np.abs(gradient).max() > 0.5
 
 
 def test_the_weight_of_the_blend_is_data():

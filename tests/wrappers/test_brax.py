@@ -1,6 +1,5 @@
 import functools
 
-import brax.envs
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +7,10 @@ import pytest
 from brax.envs.wrappers import training
 from brax.training import acting
 from helpers import RecordingPendulum, facets, keys, margins, pendulum_step, recorded, requests
+from integrator import Integrator, IntegratorSystem
 from pipeline_env import STOPPING, arm_plant, arm_system, safe_arm
 
 import safe_wrappers as sw
-from safe_wrappers import SafeActionSet
 from safe_wrappers.envs import SafePendulum
 
 METRICS = ("intervention_per_step", "distance_per_step", "infeasible_per_step", "fallback_per_step", "left_set_per_step", "task_reward")
@@ -119,18 +118,20 @@ def test_a_dead_regularisation_is_noticed():
         check_regularisation(dead, 0.1)
 
 
-def test_regularisation_pushes_the_action_back_into_the_set():
-    """With the exact gradient the derivative of an unsafe action is 0; the regularisation brings it back."""
+@pytest.mark.parametrize("gradient", ["exact", "passthrough", "inward"])
+def test_regularisation_pushes_the_action_back_into_the_set(gradient):
+    """By 2 c |a_s - a|, whatever the derivative of the safe action is said to be."""
     x = jnp.array([0.45, 0.0])
 
-    def reward(a, env):
-        state = env.reset(jax.random.PRNGKey(0))
-        state = state.replace(pipeline_state=env.env.reset_to(x, jax.random.PRNGKey(0)).pipeline_state)
-        return env.step(state, a).reward
+    def loss(a, env):
+        return -env.step(env.reset_to(x, jax.random.PRNGKey(0)), a).reward
 
-    plain, regularised = safeguarded(), safeguarded(regularisation=0.1)
-    assert jax.jit(jax.grad(lambda a: reward(a, plain)))(jnp.array([0.9])) == 0
-    assert jax.jit(jax.grad(lambda a: reward(a, regularised)))(jnp.array([0.9])) < -0.01
+    envs = [sw.SafeguardWrapper(SafePendulum(safe_set="narrow"), sw.BoundaryProjection(gradient), regularisation=c) for c in (0.0, 0.1)]
+    plain, regularised = (jax.jit(jax.grad(functools.partial(loss, env=env)))(jnp.array([0.9])) for env in envs)
+    safe = sw.safe_action(envs[0].system, envs[0].safeguard, x, jnp.array([0.9])).action
+    assert (plain == 0) == (gradient == "exact")
+    np.testing.assert_allclose(regularised - plain, 2 * 0.1 * (0.9 - safe), rtol=1e-3)
+    assert 0.9 - safe > 0.1
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
@@ -237,41 +238,6 @@ def test_the_evaluator_of_brax_counts_interventions(env):
     assert metrics["eval/avg_episode_length"] == 50
 
 
-class Integrator(brax.envs.Env):
-    """A third-party environment, x' = x + 0.5 a, that knows nothing of safety; the reward is a Python number, as in some of Brax's own."""
-
-    observation_size, action_size, backend = 1, 1, "none"
-
-    def reset(self, rng):
-        return brax.envs.State(jnp.zeros(1), jnp.zeros(1), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())}, {"also mine": jnp.ones(2)})
-
-    def step(self, state, action):
-        x = state.pipeline_state + 0.5 * action
-        return state.replace(pipeline_state=x, obs=x, reward=1.0)
-
-
-class IntegratorSystem:
-    """|x| <= 1 is invariant: written by hand, without a model or a polytope."""
-
-    action_size = 1
-    neutral_action = jnp.zeros(1)
-
-    def state(self, env_state):
-        return env_state.pipeline_state
-
-    def safe_action_set(self, x):
-        return SafeActionSet.from_rows(jnp.array([[0.5], [-0.5]]), jnp.stack([1 - x[0], 1 + x[0]]))
-
-    def margin(self, x):
-        return 1 - jnp.abs(x[0])
-
-    def violation(self, x):
-        return (jnp.abs(x[0]) > 1).astype(jnp.float32)
-
-    def sample_initial(self, key):
-        return jax.random.uniform(key, (1,), minval=-1, maxval=1)
-
-
 def test_a_users_own_system_and_environment():
     assert isinstance(IntegratorSystem(), sw.System)
     env = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), regularisation=0.5)
@@ -337,6 +303,51 @@ def test_an_environment_that_never_starts_inside_is_an_error_outside_jit_and_a_f
     with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. Give `reset_to=`"):
         env.reset(jax.random.PRNGKey(0))
     assert jax.jit(env.reset)(jax.random.PRNGKey(0)).info["safeguard"]["inside"] == 0
+
+
+def start_at(x, key):
+    del key
+    state = Integrator().reset(None)
+    return state.replace(pipeline_state=x, obs=x)
+
+
+def test_a_start_that_is_not_put_into_effect_is_an_error_too():
+    env = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), reset_to=lambda x, key: start_at(2 * jnp.ones(1), key))
+    with pytest.raises(sw.CertificateError, match=r"`reset_to` gave states like \[2\.0\]\. It must return the environment's state at the x"):
+        env.reset(jax.random.PRNGKey(0))
+    state = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), reset_to=start_at).reset(jax.random.PRNGKey(0))
+    assert 0 < abs(state.pipeline_state[0]) < 1
+
+
+def test_it_speaks_of_its_own_system_and_not_of_the_environments():
+    """Starts and observations of the bundled pendulum, safeguarded by a smaller set than its own."""
+    large, small = SafePendulum(), SafePendulum(safe_set="narrow")
+    own, other = sw.SafeguardWrapper(large, sw.BoundaryProjection()), sw.SafeguardWrapper(large, sw.BoundaryProjection(), system=small.system)
+    x = jnp.array([2.0, 0.0])
+    assert own.admissible(x)
+    assert not other.admissible(x)
+    assert np.isfinite(own.observation_bound()).all()
+    assert np.isinf(other.observation_bound()).all()
+    with pytest.raises(ValueError, match="`Integrator` cannot be put into a given state"):
+        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem()).reset_to(jnp.zeros(1), jax.random.PRNGKey(0))
+
+
+def test_only_the_certified_model_itself_is_more_than_tested():
+    """Another system, another plant, Brax's physics: sampling can test them, nothing here proves them."""
+    guard = sw.BoundaryProjection()
+    assert sw.SafeguardWrapper(SafePendulum(), guard).guarantee.endswith("proves or refutes; the environment steps this very model")
+    for env in (
+        sw.SafeguardWrapper(SafePendulum(backend="generalized"), guard),
+        sw.SafeguardWrapper(SafePendulum(), guard, system=SafePendulum(safe_set="narrow").system),
+        sw.SafeguardWrapper(Integrator(), guard, system=IntegratorSystem()),
+        safe_arm(),
+    ):
+        assert env.guarantee.startswith("tested, not proved: ")
+
+
+def test_a_system_must_be_one():
+    with pytest.raises(TypeError, match=r"`system` must be a `System` such as `ModelSystem.*but it is a `Model`"):
+        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=SafePendulum().model)
 
 
 def test_starts_of_a_third_party_environment_are_in_the_safe_set():

@@ -3,10 +3,13 @@ import pickle
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from brax.envs.wrappers.training import EpisodeWrapper
 from gymnasium.utils.env_checker import check_env
 from helpers import facets, margins
+from integrator import Integrator, IntegratorSystem
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeGymEnv, SafePendulum
@@ -141,6 +144,59 @@ def test_chosen_starts(env):
             env.reset(options={"x": outside})
     with pytest.raises(sw.SetDimensionError, match=r"`options\['x'\]` must have shape \(2,\), but its shape is \(3,\)"):
         env.reset(options={"x": [0.0, 0.0, 0.0]})
+
+
+def test_chosen_starts_are_judged_by_the_system_that_safeguards():
+    """The pendulum's own set is the larger one; and an environment that knows nothing of sets can be started, too."""
+    env = sw.GymEnv(sw.SafeguardWrapper(SafePendulum(), sw.BoundaryProjection(), system=SafePendulum(safe_set="narrow").system))
+    with pytest.raises(ValueError, match="must lie in the safe set"):
+        env.reset(options={"x": [2.0, 0.0]})
+    env = sw.GymEnv(third_party(reset_to=lambda x, key: Integrator().reset(key).replace(pipeline_state=x, obs=x)))
+    assert env.reset(options={"x": [0.5]})[1]["state"] == 0.5
+    with pytest.raises(ValueError, match="`Integrator` cannot be put into a given state; give `SafeguardWrapper"):
+        sw.GymEnv(third_party()).reset(options={"x": [0.5]})
+
+
+def third_party(plant=Integrator, **options):
+    return sw.SafeguardWrapper(plant(), sw.BoundaryProjection(), system=IntegratorSystem(), **options)
+
+
+class Outside(Integrator):
+    def reset(self, rng):
+        return super().reset(rng).replace(pipeline_state=jnp.full(1, 3.0))
+
+
+def test_a_third_party_environment_needs_no_more_than_the_wrapper():
+    """No `dt`, no `reset_to`; and one that never starts in the safe set is an error, not an episode."""
+    env = sw.GymEnv(third_party())
+    env.reset(seed=0)
+    infos = [env.step([1.0])[-1] for _ in range(4)]
+    assert all(info["safeguard"]["inside"] == 1 for info in infos)
+    assert infos[-1]["safeguard"]["intervened"] == 1
+    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]"):
+        sw.GymEnv(third_party(Outside)).reset(seed=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: EpisodeWrapper(third_party(), 3, 1), sw.WrapperOrderError, "must be without wrappers of Brax.*but it is a `EpisodeWrapper`"),
+        (lambda: gymnasium.make("Pendulum-v1"), TypeError, "`env` must be a `brax.envs.Env`.*but it is a"),
+        (Integrator, sw.CertificateError, r"`Integrator` has no `system`; write `SafeguardWrapper\(env, safeguard, system=...\)`"),
+        (lambda: third_party(type("Parts", (Integrator,), {"observation_size": {"a": 1}})), TypeError, "must be vectors"),
+    ],
+    ids=["Brax's wrapper", "Gymnasium", "no system", "dictionary"],
+)
+def test_what_is_no_single_brax_environment_is_refused(make, error, message):
+    for adapter in (sw.GymEnv, sw.GymVectorEnv):
+        with pytest.raises(error, match=message):
+            adapter(make())
+
+
+def test_there_is_nothing_to_draw_before_the_first_reset():
+    for env in (gymnasium.make(IDS[0], render_mode="rgb_array").unwrapped, gymnasium.make_vec(IDS[0], num_envs=2, render_mode="rgb_array")):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="before the first `render`"):
+            env.render()
 
 
 def test_layouts_that_the_lemma_does_not_cover_are_refused():

@@ -3,10 +3,12 @@ import json
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from helpers import facets, margins
+from integrator import Integrator, IntegratorSystem
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -127,6 +129,22 @@ def test_chosen_starts():
         env.reset(options={"x": [[0, 0], [3.0, 0], [0, 0]]})
     with pytest.raises(sw.SetDimensionError, match=r"`options\['x'\]` must have shape \(3, 2\)"):
         env.reset(options={"x": np.zeros((2, 2))})
+
+
+def test_seeds_may_be_an_array():
+    one, other = (make().reset(seed=seeds)[0] for seeds in ([3, 4, 5], np.array([3, 4, 5])))
+    np.testing.assert_array_equal(one, other)
+
+
+class Outside(Integrator):
+    def reset(self, rng):
+        return super().reset(rng).replace(pipeline_state=jnp.full(1, 3.0))
+
+
+def test_no_copy_may_start_outside_the_safe_set():
+    env = sw.SafeguardWrapper(Outside(), sw.BoundaryProjection(), system=IntegratorSystem())
+    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]"):
+        sw.GymVectorEnv(env, 3).reset(seed=0)
 
 
 def test_what_it_returns_is_the_users():

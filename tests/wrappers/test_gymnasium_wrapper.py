@@ -1,9 +1,11 @@
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
 from helpers import facets, margins, states_in
+from integrator import IntegratorSystem
 from pendulum_v1 import MODEL, set_state, system
 
 import safe_wrappers as sw
@@ -90,11 +92,11 @@ def test_starts_outside_the_safe_set_are_refused():
             return result
 
     never = sw.GymSafeguardWrapper(Lying(), sw.BoundaryProjection(), system=system())
-    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave \[3\.0, 0\.0\]\. Give `set_state=`"):
+    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0, 0\.0\]\. Give `set_state=`"):
         never.reset()
     assert never.unwrapped.resets == 100
     deaf = wrapped(set_state=lambda env, x: set_state(env, [2.0, 0.0]))
-    with pytest.raises(sw.CertificateError, match=r"`set_state` gave \[2\.0, 0\.0\]"):
+    with pytest.raises(sw.CertificateError, match=r"`set_state` gave states like \[2\.0, 0\.0\]"):
         deaf.reset()
 
 
@@ -175,6 +177,66 @@ class Asymmetric(gymnasium.Env):
     def step(self, action):
         self.got = action
         return np.zeros(1, np.float32), 0.0, False, False, {}
+
+
+def test_observation_wrappers_inside_see_the_states_that_are_set():
+    def build(set_state):
+        inner = gymnasium.wrappers.TransformObservation(gymnasium.make("Pendulum-v1"), lambda obs: np.append(2 * obs, 1.0), Asymmetric.observation_space)
+        inner = gymnasium.wrappers.TransformObservation(inner, lambda obs: 10 * obs, spaces.Box(-np.inf, np.inf, (4,), np.float32))
+        return sw.GymSafeguardWrapper(inner, sw.BoundaryProjection(), system=system(), set_state=set_state)
+
+    env = build(set_state)
+    observation, _ = env.reset(seed=0)
+    np.testing.assert_allclose(observation, [*(20 * env.unwrapped._get_obs()), 10.0], rtol=1e-6)
+    assert observation.shape == env.step(np.zeros(1))[0].shape
+    with pytest.raises(TypeError, match="`set_state` must return the environment's observation"):
+        build(lambda env, x: set_state(env, x) and None).reset(seed=0)
+
+
+def test_a_safe_request_that_rounding_took_into_the_box_stays_in_it():
+    """1.0001 is 1 in units of a box 1001 wide, in float32."""
+    plant = Asymmetric()
+    plant.action_space = spaces.Box(np.float32([-1000.0]), np.float32([1.0]))
+    env = sw.GymSafeguardWrapper(plant, sw.Replacement(), system=WholeBox())
+    env.reset(seed=0)
+    guard = env.step(np.array([1.00001]))[-1]["safeguard"]
+    assert plant.got in plant.action_space
+    assert guard["action"] == plant.got == 1
+
+
+class WholeBox(IntegratorSystem):
+    """Everything is safe."""
+
+    def state(self, env):
+        return env.state[:1]
+
+    def safe_action_set(self, x):
+        return sw.SafeActionSet.from_rows(jnp.ones((1, 1)), jnp.full(1, 2.0))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [spaces.Box(0, 3, (1,), np.uint8), spaces.Box(-np.inf, 1, (1,)), spaces.Box(1.0, 1.0, (1,)), spaces.Box(-1, 1, (2,)), spaces.Discrete(3)],
+    ids=["integers", "unbounded", "no room", "two actions", "discrete"],
+)
+def test_a_space_of_other_actions_is_refused(space):
+    """Integers would round a safe action to an unsafe one."""
+    plant = Asymmetric()
+    plant.action_space = space
+    with pytest.raises(sw.CertificateError, match="The action space must be"):
+        sw.GymSafeguardWrapper(plant, sw.BoundaryProjection(), system=system())
+
+
+def test_a_system_must_be_one_and_hashable():
+    with pytest.raises(TypeError, match="`system` must be a `System` such as `ModelSystem"):
+        sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=MODEL)
+    unhashable = type("Mine", (IntegratorSystem,), {"__hash__": None})
+    with pytest.raises(TypeError, match=r"`system` must be hashable, to be compiled once; declare `Mine` by `@dataclass\(frozen=True, eq=False\)`"):
+        sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=unhashable())
+
+
+def test_what_stands_behind_it_is_tested_at_best(env):
+    assert env.guarantee.startswith("tested, not proved: whether `PendulumEnv` steps the model")
 
 
 def test_the_box_is_mapped_onto_minus_one_to_one():
