@@ -147,10 +147,10 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
 
     def _observed(self, observation: Any) -> Any:
         """What the observation wrappers inside make of an observation of the environment itself."""
-        for layer in self._observers:
-            observation = layer.observation(observation)
         if observation is None:
             raise TypeError("`set_state` must return the environment's observation of the state, but it returned None.")
+        for layer in self._observers:
+            observation = layer.observation(observation)
         return observation
 
     def _x(self) -> np.ndarray:
