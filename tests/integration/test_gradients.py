@@ -66,8 +66,16 @@ def test_the_gradients_of_the_wrapped_step_are_those_of_finite_differences(backe
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("safeguard", [sw.BoundaryProjection(), sw.RayMask()], ids=["boundary_projection", "ray_mask"])
-@pytest.mark.parametrize("kind", [SafeCartPole, SafeQuadrotor])
+@pytest.mark.parametrize(
+    ("kind", "safeguard"),
+    [
+        (SafeCartPole, sw.RayMask()),
+        (SafeQuadrotor, sw.BoundaryProjection()),
+        pytest.param(SafeCartPole, sw.BoundaryProjection(), marks=pytest.mark.slow),
+        pytest.param(SafeQuadrotor, sw.RayMask(), marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
 def test_the_derivative_of_the_safe_action_with_respect_to_the_state_is_that_of_finite_differences(kind, safeguard):
     """Along random directions, at states near and far from the boundary of the safe set, in float64."""
     env, count = kind(), 300

@@ -16,6 +16,8 @@ from safe_wrappers.safeguards._centers import safe_center
 
 VARIANTS = list(itertools.product(("linear", "hyperbolic"), ("chebyshev", "analytic", "box", "orthogonal")))
 
+UNIT_ROWS = jax.jit(jax.vmap(lambda A, b: SafeActionSet(A, b, jnp.zeros(A.shape[1])).unit_rows()))
+
 
 def problems(d, count, seed=0, dtype=np.float32):
     """Random sets with an interior, A (count, 8, d) and b (count, 8), and requests (count, d) in and on the box."""
@@ -52,19 +54,23 @@ def test_the_executed_action_is_safe(d, mapping, center):
 def test_a_mask_without_the_distance_to_the_safe_boundary_leaves_the_set():
     """The public implementation once lost the factor lam_s: scaled about the centre by the box alone, actions are unsafe."""
     A, b, requests = problems(2, 2000)
-    centers = np.asarray(jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).anchor)(A, b))
+    centers = np.asarray(jax.jit(jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).anchor))(A, b))
     assert largest_violation(A, b, np.clip(requests * 0.5 + centers * 0.5, -1, 1)) > 0.01
 
 
-@pytest.mark.parametrize("mapping", ["linear", "hyperbolic"])
-def test_the_gauge_form_is_the_formula_of_the_paper(mapping):
+def test_the_gauge_form_is_the_formula_of_the_paper():
     with jax.enable_x64():
         A, b, requests = problems(2, 200, dtype=np.float64)
-        mask = sw.RayMask(mapping=mapping)
-        found = jax.jit(jax.vmap(lambda A, b, a: mask(SafeActionSet.from_rows(A, b), a)))(A, b, requests).action
-        rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
-        centers = jax.vmap(lambda A, b, a: safe_center("chebyshev", Rows(A, b, tau=20 * 2.0**-52), a, jnp.array(False)))(*rows, requests)
-        for A_i, b_i, a, c, a_s in zip(*(np.asarray(v) for v in (*rows, requests, centers, found)), strict=True):
+        rows = UNIT_ROWS(A, b)
+
+        @jax.jit
+        @jax.vmap
+        def both(A, b, unit_rows, a):
+            center = safe_center("chebyshev", Rows(*unit_rows, tau=20 * 2.0**-52), a, jnp.array(False))
+            return center, [sw.RayMask(mapping=mapping)(SafeActionSet(A, b, center), a).action for mapping in ("linear", "hyperbolic")]
+
+        centers, (linear, hyperbolic) = both(A, b, rows, requests)
+        for A_i, b_i, a, c, *found in zip(*(np.asarray(v) for v in (*rows, requests, centers, linear, hyperbolic)), strict=True):
             A_box, b_box = np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)
             lam_a = np.linalg.norm(a - c)
             u = (a - c) / lam_a
@@ -75,13 +81,13 @@ def test_the_gauge_form_is_the_formula_of_the_paper(mapping):
 
             lam_A = exit_distance(A_box, b_box)
             lam_s = min(lam_A, exit_distance(A_i, b_i))
-            scale = lam_a / lam_A if mapping == "linear" else np.tanh(lam_a / lam_s) / np.tanh(lam_A / lam_s)
-            np.testing.assert_allclose(a_s, c + u * lam_s * scale, rtol=0, atol=1e-9)
+            scales = lam_a / lam_A, np.tanh(lam_a / lam_s) / np.tanh(lam_A / lam_s)
+            np.testing.assert_allclose(found, [c + u * lam_s * scale for scale in scales], rtol=0, atol=1e-9)
 
 
 def test_the_chebyshev_center_is_that_of_a_linear_program():
     A, b, requests = problems(3, 30)
-    rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
+    rows = UNIT_ROWS(A, b)
     found = jax.jit(jax.vmap(lambda A, b, a: safe_center("chebyshev", Rows(A, b, tau=0.0), a, jnp.array(False))))(*rows, requests)
     for A_i, b_i, c in zip(*(np.asarray(v, np.float64) for v in (*rows, found)), strict=True):
         A_all, b_all = np.vstack([A_i, np.eye(3), -np.eye(3)]), np.concatenate([b_i, np.ones(6)])
@@ -93,7 +99,7 @@ def test_the_chebyshev_center_is_that_of_a_linear_program():
 def test_the_barrier_centers_are_optimal(kind):
     """Against a general-purpose optimiser from the centre found: it must not be able to improve the objective."""
     A, b, requests = problems(2, 8)
-    rows = jax.vmap(lambda A, b: SafeActionSet.from_rows(A, b).unit_rows())(A, b)
+    rows = UNIT_ROWS(A, b)
     found = jax.jit(jax.vmap(lambda A, b, a: safe_center(kind, Rows(A, b, tau=0.0), a, jnp.array(False))))(*rows, requests)
     for A_i, b_i, c in zip(*(np.asarray(v, np.float64) for v in (*rows, found)), strict=True):
         A_all, b_all = np.vstack([A_i, np.eye(2), -np.eye(2)]), np.concatenate([b_i, np.ones(4)])
