@@ -9,7 +9,7 @@ import numpy as np
 
 from . import models
 from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance, one_of
+from ._env import Disturbance, length, one_of
 
 GOALS = ("start", "far")
 # Where far goals lie, m. At the speed limits an episode of 12 s covers 9.6 m in x and 12 m in z.
@@ -78,7 +78,7 @@ class SafeQuadrotor(CertifiedEnv):
         thrust = parameters["gravity"] + parameters["thrust_range"] * action[0]
         desired_roll = parameters["max_roll"] * action[1]
         motion = jnp.sum(x[2:] ** 2)
-        return -(2.5 * _length(x[:2] - info["goal"]) + 0.1 * motion + 0.002 * thrust**2 + 0.001 * desired_roll**2)
+        return -(2.5 * length(x[:2] - info["goal"]) + 0.1 * motion + 0.002 * thrust**2 + 0.001 * desired_roll**2)
 
     def observation_bound(self) -> np.ndarray:
         bound = self.state_bound()
@@ -87,11 +87,3 @@ class SafeQuadrotor(CertifiedEnv):
     @property
     def observation_size(self) -> int:
         return 8
-
-
-def _length(vector: jax.Array) -> jax.Array:
-    """The Euclidean length, with derivative 0 at 0, where an episode with the goal "start" begins."""
-    squared = jnp.sum(vector * vector)
-    away = squared > 0
-    # The double where: the derivative of the square root at 0 is infinite, also in a branch that is not taken.
-    return jnp.where(away, jnp.sqrt(jnp.where(away, squared, 1.0)), 0.0)

@@ -21,8 +21,7 @@ from ..safeguards._base import Rows
 from ..safeguards._centers import inner_box, safe_center
 from ..sets import Polytope
 from ..sets._draw import outline
-from ..wrappers import diagnose_gradient, safe_action
-from ..wrappers._diagnostics import RANK_THRESHOLD
+from ..wrappers import GradientDiagnosis, diagnose_gradient, safe_action
 from ._figures import state_labels, tidy
 
 _BLUE, _ORANGE, _RED, _GREY = "#1f5fa8", "#d9822b", "#c0262d", "#6b6b6b"
@@ -77,8 +76,8 @@ def interval_figure(system: System, safeguard: Safeguard, states: np.ndarray, *,
     figure.suptitle(title, fontweight="bold")
     grid = figure.add_gridspec(2, columns, height_ratios=(1.6, 1), width_ratios=[1.0] * len(states) + [1.35] * planar)
     requests = np.linspace(-1, 1, 800, dtype=np.float32)
-    actions, jacobians = _respond(system, safeguard, states, requests[:, None])
-    slopes = jacobians[..., 0, 0]
+    actions, diagnosis = _respond(system, safeguard, states, requests[:, None])
+    slopes = diagnosis.jacobian[..., 0, 0]
     for i, x in enumerate(states):
         above = figure.add_subplot(grid[0, i])
         below = figure.add_subplot(grid[1, i], sharex=above)
@@ -142,20 +141,18 @@ def draw_mapping(ax: Axes, system: System, safeguard: Safeguard, x: np.ndarray) 
 def draw_gradient(ax: Axes, system: System, safeguard: Safeguard, x: np.ndarray) -> Any:
     """The lost share of the gradient by colour, and what becomes of a circle of gradients, both over the requests; returns the image."""
     pixels, at = _grid(_PIXELS, inset=True), _grid(_GLYPHS, inset=True)
-    _, (jacobians,) = _respond(system, safeguard, x[None], np.concatenate([pixels, at]) + _OFF_KINKS)
+    _, diagnosis = _respond(system, safeguard, x[None], np.concatenate([pixels, at]) + _OFF_KINKS)
     # Rounded, so that rounding errors are not taken for amplification.
-    lost = np.round(1 - np.sum(jacobians[: len(pixels)] ** 2, axis=(1, 2)) / 2, 4)
-    glyphs = jacobians[len(pixels) :]
+    lost = np.round(diagnosis.lost_gradient[0, : len(pixels)], 4)
+    glyphs, values, rank = (value[0, len(pixels) :] for value in (diagnosis.jacobian, diagnosis.singular_values, diagnosis.rank))
     image = ax.imshow(lost.reshape(_PIXELS, _PIXELS), extent=(-1, 1, -1, 1), origin="lower", cmap=_LOST, norm=Normalize(0, 1))
     angle = np.linspace(0, 2 * np.pi, 49)
     circle = np.stack([np.cos(angle), np.sin(angle)])
-    largest = np.linalg.norm(glyphs, ord=2, axis=(1, 2))
     # A circle that is left alone just does not touch its neighbours; amplified ones are drawn to that size at most.
-    radius = 0.8 / _GLYPHS / np.maximum(largest, 1.0)
+    radius = 0.8 / _GLYPHS / np.maximum(values[:, 0], 1.0)
     shapes = at[:, None] + radius[:, None, None] * np.swapaxes(np.swapaxes(glyphs, 1, 2) @ circle, 1, 2)
     ax.add_collection(LineCollection(list(shapes), colors="black", linewidths=1.0, zorder=3))
-    gone = largest <= RANK_THRESHOLD
-    ax.plot(*at[gone].T, "x", color="black", markersize=4, zorder=3)
+    ax.plot(*at[rank == 0].T, "x", color="black", markersize=4, zorder=3)
     _draw_set(ax, system, x, fill=False)
     return image
 
@@ -196,14 +193,13 @@ def _draw_widths(figure: Figure, ax: Axes, system: Any, states: np.ndarray) -> N
     tidy(ax)
 
 
-def _respond(system: System, safeguard: Safeguard, states: np.ndarray, requests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Executed actions (s, r, d) and their Jacobians (s, r, d, d) for requests (r, d) at states (s, n)."""
+def _respond(system: System, safeguard: Safeguard, states: np.ndarray, requests: np.ndarray) -> tuple[np.ndarray, GradientDiagnosis]:
+    """Executed actions (s, r, d) and what happens to gradients, with the same leading axes, for requests (r, d) at states (s, n)."""
 
-    def at(x: jax.Array, request: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return safe_action(system, safeguard, x, request).action, diagnose_gradient(system, safeguard, x, request).jacobian
+    def at(x: jax.Array, request: jax.Array) -> tuple[jax.Array, GradientDiagnosis]:
+        return safe_action(system, safeguard, x, request).action, diagnose_gradient(system, safeguard, x, request)
 
-    actions, jacobians = jax.jit(jax.vmap(jax.vmap(at, (None, 0)), (0, None)))(states, np.asarray(requests, np.float32))
-    return np.asarray(actions), np.asarray(jacobians)
+    return jax.device_get(jax.jit(jax.vmap(jax.vmap(at, (None, 0)), (0, None)))(states, np.asarray(requests, np.float32)))
 
 
 def _interval(system: System, x: jax.Array) -> tuple[jax.Array, jax.Array]:

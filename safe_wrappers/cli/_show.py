@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import envs
 from .._errors import SafeWrappersError
-from ..safe_actions import System
 from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._cache import use_compilation_cache
@@ -42,7 +41,7 @@ def show(options: Show) -> int:
         raise UsageError(f"pictures are drawn for one or two actions, but {options.system} has {system.action_size}.")
     output = _output(options, given)
     use_compilation_cache()
-    states = chosen_states(env, _UNSAFE_SHARES[system.action_size]) if options.state is None else _given_state(system, options.state)
+    states = chosen_states(env, _UNSAFE_SHARES[system.action_size]) if options.state is None else _given_state(env, options.state)
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
     title = f"{options.system}{safe_set}, {', '.join([options.safeguard, *(f'{name} {value}' for name, value in given.items())])}"
     draw = interval_figure if system.action_size == 1 else box_figure
@@ -96,18 +95,21 @@ def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
     return make_safeguard(name, **given)
 
 
-def _given_state(system: System, state: tuple[float, ...]) -> np.ndarray:
+def _given_state(env: envs.ModelEnv, state: tuple[float, ...]) -> np.ndarray:
     """The state, shape (1, n).
 
     Raises:
-        UsageError: If it does not have the system's size or is not safe.
+        UsageError: If it does not have the system's size, is not safe, or is none that the guarantee covers.
     """
-    size = len(jax.eval_shape(system.sample_initial, jax.random.PRNGKey(0)))
+    size = env.model.state_size
     if len(state) != size:
         raise UsageError(f"--state must have {size} numbers, but it has {len(state)}.")
     x = np.asarray(state, np.float32)
-    if not (margin := float(system.margin(jnp.asarray(x)))) >= 0:
+    if not (margin := float(env.system.margin(jnp.asarray(x)))) >= 0:
         raise UsageError(f"--state must lie in the safe set, where the margin is at least 0, but its margin is {margin:.3g}.")
+    if not env.admissible(jnp.asarray(x)):
+        kind = type(env).__name__
+        raise UsageError(f"--state must be one that the guarantee of {kind} covers; this one is safe, but not covered: see {kind}.admissible.")
     return x[None]
 
 

@@ -28,13 +28,18 @@ class SafeActionSet:
     def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
         """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint, clipped to the box, else by a small linear program.
 
+        Without rows (m = 0) it is the whole box, with the anchor 0.
+
         Raises:
             SetDimensionError: If the shapes do not fit.
         """
         A, b = jnp.asarray(A), jnp.asarray(b)
         if A.ndim != 2 or b.shape != A.shape[:1]:
             raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
-        anchor = midpoint(A, b)[None] if A.shape[1] == 1 else max_margin(*_normalise(*_known(A, b)))[0]
+        if A.shape[1] == 1:
+            anchor = midpoint(A, b)[None]
+        else:
+            anchor = max_margin(*_normalise(*_known(A, b)))[0] if len(A) else jnp.zeros(A.shape[1], b.dtype)
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
     def unit_rows(self) -> tuple[jax.Array, jax.Array]:
@@ -62,10 +67,25 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the derivative NaN.
-    end = jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0)
+    end = jax.lax.stop_gradient(jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0))
+    # An end far from the box is a constant: its derivative matters to no action and may overflow.
+    near = bounds & (jnp.abs(end) <= 2.0)
+    end = jnp.where(near, _quotient(jnp.where(near, b, 0.0), jnp.where(near, slope, 1.0)), end)
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
+
+
+@jax.custom_jvp
+def _quotient(b: jax.Array, slope: jax.Array) -> jax.Array:
+    """b / slope. JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes below 1e-19."""
+    return b / slope
+
+
+@_quotient.defjvp
+def _quotient_jvp(primals, tangents):
+    value = _quotient(*primals)
+    return value, (tangents[0] - value * tangents[1]) / primals[1]
 
 
 def _bounds(slope: jax.Array, b: jax.Array) -> jax.Array:
@@ -93,9 +113,13 @@ def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     # Scaled by the largest entry first, so that no square overflows: a length of infinity would erase the row.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(A), axis=-1))
-    nonzero = largest > 0
+    reach = jax.lax.stop_gradient(jnp.abs(b / jnp.where(largest > 0, largest, 1.0)))
+    nonzero = (largest > 0) & jnp.isfinite(reach)
     scale = jnp.where(nonzero, largest, 1.0)
-    A, b = A / scale[:, None], b / scale
+    # Far from the box a row of tiny slopes is a constant: it binds nowhere, and its derivative, reach / scale, would overflow.
+    constant = reach > jnp.maximum(2.0 * A.shape[-1], scale * float(jnp.finfo(b.dtype).max) ** 0.75)
+    A, b = jnp.where(constant[:, None], jax.lax.stop_gradient(A), A), jnp.where(constant, jax.lax.stop_gradient(b), b)
+    A, b = jnp.where(nonzero[:, None], A, 0.0) / scale[:, None], b / scale
     # The double where again, here for the square root at 0.
     length = jnp.sqrt(jnp.where(nonzero, jnp.sum(A * A, axis=-1), 1.0))
     return A / length[:, None], jnp.where(nonzero, b / length, jnp.where(b >= 0, 1.0, -1.0))

@@ -109,7 +109,7 @@ class ZonotopeSystem:
             return jnp.sum(self._normals * vector[:, None], axis=0)  # elementwise: accelerators may round matrix products to 10 bits
 
         center, radius = (jnp.asarray(value, c.dtype) for value in (self.disturbance_set.center, self.disturbance_set.radius))
-        worst = jnp.sum(jnp.stack([jnp.abs(along(column)) * r for column, r in zip(E.T, radius, strict=True)]), axis=0)
+        worst = sum((jnp.abs(along(column)) * r for column, r in zip(E.T, radius, strict=True)), jnp.zeros(self._normals.shape[1], c.dtype))
         u = along(c + jnp.sum(E * center, axis=1) - self._center.astype(c.dtype))
         return jnp.stack([along(column) for column in B.T]), u, (1.0 - self.eps) - worst
 

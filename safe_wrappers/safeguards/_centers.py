@@ -46,7 +46,8 @@ def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
     if d == 1:
         lower, upper = interval(rows.A, rows.b - rows.tau)
         lower, upper = jnp.maximum(lower, -1.0), jnp.minimum(upper, 1.0)
-        return (lower + upper)[None] / 2, jnp.where(lower < upper, upper - lower, 0.0)[None] / 2
+        possible = jnp.all((rows.A[:, 0] != 0) | (rows.b >= 0))
+        return (lower + upper)[None] / 2, jnp.where(possible & (lower < upper), upper - lower, 0.0)[None] / 2
     A, b = rows.tightened_with_box()
     center, radius = max_margin(A, b)
     interior = radius > 0

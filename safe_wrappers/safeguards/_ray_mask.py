@@ -29,7 +29,9 @@ class RayMask(Safeguard):
     The map is a bijection from the box onto the safe action set (for a centre that does not depend on the action), so it
     moves safe actions too; the hyperbolic one is nearly the identity close to the centre. The derivative w.r.t. the
     action has full rank. It is not differentiable where the ray changes facet and at a = c, where the identity is given.
-    A centre whose slack is at most tau is returned itself, with derivative zero w.r.t. the action.
+    A centre whose slack is at most tau is returned itself: where no action has more, with derivative zero w.r.t. the action.
+    An orthogonal centre may also be such a point of a set with room, at the sharp end of a wedge; its derivative is then that
+    of the projection, zero at a vertex and along the edge otherwise.
 
     Args:
         gradient: See `Safeguard`.
@@ -53,7 +55,8 @@ class RayMask(Safeguard):
 
     def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
         A, b = rows.A, rows.b - rows.tau
-        center = safe_center(self.center, rows, request, accepted)
+        room = jnp.all(jnp.sum(A * anchor, axis=-1) < b)
+        center = safe_center(self.center, rows, jnp.where(room, request, jax.lax.stop_gradient(request)), accepted)
         slack = b - jnp.sum(A * center, axis=-1)
         roomy = jnp.all(slack > 0)
         offset = request - center

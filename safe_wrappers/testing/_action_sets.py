@@ -2,7 +2,7 @@
 
 import numpy as np
 
-HARSH = ("near-parallel", "duplicate", "zero", "needle", "empty interior", "on a vertex", "empty")
+HARSH = ("near-parallel", "duplicate", "zero", "needle", "empty interior", "on a vertex", "empty", "impossible zero")
 
 
 def unit(rows):
@@ -47,6 +47,8 @@ def harsh_sets(rng, n, d, m):
     b[vertex] = (product(A, a) + np.where(rng.random((n, m)) < 0.5, 0, slack))[vertex]
     zero = (kind == HARSH.index("zero"))[:, None] & (rng.random((n, m)) < 0.3)
     A[zero], b[zero] = 0, 1
+    impossible = kind == HARSH.index("impossible zero")
+    A[impossible, -1], b[impossible, -1] = 0, -(10.0 ** rng.uniform(-8, 2, impossible.sum()))
     return A, b, a, kind
 
 

@@ -74,6 +74,7 @@ def diagnose_gradient(system: System, safeguard: Safeguard, x: jax.Array, action
     if loss_gradient is None:
         lost = 1 - jnp.mean(singular_values**2)
     else:
+        loss_gradient = jnp.asarray(loss_gradient)
         # Scaled by the largest component, so that no square overflows.
         size = jnp.max(jnp.abs(loss_gradient))
         usable = (size > 0) & jnp.isfinite(size)

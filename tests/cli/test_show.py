@@ -103,6 +103,7 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
         ("show safe_pendulum --state 1", "--state must have 2 numbers, but it has 1."),
         ("show safe_pendulum --state 3 8", "--state must lie in the safe set, where the margin is at least 0, but its margin is -0."),
         ("show safe_pendulum --state nan 0", "but its margin is nan."),
+        ("show safe_seeker --state -7 0 -3 0 3.9 3 0 2", "covers; this one is safe, but not covered: see SafeSeeker.admissible."),
         ("show safe_pendulum --state a b", "Error parsing --state"),
         ("show safe_pendulum --output picture.pdf", "--output must be a folder or end in .png, but it is picture.pdf."),
         ("show safe_pendulum --output nowhere/picture.png", "folder that can be written to"),

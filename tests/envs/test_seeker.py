@@ -11,7 +11,7 @@ import safe_wrappers as sw
 from safe_wrappers.envs import SafeSeeker, seeker
 
 KINDS = ("random", "bang_bang", "goal", "obstacle")
-SAFEGUARDS = {"boundary_projection": sw.BoundaryProjection(), "ray_mask": sw.RayMask(), "none": None}
+SAFEGUARDS = {**{name: sw.safeguards.make_safeguard(name) for name in sw.safeguards.NAMES}, "orthogonal_ray_mask": sw.RayMask(center="orthogonal")}
 ENVS, STEPS = 256, 200
 NOISE = float(np.float32(0.05))
 
@@ -41,7 +41,7 @@ def worst_clearance(x, action):
 def rollout(safeguard):
     """Keys (N,), requests (T, N, 2) and a kind -> states (T + 1, N, 8), executed actions (T, N, 2), infos, metrics; compiled once per safeguard."""
     env = SafeSeeker(disturbance="worst_case")
-    guard = SAFEGUARDS[safeguard]
+    guard = SAFEGUARDS.get(safeguard)
     guarded = env if guard is None else sw.SafeguardWrapper(env, guard)
 
     def step(carry, request):
@@ -101,7 +101,7 @@ def test_the_same_without_the_safeguard_collides(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("safeguard", ["boundary_projection", "ray_mask"])
+@pytest.mark.parametrize("safeguard", SAFEGUARDS)
 def test_no_collision_in_a_million_steps(safeguard, kind):
     results = [soak(safeguard, kind, seed) for seed in range(1, 21)]
     assert len(results) * STEPS * ENVS > 1_000_000
@@ -180,6 +180,14 @@ def test_starts_and_goals_are_clear_with_an_obstacle_between_them(starts):
     blocked = clearances(np.concatenate([way, layout], axis=-1)).min(axis=(0, 2)) < 0
     assert blocked.mean() > 0.995  # the rest are grazed between two sample points
     assert np.abs(goals.mean(axis=0)).max() < 0.3
+
+
+def test_a_goal_is_in_the_clear_even_where_none_lies_behind_an_obstacle():
+    """A circle that cuts off the far corner: whatever lies behind it lies in it."""
+    x = jnp.array([-7.5, -7.5, *[8.0, 8.0, 14.0] * 2])
+    goals = jax.jit(jax.vmap(lambda key: seeker._draw_goal(key, x)))(keys(0, 200))
+    clear = clearances(np.concatenate([goals, np.broadcast_to(x[2:], (200, 6))], axis=1))
+    assert clear.min() >= 0.5 - 1e-5
 
 
 def test_the_lemma_holds_for_its_constants_and_not_for_others():

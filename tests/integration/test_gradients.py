@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import states_in
+from helpers import keys, states_in
 
 import safe_wrappers as sw
-from safe_wrappers.envs import SafePendulum
+from safe_wrappers.envs import SafeCartPole, SafePendulum, SafeQuadrotor
 
 H = 1e-6
 
@@ -64,6 +64,50 @@ def test_the_gradients_of_the_wrapped_step_are_those_of_finite_differences(backe
         assert np.max(errors) < 1e-6
         for one, other in zip(forward(*arguments), reverse(*arguments), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "safeguard"),
+    [
+        (SafeCartPole, sw.RayMask()),
+        (SafeQuadrotor, sw.BoundaryProjection()),
+        pytest.param(SafeCartPole, sw.BoundaryProjection(), marks=pytest.mark.slow),
+        pytest.param(SafeQuadrotor, sw.RayMask(), marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_the_derivative_of_the_safe_action_with_respect_to_the_state_is_that_of_finite_differences(kind, safeguard):
+    """Along random directions, at states near and far from the boundary of the safe set, in float64."""
+    env, count = kind(), 300
+    rng = np.random.default_rng(0)
+    with jax.enable_x64():
+        x = np.asarray(jax.vmap(env.system.sample_initial)(keys(0, count)), np.float64)
+        gauge = 1 - np.asarray(jax.vmap(env.system.margin)(x))
+        x[::2] *= ((1 - 1e-3) / gauge[::2])[:, None]
+        direction = rng.normal(size=x.shape)
+        request = rng.uniform(-0.98, 0.98, (count, env.action_size))
+
+        @jax.jit
+        def differences(x, direction, request):
+            def act(x):
+                output = jax.vmap(lambda x, a: sw.safe_action(env.system, safeguard, x, a))(x, request)
+                return output.action, output
+
+            low, high = (act(x + step * direction)[0] for step in (-H, H))
+            action, derivative, output = jax.jvp(act, (x,), (direction,), has_aux=True)
+            return (high - low) / (2 * H), (high + low - 2 * action) / H, derivative, output
+
+        central, jump, derivative, output = jax.device_get(differences(x, direction, request))
+    assert derivative.dtype == np.float64
+    assert output.feasible.all()
+    assert output.intervened.mean() > 0.1
+    scale = 1 + np.abs(central).max(axis=1)
+    smooth = np.abs(jump).max(axis=1) < 1e-3 * scale  # a kink shows as one-sided differences that disagree
+    print(f"{kind.__name__}: {np.sum(~smooth)} kinks of {count}, {output.intervened.sum()} interventions")
+    assert smooth.mean() > 0.97
+    moved = np.abs(derivative).max(axis=1) > 1e-3
+    assert moved[smooth].mean() > 0.1
+    assert (np.abs(derivative - central).max(axis=1) / scale)[smooth].max() < 1e-6
 
 
 def test_an_intervention_cuts_the_gradient_of_the_action_and_turns_that_of_the_state():

@@ -86,6 +86,36 @@ def test_unit_rows_are_differentiable_next_to_a_zero_row():
     np.testing.assert_allclose(jacobians[1][0][0, 0], -5 / 5**3 * np.array([3.0, 4.0]), rtol=1e-6)  # -b A / |A|^3
 
 
+@pytest.mark.parametrize("d", [1, 2])
+def test_derivatives_are_finite_next_to_a_tiny_slope_and_the_row_keeps_its_meaning(d):
+    """Rows that bind far from the box, in it, and nowhere: the square of such a slope is 0 in float32, and 100 / slope may be infinite."""
+    slope, b = (grid.ravel().astype(np.float32) for grid in np.meshgrid(10.0 ** -np.arange(15, 38), [1, 100, -100, np.inf, 0]))
+    b = np.concatenate([b, slope / 4, -slope / 4])
+    slope = np.resize(slope, b.shape)
+    A = np.zeros((len(b), 2, d), np.float32)
+    A[:, 0, 0], A[:, 1, 0] = 1, slope
+    offsets = np.stack([np.full_like(b, 0.5), b], axis=1)
+
+    def value(A, b):
+        return (SafeActionSet(A, b, jnp.zeros(d)).unit_rows(),) * 2
+
+    for mode in (jax.jacfwd, jax.jacrev):
+        jacobians, (rows, ends) = jax.device_get(jax.jit(jax.vmap(mode(value, (0, 1), has_aux=True)))(A, offsets))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobians))
+    # Of the actions 0 and 0.4 along the first axis, which satisfy all rows.
+    for action in (0.0, 0.4):
+        expected = slope.astype(np.float64) * action <= b
+        np.testing.assert_array_equal(np.all(rows[:, :, 0].astype(np.float64) * action <= ends, axis=1), expected)
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_without_rows_the_whole_box_is_safe(d):
+    action_set = SafeActionSet.from_rows(np.zeros((0, d), np.float32), np.zeros(0, np.float32))
+    np.testing.assert_array_equal(action_set.anchor, np.zeros(d))
+    A, b = action_set.unit_rows()
+    assert (np.asarray(A) @ np.array([[1.0] * d, [-1.0] * d]).T <= np.asarray(b)[:, None]).all()
+
+
 def test_the_anchor_is_a_constant_of_the_derivative():
     jacobian = jax.jacfwd(lambda b: SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), b).anchor)(jnp.array([0.5, 0.25]))
     np.testing.assert_array_equal(jacobian, [[0.0, 0.0]])

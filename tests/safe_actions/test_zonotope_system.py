@@ -46,6 +46,16 @@ def quadrotor_system(zonotope):
     return ZonotopeSystem(models.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state)
 
 
+def test_a_model_without_disturbances_has_the_rows_of_its_box():
+    model = sw.Model("drift", lambda x, a, w: x + 0.1 * a, state_size=2, action_size=2, disturbance_size=0)
+    square, nothing = Box.symmetric([1.0, 1.0]), Box(np.zeros(0), np.zeros(0))
+    zonotope = ZonotopeSystem(model, Zonotope(np.zeros(2), np.eye(2)), nothing, square, state=lambda state: state)
+    polytope = ModelSystem(model, sw.Polytope(np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)), nothing, square, state=lambda state: state)
+    for system in (zonotope, polytope):
+        output = sw.safe_action(system, sw.BoundaryProjection(), jnp.array([0.95, 0.0]), jnp.array([1.0, 0.25]))
+        np.testing.assert_allclose(output.action, [0.5, 0.25], atol=1e-3)
+
+
 def states(zonotope, count, seed=0):
     """States of S, half of them within 1e-3 of its boundary. Float32."""
     rng = np.random.default_rng(seed)

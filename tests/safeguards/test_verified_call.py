@@ -50,6 +50,14 @@ def call_all(A, b, request):
     return jax.tree.map(np.asarray, _call_all(A, b, request))
 
 
+@jax.jit
+def _pull_back(A, b, request):
+    """The derivatives of a sum of all maps' actions, scaled so that not the sum overflows."""
+    maps = [PROJECTIONS["exact"], *OTHERS]
+    actions, pullback = jax.vjp(lambda *args: [safeguard(SafeActionSet.from_rows(*args[:2]), args[2]).action for safeguard in maps], A, b, request)
+    return pullback([jnp.full_like(action, 1 / 16) for action in actions])
+
+
 def call(safeguard, A, b, request):
     """The output of one of them."""
     return call_all(A, b, request)[0][MAPS.index(safeguard)]
@@ -147,6 +155,7 @@ ROW_SETS = {"A": hnp.arrays(np.float32, (ROWS, 1), elements=ELEMENTS), "b": hnp.
 @example(A=np.zeros((ROWS, 1), np.float32), b=np.full(ROWS, -0.0, np.float32), request=-0.0)
 @example(A=np.ones((ROWS, 1), np.float32), b=np.full(ROWS, np.nan, np.float32), request=0.5)
 @example(A=np.ones((ROWS, 1), np.float32), b=np.full(ROWS, -np.inf, np.float32), request=1e30)
+@example(A=np.array([[1], [-1], [1e-30], [1e-20]], np.float32), b=np.ones(ROWS, np.float32), request=0.5)
 @settings(deadline=None, max_examples=300)
 def test_the_executed_action_is_safe_for_all_rows_and_requests(A, b, request):
     request = np.array([request], np.float32)
@@ -155,6 +164,7 @@ def test_the_executed_action_is_safe_for_all_rows_and_requests(A, b, request):
         check(output, anchor, A, b, request)
         if isinstance(safeguard, BoundaryProjection):
             check_projection(output, anchor, A, b, request)
+    assert all(np.isfinite(part).all() for part in _pull_back(A, b, request))
 
 
 @given(

@@ -134,7 +134,8 @@ def test_the_diagnosis_is_a_constant_for_derivatives_and_takes_plain_lists():
 
     for derivative in jax.jit(jax.grad(lost, (0, 1)))(jnp.array([0.9, -0.8]), jnp.array([3.0, 4.0])):
         np.testing.assert_array_equal(derivative, 0)
-    assert jax.eval_shape(lambda: lost([0, 0], jnp.ones(2))).dtype == jnp.float32
+    for loss_gradient in (jnp.ones(2), [3.0, 4.0], [3, 4]):
+        assert jax.eval_shape(lambda g=loss_gradient: lost([0, 0], g)).dtype == jnp.float32
     with pytest.raises(sw.SetDimensionError, match="must have shape"):
         lost(jnp.zeros(3), jnp.ones(3))
 
