@@ -34,7 +34,6 @@ class GymRunner:
         if start is None:
             raise ValueError("A Gymnasium environment must be started at chosen states; give `start=`, a function (env.unwrapped, x) that puts it there.")
         self._env, self._system, self._set_state = env.unwrapped, system, start
-        self.name = self._env.spec.id if self._env.spec else type(self._env).__name__
         box = self._env.action_space
         if not isinstance(box, spaces.Box) or not box.is_bounded() or box.shape != (system.action_size,):
             raise CertificateError(f"The action space must be a bounded box of the system's {system.action_size} action(s), but it is {box}.")
