@@ -3,11 +3,13 @@
 python examples/07_playground.py [--quick]
 """
 
+import functools
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from mujoco import mjx
 
 import safe_wrappers as sw
 from safe_wrappers.synthesis import synthesise
@@ -81,16 +83,11 @@ def bang_bang_and_random(steps: int, envs: int) -> np.ndarray:
     return np.where(np.arange(envs)[:, None] % 2, extreme, rng.uniform(-1, 1, extreme.shape)).astype(np.float32)
 
 
-def residuals(model: sw.Model, env, x: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """The accelerations that explain MuJoCo's next states from x (N, 4) under the actions (N, 1), beyond the model. Shape (N, 2)."""
-    start = env.reset(jax.random.PRNGKey(0))
-
-    def both(x, action):
-        after = env.step(start.replace(data=start.data.replace(qpos=x[:2], qvel=x[2:])), action)
-        return state_of(after), model(x, action, jnp.zeros(2))
-
-    simulated, predicted = (np.asarray(value, np.float64) for value in jax.jit(jax.vmap(both))(x, action))
-    return (simulated - predicted)[:, 2:] / model.parameters["dt"]
+def start_at(env, x: jax.Array, key: jax.Array):
+    """Playground's state after a reset, with the joints and their velocities as in x, shape (4,)."""
+    state = env.reset(key)
+    data = mjx.forward(env.mjx_model, state.data.replace(qpos=x[:2], qvel=x[2:]))
+    return state.replace(data=data, obs=env._get_obs(data, state.info))
 
 
 def main():
@@ -104,12 +101,11 @@ def main():
     model = cart_pole(env.mj_model)
     system = sw.ModelSystem.from_certificate(certify(model), model, state=state_of)
 
-    x = np.asarray(jax.vmap(system.sample_initial)(jax.random.split(jax.random.PRNGKey(1), 4_000)))
-    action = np.random.default_rng(1).uniform(-1, 1, (len(x), 1)).astype(np.float32)
-    largest = np.abs(residuals(model, env, x, action)).max(axis=0)
-    print(f"largest residual of {len(x)} steps: {largest[0]:.1e} m/s^2 of 0.05, {largest[1]:.1e} rad/s^2 of 0.1")
-
     safe = sw.PlaygroundSafeguardWrapper(env, sw.BoundaryProjection(), system=system)
+    report = sw.conform(safe, start=functools.partial(start_at, env), samples=4_000)
+    speed, rate = np.maximum(-report.total_cover.lower, report.total_cover.upper)
+    print(f"{report.name} {report.message} The largest residuals are {speed:.1e} m/s^2 of 0.05 and {rate:.1e} rad/s^2 of 0.1.")
+
     requests = bang_bang_and_random(STEPS, ENVS)
     margin = jax.jit(jax.vmap(jax.vmap(system.margin)))
     for name, which in (("safeguarded", safe), ("raw", env)):

@@ -1,5 +1,7 @@
-"""What the documentation shows runs as it is shown: the docstrings' examples and the README's Python."""
+"""What the documentation shows runs as it is shown: the docstrings' examples, and the Python of the README and of docs/."""
 
+import ast
+import contextlib
 import doctest
 import functools
 import importlib
@@ -55,3 +57,39 @@ def test_the_python_of_the_readme_runs(capsys, monkeypatch):
 
 def record_call(signature, calls, *args, **kwargs):
     calls.append(signature.bind(*args, **kwargs))
+
+
+PAGES = {page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) for page in sorted((ROOT / "docs").glob("*.md"))}
+# Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and certificate.
+EXCERPTS = {("agents.md", 1), ("playground.md", 0)}
+SLOW_PAGES = {"certificates.md", "conformance.md", "your_environment.md"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_names_in_docs_exist(page):
+    """Of the package, in every block, whether it is run or not."""
+    found = 0
+    for code in PAGES[page]:
+        for node in ast.walk(ast.parse(code, page)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safe_wrappers"):
+                names = [(importlib.import_module(node.module), alias.name) for alias in node.names]
+            elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sw."):
+                names = [(sw, ast.unparse(node).removeprefix("sw."))]
+            else:
+                continue
+            for owner, name in names:
+                with contextlib.suppress(ImportError):  # of a known name whose extra is not installed
+                    functools.reduce(getattr, name.split("."), owner)
+                found += 1
+    assert found > 0
+
+
+@pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page in SLOW_PAGES else ()) for page in PAGES if (page, 0) not in EXCERPTS])
+def test_the_python_of_docs_runs(page):
+    """One block after the other, with what the earlier ones left, as a reader would."""
+    names = {}
+    for i, code in enumerate(PAGES[page]):
+        if (page, i) not in EXCERPTS:
+            exec(compile(code, page, "exec"), names)
+    assert all(i < len(PAGES[page]) for page, i in EXCERPTS)

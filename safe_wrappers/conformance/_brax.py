@@ -1,7 +1,6 @@
 """Brax environments whose steps are recorded."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,20 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
-from ..safe_actions import System
 from ._batches import joined, rows_of
 from ._steps import Steps, executed
-
-Start = Callable[[jax.Array, jax.Array], Any]
+from ._subject import Start, Subject
 
 
 class BraxRunner:
     """Runs a Brax environment from given states.
 
     Args:
-        env: A single environment.
-        system: Reads the state, and makes requests safe.
-        start: (x, key) -> the environment's state. Default: `env.reset_to`, or for a `PipelineEnv` its physics at x = (q, qd).
+        subject: The environment; a system that reads its state and makes requests safe; start, (x, key) -> the environment's state. Default:
+            `env.reset_to`, or for a `PipelineEnv` its physics at x = (q, qd).
         own_disturbance: Whether `info["disturbance"]` is what the environment drew, shape (k,). Default: whether it is there.
         disturbance_size: k.
 
@@ -30,9 +26,8 @@ class BraxRunner:
         ValueError: If the environment cannot be started at given states, or reports no such disturbance.
     """
 
-    def __init__(self, env: envs.Env, system: System, start: Start | None, own_disturbance: bool | None, disturbance_size: int):
-        self.name = f"{type(env).__name__} on {env.backend}"
-        start = start or _default_start(env)
+    def __init__(self, subject: Subject, own_disturbance: bool | None, disturbance_size: int):
+        env, system, start = subject.env, subject.system, subject.start or _default_start(subject)
         key = jax.random.PRNGKey(0)
         info = jax.eval_shape(lambda: start(system.sample_initial(key), key)).info
         reported = np.shape(info.get("disturbance")) == (disturbance_size,)
@@ -63,15 +58,22 @@ class BraxRunner:
         return joined(found)
 
 
-def _default_start(env: envs.Env) -> Start:
+def _default_start(subject: Subject) -> Start:
+    env = subject.env
     if hasattr(env, "reset_to"):
-        return env.reset_to  # pyright: ignore[reportAttributeAccessIssue]
+        return env.reset_to
     if isinstance(env, envs.PipelineEnv):
         return functools.partial(_start_pipeline, env)
-    raise ValueError(f"`{type(env).__name__}` must be started at chosen states, but it has no `reset_to`; give `start=`, a function (x, key) -> state.")
+    raise ValueError(f"{subject.name} must be started at chosen states, but it has no `reset_to`; give `start=`, a function (x, key) -> state.")
 
 
 def _start_pipeline(env: envs.PipelineEnv, x: jax.Array, key: jax.Array) -> envs.State:
     """A reset whose physics is then put into the state x = (q, qd)."""
-    q, qd = jnp.split(x, [env.sys.q_size()])
+    sizes = env.sys.q_size(), env.sys.qd_size()
+    if x.shape != (sum(sizes),):
+        raise ValueError(
+            f"Without `start=` the state must be x = (q, qd) of all joints, shape ({sum(sizes)},), but the system's has shape {x.shape}; give `start=`, "
+            "a function (x, key) -> state, for example `reset_to` of a `BraxPlant`."
+        )
+    q, qd = jnp.split(x, sizes[:1])
     return env.reset(key).replace(pipeline_state=env.pipeline_init(q, qd))  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,9 +7,8 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
-from brax import envs
 
-from .._errors import CertificateError, WrapperOrderError
+from .._errors import CertificateError
 from ..safe_actions import System
 from ._batches import in_batches
 from ._brax import BraxRunner
@@ -18,6 +17,7 @@ from ._gymnasium import GymRunner
 from ._report import ConformanceReport, Sample
 from ._search import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._steps import Steps
+from ._subject import subject_of
 
 _SHARE = 0.1  # of the rounding allowance eps, most of which belongs to the rows of the safe action set
 _POPULATION = 512  # adversarial steps of a round
@@ -28,7 +28,7 @@ Runner = BraxRunner | GymRunner
 
 
 def conform(
-    env: envs.Env | gymnasium.Env[Any, Any],
+    env: Any,
     system: System | None = None,
     *,
     samples: int = 10_000,
@@ -61,14 +61,16 @@ def conform(
     The answer is *tested*, never *proved*.
 
     Args:
-        env: A single Brax environment, a `SafeguardWrapper` or `GymSafeguardWrapper`, or a Gymnasium environment.
+        env: A single environment of Brax or Gymnasium, safeguarded or not, or a `PlaygroundSafeguardWrapper`. Of a `GymEnv` the Brax
+            environment inside is compared.
         system: Its model and safe set, a `ModelSystem` or `ZonotopeSystem`. Default: `env.system`. For another system with safe action
             sets give `allowance`; the model and W are then `env.model` and `env.disturbance_set`.
         samples: N, random steps for the smallest box.
         own_disturbance: Whether `state.info["disturbance"]` after a step is the w that the environment drew in it, shape (k,). Default:
             whether there is such an entry. False makes it part of the difference.
-        start: Puts the environment into a state: (x, key) -> state in Brax, by default `env.reset_to` or, for a `PipelineEnv`, a
-            reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by default `set_state` of the wrapper.
+        start: Puts the environment into a state: (x, key) -> state in Brax and Playground, by default `reset_to` of the wrapper, that of
+            the environment or, for a `PipelineEnv`, a reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by
+            default `set_state` of the wrapper.
         allowance: What may be left of each state after W has explained what it can, shape (n,) or (), in the states' units. Default:
             a tenth of the system's eps, per facet.
         confidence: 1 - beta of the probability statements.
@@ -77,7 +79,8 @@ def conform(
 
     Raises:
         CertificateError: Without a system, a model, or room for rounding.
-        WrapperOrderError: If the environment is wrapped for training.
+        TypeError: If it is not a single environment.
+        WrapperOrderError: If it is wrapped for training.
         ValueError: If it cannot be started at given states, or an option is out of range.
 
     Example:
@@ -90,14 +93,15 @@ def conform(
             f"`samples` must be at least 1, `confidence` between 0 and 1, `enlargement` at least 0, but they are {samples}, {confidence} and {enlargement}."
         )
     began = time.perf_counter()
-    inner, system, start = _unwrapped(env, system, start)
-    claim = _claim(inner, system, allowance)
-    if isinstance(inner, gymnasium.Env):
+    subject = subject_of(env, system, start)
+    system = subject.system
+    claim = _claim(subject.env, system, allowance)
+    if isinstance(subject.env, gymnasium.Env):
         if own_disturbance:
             raise ValueError("A Gymnasium environment reports no disturbance of its own; leave out `own_disturbance`.")
-        runner: Runner = GymRunner(inner, system, start)
+        runner: Runner = GymRunner(subject.env, system, subject.start)
     else:
-        runner = BraxRunner(inner, system, start, own_disturbance, claim.model.disturbance_size)
+        runner = BraxRunner(subject, own_disturbance, claim.model.disturbance_size)
     is_safe = in_batches(lambda x: system.margin(x) >= 0)
     compare = _Comparison(claim, runner, is_safe, seed)
     rng = np.random.default_rng(seed)
@@ -123,7 +127,7 @@ def conform(
     starts = x[rng.integers(len(x), size=_STARTS)]
     trajectories = compare(starts, bang_bang((_LENGTH, _STARTS, system.action_size), rng, hold=_HOLD))
     return ConformanceReport(
-        name=runner.name,
+        name=subject.name,
         disturbance_set=claim.disturbance_set,
         own_disturbance=runner.own_disturbance,
         random=random,
@@ -155,24 +159,6 @@ class _Comparison:
             explained = self._explain(steps.x, steps.action, steps.next_x, steps.drawn)
         drawn = np.zeros_like(explained.disturbance) if steps.drawn is None else steps.drawn
         return Sample(steps.x, steps.action, steps.next_x, drawn, *explained)
-
-
-def _unwrapped(env: Any, system: System | None, start: Callable[..., Any] | None) -> tuple[Any, System, Callable[..., Any] | None]:
-    """The environment inside a safeguard's wrapper, with what the wrapper knows.
-
-    Raises:
-        TypeError, WrapperOrderError, CertificateError: If it is none, is wrapped in another way, or has no system.
-    """
-    if not isinstance(env, envs.Env | gymnasium.Env):
-        raise TypeError(f"`env` must be a Brax or a Gymnasium environment, but it is a `{type(env).__name__}`.")
-    if isinstance(env, envs.Wrapper):
-        raise WrapperOrderError(f"A single environment is compared with its model, but `env` is a `{type(env).__name__}`; give the environment inside.")
-    system = system if system is not None else getattr(env, "system", None)
-    if system is None:
-        raise CertificateError(f"`{type(env).__name__}` has no `system`, so there is no model to compare it with; give `system=...`.")
-    if isinstance(env, gymnasium.Env):
-        return env, system, start if start is not None else getattr(env, "set_state", None)
-    return (env.env if hasattr(env, "safeguard") else env), system, start  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> Claim:

@@ -33,7 +33,6 @@ class GymRunner:
         if start is None:
             raise ValueError("A Gymnasium environment must be started at chosen states; give `start=`, a function (env.unwrapped, x) that puts it there.")
         self._env, self._system, self._set_state = env.unwrapped, system, start
-        self.name = self._env.spec.id if self._env.spec else type(self._env).__name__
         self._box = ActionBox(self._env.action_space, system.action_size)
         self._executed = jax.jit(lambda x, request: executed(system, x, request))
 

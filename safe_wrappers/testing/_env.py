@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import brax.envs
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,7 +53,8 @@ def check_wrapped_env(env: Any, *, envs: int = 64, steps: int = 100, tolerance: 
        environment is the one that is reported, up to `tolerance`; the flags are true; the reward is the task's without the regularisation.
 
     Args:
-        env: A `SafeguardWrapper`, with no wrapper around it.
+        env: A `SafeguardWrapper` or `PlaygroundSafeguardWrapper`, with no wrapper around it. For Gymnasium there are Gymnasium's own
+            `check_env` and `conform`.
         envs: Number of parallel environments.
         steps: Number of steps of each, in two episodes.
         tolerance: How far the environment's step may lie outside the model's for all w in W, in the scale where the safe set's centre has
@@ -92,6 +94,9 @@ def check_wrapped_env(env: Any, *, envs: int = 64, steps: int = 100, tolerance: 
 
 
 def _check_bypass(env: Any) -> None:
+    found = f"it is the Gymnasium environment `{type(env).__name__}`"
+    instead = "Use `gymnasium.utils.env_checker.check_env` for the interface, and `safe_wrappers.conform` for the step."
+    require(not isinstance(env, gymnasium.Env), "`env` must be a `SafeguardWrapper` or `PlaygroundSafeguardWrapper`", found, instead)
     parts = isinstance(getattr(env, "system", None), System) and isinstance(getattr(env, "safeguard", None), Safeguard)
     require(parts, "`env` must have a `system` and a `safeguard`", f"it is a `{type(env).__name__}` without them", _WRAP)
     found = f"it is a `{type(env).__name__}`"
@@ -104,7 +109,7 @@ def _check_bypass(env: Any) -> None:
             continue
         refused = False
         try:
-            setattr(env, name, getattr(env, name))
+            setattr(env, name, getattr(env, name, None))  # not every environment has one
         except CertificateError:
             refused = True
         must = f"Setting `env.{name}`, as domain randomisation does, must raise CertificateError: the certificate speaks about one plant"

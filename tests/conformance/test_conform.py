@@ -200,7 +200,7 @@ def test_misuse_is_refused():
         sw.conform(gymnasium.make("Pendulum-v1"))
     with pytest.raises(sw.CertificateError, match="`ExplicitSystem` does not have them"):
         sw.conform(sw.envs.SafeSeeker())
-    with pytest.raises(TypeError, match="must be a Brax or a Gymnasium environment, but it is a `Model`"):
+    with pytest.raises(TypeError, match=r"must be a single environment of Brax or Gymnasium.* but it is a `Model`"):
         sw.conform(MODEL)
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
         sw.conform(Integrator(), samples=0)

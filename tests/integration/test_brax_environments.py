@@ -161,3 +161,14 @@ def test_the_pendulum_on_mjx():
     done, x, _ = rollout("pendulum", backend="mjx")(2, 0)
     assert not done.any()
     assert inside(pendulum(backend="mjx")[1], x).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", [pendulum, reacher], ids=["inverted_pendulum", "reacher"])
+def test_the_surrogate_is_what_brax_steps(made):
+    """On other states than the fit's and in running episodes; the reacher with the joints of its choice, from where the wrapper starts it."""
+    plant, system = made()
+    found = sw.conform(sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to))
+    assert found.conforms
+    assert not found.own_disturbance
+    assert np.all(np.abs(found.total_cover.upper) > 0.1 * np.asarray(system.disturbance_set.upper))  # W is not vain

@@ -1,9 +1,11 @@
 """The public check of safeguarded environments passes the bundled ones, and names what is wrong with each mutant."""
 
 import brax.envs
+import gymnasium
 import mutants
 import pytest
 from helpers import RecordingPendulum
+from integrators import Integrator
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -31,8 +33,23 @@ def test_the_other_environments_pass(name):
     assert report.findings["states outside without the safeguard"] > 100
 
 
+def test_an_environment_without_brax_physics_passes():
+    """It has no `sys` that domain randomisation could replace."""
+    assert not hasattr(Integrator(), "sys")
+    findings = check_wrapped_env(wrap(Integrator()), envs=24, steps=60).findings
+    assert findings["states outside the safe set"] == 0
+    assert findings["states outside without the safeguard"] > 500
+
+
 def wrap(env=None, wrapper=sw.SafeguardWrapper, **options):
     return wrapper(env or RecordingPendulum(**WORST), sw.BoundaryProjection(), **options)
+
+
+def test_a_gymnasium_environment_is_refused():
+    with pytest.raises(
+        sw.ContractError, match=r"must be a `SafeguardWrapper` .* Gymnasium environment `Pendulum.*check_env` for the interface, and `safe_wrappers\.conform`"
+    ):
+        check_wrapped_env(gymnasium.make("Pendulum-v1").unwrapped)
 
 
 MUTANTS = {

@@ -74,11 +74,17 @@ def test_it_does_what_a_sync_vector_env_does(mode):
         assert mine.bit_generator.state == theirs.bit_generator.state
 
 
-def test_goals_and_layouts_are_drawn_as_by_a_sync_vector_env():
-    vector, sync = make(AutoresetMode.SAME_STEP, name="Seeker"), make_sync(AutoresetMode.SAME_STEP, name="Seeker")
+@pytest.mark.parametrize(("name", "d"), [("CartPole", 1), ("Quadrotor", 2), ("Seeker", 2)])
+def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
+    """Through an episode's end; the seeker's goals and layouts are drawn as there."""
+    vector, sync = make(AutoresetMode.SAME_STEP, name=name), make_sync(AutoresetMode.SAME_STEP, name=name)
     assert_same(vector.reset(seed=2), sync.reset(seed=2))
-    for actions in requests(EPISODE + 2, d=2):
-        assert_same(vector.step(actions), sync.step(actions))
+    ends = 0
+    for actions in requests(EPISODE + 2, d=d):
+        found, expected = vector.step(actions), sync.step(actions)
+        assert_same(found, expected)
+        ends += expected[3].sum()
+    assert ends == NUM_ENVS
 
 
 def test_no_environment_ever_leaves_the_safe_set():

@@ -1,5 +1,7 @@
 """MuJoCo Playground's CartpoleBalance behind the safeguard, with the system of the example; the model's equations once more in float64."""
 
+import copy
+import functools
 import importlib
 
 import jax
@@ -49,14 +51,49 @@ def pendulum_on_a_cart(x, force, w):
     return np.stack([position + dt * velocity, th + dt * rate, velocity, rate], axis=1)
 
 
-def test_the_model_is_what_mujoco_steps(example, raw, system):
-    x = np.asarray(jax.vmap(system.sample_initial)(jax.random.split(jax.random.PRNGKey(0), 2_000)))
-    action = np.random.default_rng(0).uniform(-1, 1, (len(x), 1)).astype(np.float32)
-    assert np.abs(example.residuals(system.model, raw, x, action)).max() < 1e-4  # of 0.05 m/s^2 and 0.1 rad/s^2
+def test_the_model_is_what_mujoco_steps(example, raw, env):
+    found = sw.conform(env, start=functools.partial(example.start_at, raw), samples=2_000)
+    assert found.name == "Balance on mjx"
+    assert found.conforms
+    assert np.abs(found.all.disturbance).max() < 1e-4  # of 0.05 m/s^2 and 0.1 rad/s^2
+    steps = found.random
+    np.testing.assert_allclose(steps.next_x, pendulum_on_a_cart(steps.x, 10.0 * steps.action[:, 0], np.zeros(2)), rtol=0, atol=1e-6)
     with jax.enable_x64():
         w = np.array([0.03, -0.07])
-        stepped = jax.vmap(lambda x, a: system.model(x, a, jnp.asarray(w)))(jnp.asarray(x, jnp.float64), jnp.asarray(action, jnp.float64))
-    np.testing.assert_allclose(stepped, pendulum_on_a_cart(x.astype(np.float64), 10.0 * action[:, 0].astype(np.float64), w), rtol=0, atol=1e-6)
+        stepped = jax.vmap(lambda x, a: env.system.model(x, a, jnp.asarray(w)))(jnp.asarray(steps.x), jnp.asarray(steps.action))
+    np.testing.assert_allclose(stepped, pendulum_on_a_cart(steps.x, 10.0 * steps.action[:, 0], w), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="Balance on mjx must be started at chosen states, but it has no `reset_to`; give `start=`"):
+        sw.conform(env)
+
+
+def test_the_monitor_tells_another_motor_from_the_models(raw, system):
+    """A gear of 1.1 of the model's adds up to 1 m/s^2 to the cart's acceleration, where W has 0.05."""
+    stronger = copy.copy(raw)
+    stronger._mjx_model = raw.mjx_model.tree_replace({"actuator_gear": 1.1 * raw.mjx_model.actuator_gear})
+    keys, requests = jax.random.split(jax.random.PRNGKey(0), 64), jnp.tile(jnp.array([[1.0], [-1.0]]), (32, 1))
+    for plant, modelled in ((raw, 1), (stronger, 0)):
+        env = sw.PlaygroundSafeguardWrapper(plant, sw.BoundaryProjection(), system=system, monitor=True)
+        state = jax.jit(jax.vmap(env.reset))(keys)
+        assert (state.info["safeguard"]["modelled"] == 1).all()
+        after = jax.jit(jax.vmap(env.step))(state, requests)
+        np.testing.assert_array_equal(after.info["safeguard"]["modelled"], modelled)
+        np.testing.assert_array_equal(after.metrics["safeguard/unmodelled_per_step"], 1 - modelled)
+        assert (np.abs(after.info["safeguard"]["residual"]) < 1e-3).all() == modelled
+
+
+def test_episodes_start_where_reset_to_puts_them(example, raw, system):
+    """All over the safe set, where Playground's own begin near its centre; the observation is that of the start."""
+    env = sw.PlaygroundSafeguardWrapper(raw, sw.BoundaryProjection(), system=system, reset_to=functools.partial(example.start_at, raw))
+    keys = jax.random.split(jax.random.PRNGKey(0), 128)
+    state, own = jax.jit(jax.vmap(env.reset))(keys), jax.jit(jax.vmap(raw.reset))(keys)
+    assert (state.info["safeguard"]["inside"] == 1).all()
+    assert np.abs(own.data.qpos[:, 0]).max() < 0.11
+    assert np.abs(state.data.qpos[:, 0]).max() > 0.5
+    expected = np.stack([state.data.qpos[:, 0], np.cos(state.data.qpos[:, 1]), np.sin(state.data.qpos[:, 1]), *np.asarray(state.data.qvel).T], axis=1)
+    np.testing.assert_allclose(state.obs, expected, atol=1e-6)
+    x = jnp.array([0.4, 0.05, -0.3, 0.1])
+    np.testing.assert_allclose(system.state(env.reset_to(x, keys[0])), x, rtol=1e-6)
+    assert sw.conform(env, samples=100).conforms
 
 
 def test_the_certificate_is_proved_and_stays_off_the_ends_of_the_track(system):
