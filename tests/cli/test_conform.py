@@ -56,7 +56,7 @@ def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):
         ("conform safe_pendulum --plot nowhere/picture.png", "folder that can be written to"),
         ("conform mine:exact --backend mjx", "--backend chooses for a bundled system, but mine:exact is an environment of its own."),
         ("conform mine:nothing", "the environment mine:nothing cannot be imported"),
-        ("conform mine:number", "`env` must be a Brax or a Gymnasium environment, but it is a `int`."),
+        ("conform mine:number", "`env` must be a single environment of Brax or Gymnasium, or a `PlaygroundSafeguardWrapper`, but it is a `int`."),
     ],
 )
 def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, at_home, command, message):
