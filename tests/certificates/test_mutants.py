@@ -125,7 +125,7 @@ REFUTED_FACETS = {
 
 
 @pytest.mark.parametrize(
-    ("system", "name"), [pytest.param(*pair, marks=pytest.mark.slow if pair == ("safe_cart_pole", "classic") else ()) for pair in REFUTED_FACETS]
+    ("system", "name"), [pytest.param(*pair, marks=pytest.mark.slow if pair[1] == "classic" or pair[0] == "safe_quadrotor" else ()) for pair in REFUTED_FACETS]
 )
 def test_facets_moved_out_are_refuted(system, name, tmp_path):
     H = facets(shipped(system, name))

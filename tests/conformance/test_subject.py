@@ -64,11 +64,7 @@ def test_of_a_gym_env_the_brax_environment_inside_is_compared():
     other = system()
     assert subject_of(env, other, None).system is other
     with pytest.raises(sw.WrapperOrderError, match="`env` is a `EpisodeWrapper`; give the environment inside"):
-        subject_of(sw.GymEnv(training.EpisodeWrapper(Dated(), 10, 1)), None, None)
-
-
-class Dated(Integrator):
-    dt = 0.1
+        subject_of(training.EpisodeWrapper(env.unwrapped.env, 10, 1), None, None)
 
 
 def test_many_environments_at_once_are_refused():

@@ -39,7 +39,7 @@ def samples(count=200):
     return x[:, :1], x[:, 1:], request[:, None]
 
 
-@pytest.mark.parametrize("backend", ["closed_form", "generalized"])
+@pytest.mark.parametrize("backend", ["closed_form", pytest.param("generalized", marks=pytest.mark.slow)])
 def test_the_gradients_of_the_wrapped_step_are_those_of_finite_differences(backend):
     with jax.enable_x64():
         step, forward, reverse = step_of(backend)

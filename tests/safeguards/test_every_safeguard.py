@@ -11,7 +11,7 @@ from safe_wrappers.safeguards import NAMES, make_safeguard
 from safe_wrappers.testing import check_safeguard
 
 # The gauge map's compiles longest, and it shares its parts with the ray mask.
-MIDDLE = [pytest.param(name, 2, marks=pytest.mark.slow) if name == "gauge_map" else (name, 2) for name in NAMES]
+MIDDLE = [pytest.param(name, 2, marks=pytest.mark.slow) if name in ("gauge_map", "generator_mask") else (name, 2) for name in NAMES]
 LARGE = [pytest.param(name, 4, marks=pytest.mark.slow) for name in NAMES]
 SMALL = [(name, 1) if name in ("gauge_map", "generator_mask") else pytest.param(name, 1, marks=pytest.mark.slow) for name in NAMES]
 

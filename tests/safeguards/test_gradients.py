@@ -22,7 +22,9 @@ def call(safeguard):
     return lambda A, b, a: safeguard(SafeActionSet.from_rows(A, b), a).action
 
 
-@pytest.mark.parametrize(("safeguard", "d"), [(BoundaryProjection, 1), (BoundaryProjection, 2), (RayMask, 1), pytest.param(RayMask, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("safeguard", "d"), [(BoundaryProjection, 1), (RayMask, 1), *(pytest.param(guard, 2, marks=pytest.mark.slow) for guard in (BoundaryProjection, RayMask))]
+)
 def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
     with jax.enable_x64():
         problems = random_sets(d, 64)
@@ -89,7 +91,7 @@ def projected_gradient(A, b, safe, descent):
     return descent - normals.T @ weights, len(normals)
 
 
-@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize("d", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_inward_is_the_projected_gradient(d):
     """Against non-negative least squares, with random gradients, under vmap, with several active rows too."""
     with jax.enable_x64():

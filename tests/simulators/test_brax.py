@@ -60,7 +60,7 @@ def test_all_joints_are_the_state_unless_told_otherwise():
 def test_whether_it_is_affine_is_not_decided_by_samples():
     """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder the system is refused."""
     plant = arm_plant()
-    with pytest.raises(sw.ModelError, match="one of them passes through `scan`"):
+    with pytest.raises(sw.ModelError, match="one of them passes through `max`"):
         require_affine(plant.model)
     with pytest.raises(sw.ModelError, match="or bound what is left by a remainder"):
         sw.ModelSystem(plant.model, STOPPING, sw.Box.symmetric([0.0, 0.0]), sw.Box.symmetric([1.0, 2.0]), plant.state)

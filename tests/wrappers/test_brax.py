@@ -118,7 +118,7 @@ def test_a_dead_regularisation_is_noticed():
         check_regularisation(dead, 0.1)
 
 
-@pytest.mark.parametrize("gradient", ["exact", "passthrough", "inward"])
+@pytest.mark.parametrize("gradient", ["exact", "passthrough"])
 def test_regularisation_pushes_the_action_back_into_the_set(gradient):
     """By 2 c |a_s - a|, whatever the derivative of the safe action is said to be."""
     x = jnp.array([0.45, 0.0])
@@ -340,7 +340,6 @@ def test_only_the_certified_model_itself_is_more_than_tested():
         sw.SafeguardWrapper(SafePendulum(backend="generalized"), guard),
         sw.SafeguardWrapper(SafePendulum(), guard, system=SafePendulum(safe_set="narrow").system),
         sw.SafeguardWrapper(Integrator(), guard, system=IntegratorSystem()),
-        safe_arm(),
     ):
         assert env.guarantee.startswith("tested, not proved: ")
 
