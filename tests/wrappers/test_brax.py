@@ -7,8 +7,8 @@ import pytest
 from brax.envs.wrappers import training
 from brax.training import acting
 from helpers import RecordingPendulum, facets, keys, margins, pendulum_step, recorded, requests
-from integrator import Integrator, IntegratorSystem
 from pipeline_env import STOPPING, arm_plant, arm_system, safe_arm
+from third_party import Integrator, IntegratorSystem
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum

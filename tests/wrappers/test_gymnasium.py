@@ -9,7 +9,7 @@ import pytest
 from brax.envs.wrappers.training import EpisodeWrapper
 from gymnasium.utils.env_checker import check_env
 from helpers import facets, margins
-from integrator import Integrator, IntegratorSystem
+from third_party import Integrator, IntegratorSystem
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeGymEnv, SafePendulum

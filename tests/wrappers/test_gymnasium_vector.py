@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from helpers import facets, margins
-from integrator import Integrator, IntegratorSystem
+from third_party import Integrator, IntegratorSystem
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum

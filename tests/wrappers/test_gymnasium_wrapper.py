@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from helpers import facets, margins, states_in
-from integrator import IntegratorSystem
 from pendulum_v1 import MODEL, set_state, system
+from third_party import IntegratorSystem
 
 import safe_wrappers as sw
 
