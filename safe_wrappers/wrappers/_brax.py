@@ -130,7 +130,7 @@ class SafeguardWrapper(envs.Env):
         if self._reset_to is not None:
             return no_safe_start("`reset_to`", x, "It must return the environment's state at the x that it is given.")
         instead = "Give `reset_to=`, a function (x, key) -> state that puts the environment into the state x, for example that of a `BraxPlant`."
-        return no_safe_start(f"{_ATTEMPTS} resets", x, instead)
+        return no_safe_start("its own reset" if self._own_system else f"{_ATTEMPTS} resets", x, instead)
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """Starts at a given state x, shape (n,), if the environment can: the bundled ones do, others by the argument `reset_to`.
