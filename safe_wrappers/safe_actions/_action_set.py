@@ -67,25 +67,27 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the derivative NaN.
-    end = jax.lax.stop_gradient(jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0))
-    # An end far from the box is a constant: its derivative matters to no action and may overflow.
-    near = bounds & (jnp.abs(end) <= 2.0)
-    end = jnp.where(near, _quotient(jnp.where(near, b, 0.0), jnp.where(near, slope, 1.0)), end)
+    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0))
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
 
 
 @jax.custom_jvp
-def _quotient(b: jax.Array, slope: jax.Array) -> jax.Array:
-    """b / slope. JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes below 1e-19."""
+def _end(b: jax.Array, slope: jax.Array) -> jax.Array:
+    """b / slope, a constant far from the box, where its derivative matters to no action and may overflow.
+
+    JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes below 1e-19.
+    """
     return b / slope
 
 
-@_quotient.defjvp
-def _quotient_jvp(primals, tangents):
-    value = _quotient(*primals)
-    return value, (tangents[0] - value * tangents[1]) / primals[1]
+@_end.defjvp
+def _end_jvp(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    value = _end(*primals)
+    near = jnp.abs(value) <= 2.0
+    change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(near, primals[1], 1.0)
+    return value, jnp.where(near, change, 0.0)
 
 
 def _bounds(slope: jax.Array, b: jax.Array) -> jax.Array:
