@@ -185,14 +185,6 @@ class ModelEnv(envs.Env):
         return self.model.parameters["dt"]
 
 
-def length(vectors: jax.Array) -> jax.Array:
-    """Euclidean lengths over the last axis, with derivative 0 at 0."""
-    squared = jnp.sum(vectors * vectors, axis=-1)
-    away = squared > 0
-    # The double where: the derivative of the square root at 0 is infinite, also in a branch that is not taken.
-    return jnp.where(away, jnp.sqrt(jnp.where(away, squared, 1.0)), 0.0)
-
-
 def joint_state(state: Any) -> jax.Array:
     """The model's state x = (q, qd) of a bundled environment's state."""
     return jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd])

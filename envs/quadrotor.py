@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from safe_wrappers._length import length
+
 from . import models
 from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance, length, one_of
+from ._env import Disturbance, one_of
 
 GOALS = ("start", "far")
 # Where far goals lie, m. At the speed limits an episode of 12 s covers 9.6 m in x and 12 m in z.

@@ -30,11 +30,12 @@ import numpy as np
 from brax import base
 
 from safe_wrappers._errors import CertificateError
+from safe_wrappers._length import length
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
 from . import models
-from ._env import Disturbance, ModelEnv, joint_state, length, one_of
+from ._env import Disturbance, ModelEnv, joint_state, one_of
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
 STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most

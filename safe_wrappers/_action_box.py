@@ -32,8 +32,7 @@ class ActionBox:
 
     def unit(self, action: np.ndarray) -> np.ndarray:
         """An action of the space in units of [-1, 1]^d, float64; what is oversized or not finite stays so."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return (np.asarray(action, np.float64) - self._center) / self._radius
+        return (np.asarray(action, np.float64) - self._center) / self._radius
 
     def physical(self, unit: np.ndarray) -> np.ndarray:
         """An action of [-1, 1]^d in the space."""

@@ -20,6 +20,13 @@ class Integrator(brax.envs.Env):
         return state.replace(pipeline_state=x, obs=x, reward=1.0)
 
 
+class Outside(Integrator):
+    """Never starts in the safe set."""
+
+    def reset(self, rng):
+        return super().reset(rng).replace(pipeline_state=jnp.full(1, 3.0))
+
+
 class IntegratorSystem:
     """|x| <= 1 is invariant: written by hand, without a model or a polytope."""
 

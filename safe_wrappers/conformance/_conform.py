@@ -99,7 +99,7 @@ def conform(
     if isinstance(subject.env, gymnasium.Env):
         if own_disturbance:
             raise ValueError("A Gymnasium environment reports no disturbance of its own; leave out `own_disturbance`.")
-        runner: Runner = GymRunner(subject.env, system, subject.start)
+        runner: Runner = GymRunner(subject)
     else:
         runner = BraxRunner(subject, own_disturbance, claim.model.disturbance_size)
     is_safe = in_batches(lambda x: system.margin(x) >= 0)

@@ -1,26 +1,19 @@
 """Gymnasium environments whose steps are recorded."""
 
-from collections.abc import Callable
-from typing import Any
-
-import gymnasium
 import jax
 import numpy as np
 
 from .._action_box import ActionBox
-from ..safe_actions import System
 from ._steps import Steps, executed
-
-SetState = Callable[[Any, np.ndarray], Any]
+from ._subject import Subject
 
 
 class GymRunner:
     """Runs a Gymnasium environment from given states, under all its wrappers.
 
     Args:
-        env: A single environment with a bounded box of actions, onto which [-1, 1]^d is mapped.
-        system: Its `state` gets the environment and returns x, shape (n,); makes requests safe.
-        start: (env, x) -> anything: puts the environment into the state x.
+        subject: A single environment with a bounded box of actions, onto which [-1, 1]^d is mapped; a system whose `state` gets the environment and
+            returns x, shape (n,), and which makes requests safe; start, (env, x) -> anything, puts the environment into the state x.
 
     Raises:
         CertificateError: If the action space is another one.
@@ -29,10 +22,11 @@ class GymRunner:
 
     own_disturbance = False
 
-    def __init__(self, env: gymnasium.Env[Any, Any], system: System, start: SetState | None):
-        if start is None:
+    def __init__(self, subject: Subject):
+        if subject.start is None:
             raise ValueError("A Gymnasium environment must be started at chosen states; give `start=`, a function (env.unwrapped, x) that puts it there.")
-        self._env, self._system, self._set_state = env.unwrapped, system, start
+        system = subject.system
+        self._env, self._system, self._set_state = subject.env.unwrapped, system, subject.start
         self._box = ActionBox(self._env.action_space, system.action_size)
         self._executed = jax.jit(lambda x, request: executed(system, x, request))
 

@@ -176,8 +176,10 @@ def _unroll(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> lis
         carry = outputs[: params["num_carry"]]
         for column, output in zip(collected, outputs[params["num_carry"] :], strict=True):
             column.append(output)
-    stacked = [np.stack(column[::-1] if params["reverse"] else column) if column else np.zeros((0,)) for column in collected]
-    return [*carry, *stacked]
+    if params["reverse"]:
+        collected = [column[::-1] for column in collected]
+    shapes = [variable.aval.shape for variable in equation.outvars[params["num_carry"] :]]
+    return [*carry, *(np.stack(column) if column else np.zeros(shape) for column, shape in zip(collected, shapes, strict=True))]
 
 
 def _bind(equation, operands: list[np.ndarray]) -> list[np.ndarray]:

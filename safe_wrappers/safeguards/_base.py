@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .._errors import SetDimensionError
+from .._length import length
 from .._pytree import frozen_pytree, static_field
 from ..safe_actions import SafeActionSet
 from ._gradients import Gradient, damped, with_identity, with_inward
@@ -125,12 +126,15 @@ class Safeguard(abc.ABC):
         request = jnp.where(jnp.abs(tame) <= 1.0, tame, jnp.clip(tame, -1.0, 1.0))
         accepted = rows.accept(request)
 
-        mapped = {"exact": request, "blend": damped(request, self.blend)}.get(self.gradient, jax.lax.stop_gradient(request))
+        mapped = request
+        if self.gradient == "blend":
+            mapped = damped(request, self.blend)
+        elif self.gradient != "exact":
+            mapped = jax.lax.stop_gradient(request)
         target = jax.tree.map(jax.lax.stop_gradient, rows) if self.gradient == "straight_through" else rows
         safe, fallback = self._verified(target, mapped, accepted, anchor)
         # Before the request's own derivative is added below: the distance would not change with a request that takes its safe action along.
-        gap = safe - request
-        squared = jnp.sum(gap * gap)
+        distance = length(safe - request)
         as_it_came = finite & jnp.all(tame == request)
         if self.gradient == "inward":
             # Rows count as active from a slack that the accept test allows beyond the map's target.
@@ -143,7 +147,7 @@ class Safeguard(abc.ABC):
             requested=request,
             intervened=~(accepted & as_it_came),
             changed=~(as_it_came & jnp.all(safe == request)),
-            distance=jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0),
+            distance=distance,
             feasible=rows.accept(anchor),
             fallback=fallback | ~finite,
         )

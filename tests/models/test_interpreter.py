@@ -64,6 +64,7 @@ FUNCTIONS = {
     "loop over rows": lambda x, y: jax.lax.scan(lambda z, row: (z + row[0], z * row[1]), y[0], jnp.stack([x, 2.0 * x], axis=1))[1],
     "loop backwards": lambda x, y: jnp.stack([*jax.lax.scan(lambda z, u: (0.5 * z + u, z), y[1], x, reverse=True)[1], 1.0]),
     "loop of no turns": lambda x, y: jax.lax.scan(lambda z, u: (z + u, z), y, jnp.zeros((0, 2)))[0],
+    "rows of a loop of no turns": lambda x, y: jnp.append(jnp.sum(jax.lax.scan(lambda z, u: (z, u), y, jnp.zeros((0, 2)))[1], axis=0) + y, x[0]),
 }
 
 

@@ -3,13 +3,12 @@ import pickle
 
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from brax.envs.wrappers.training import EpisodeWrapper
 from gymnasium.utils.env_checker import check_env
 from helpers import facets, margins
-from third_party import Integrator, IntegratorSystem
+from third_party import Integrator, IntegratorSystem, Outside
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeGymEnv, SafePendulum
@@ -159,11 +158,6 @@ def test_chosen_starts_are_judged_by_the_system_that_safeguards():
 
 def third_party(plant=Integrator, **options):
     return sw.SafeguardWrapper(plant(), sw.BoundaryProjection(), system=IntegratorSystem(), **options)
-
-
-class Outside(Integrator):
-    def reset(self, rng):
-        return super().reset(rng).replace(pipeline_state=jnp.full(1, 3.0))
 
 
 def test_a_third_party_environment_needs_no_more_than_the_wrapper():

@@ -3,12 +3,11 @@ import json
 
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from helpers import facets, margins
-from third_party import Integrator, IntegratorSystem
+from third_party import IntegratorSystem, Outside
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -140,11 +139,6 @@ def test_chosen_starts():
 def test_seeds_may_be_an_array():
     one, other = (make().reset(seed=seeds)[0] for seeds in ([3, 4, 5], np.array([3, 4, 5])))
     np.testing.assert_array_equal(one, other)
-
-
-class Outside(Integrator):
-    def reset(self, rng):
-        return super().reset(rng).replace(pipeline_state=jnp.full(1, 3.0))
 
 
 def test_no_copy_may_start_outside_the_safe_set():
