@@ -1,11 +1,14 @@
-"""Env-steps per second, forward and backward, with and without a safeguard, side by side in one run.
+"""Env-steps per second, forward and backward, with and without a safeguard, side by side in one
+run.
 
-A rollout of 32 steps is differentiated w.r.t. its actions, which are uniform in the box, so that many are unsafe. The
-variants take turns and medians are compared, so that a drift of the machine's speed cancels in the ratio.
+A rollout of 32 steps is differentiated w.r.t. its actions, which are uniform in the box, so that
+many are unsafe. The variants take turns and medians are compared, so that a drift of the machine's
+speed cancels in the ratio.
 
     python benchmarks/throughput.py
-    python benchmarks/throughput.py --systems safe_pendulum --backends closed_form generalized --num-envs 8 512
-    python benchmarks/throughput.py --systems safe_quadrotor --safeguards all --num-envs 16 256
+    python benchmarks/throughput.py --systems safe_pendulum --backends closed_form generalized
+    --num-envs 8 512 python benchmarks/throughput.py --systems safe_quadrotor --safeguards all
+    --num-envs 16 256
 """
 
 import argparse
@@ -26,13 +29,23 @@ from safe_wrappers.safeguards._ray_mask import Mapping
 STEPS = 32
 # Each kind with its default options, and every ray mask by mapping and centre.
 SAFEGUARDS = {name: make_safeguard(name) for name in NAMES}
-SAFEGUARDS |= {f"{mapping}_{center}": RayMask(mapping=mapping, center=center) for mapping, center in itertools.product(get_args(Mapping), get_args(Center))}
+SAFEGUARDS |= {
+    f"{mapping}_{center}": RayMask(mapping=mapping, center=center)
+    for mapping, center in itertools.product(get_args(Mapping), get_args(Center))
+}
 
 
 def safeguards_argument(parser):
     """Adds --safeguards: by default one of each kind, or "all" with every ray mask."""
     valid = [*SAFEGUARDS, "all"]
-    parser.add_argument("--safeguards", nargs="+", default=list(NAMES), choices=valid, metavar="SAFEGUARD", help=", ".join(valid))
+    parser.add_argument(
+        "--safeguards",
+        nargs="+",
+        default=list(NAMES),
+        choices=valid,
+        metavar="SAFEGUARD",
+        help=", ".join(valid),
+    )
 
 
 def listed(names):
@@ -41,9 +54,13 @@ def listed(names):
 
 
 def gradient_of_a_rollout(env, num_envs):
-    """A compiled function without arguments: the gradient of the summed reward w.r.t. all actions of a batch of rollouts."""
+    """A compiled function without arguments: the gradient of the summed reward w.r.t. all actions
+    of a batch of rollouts.
+    """
     state = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), num_envs))
-    actions = jax.random.uniform(jax.random.PRNGKey(1), (STEPS, num_envs, env.action_size), minval=-1.0, maxval=1.0)
+    actions = jax.random.uniform(
+        jax.random.PRNGKey(1), (STEPS, num_envs, env.action_size), minval=-1.0, maxval=1.0
+    )
 
     def loss(actions, state):
         def step(state, action):
@@ -81,18 +98,29 @@ def main():
     names = listed(args.safeguards)
 
     device = jax.devices()[0]
-    print(f"{platform.machine()}, {jax.device_count()} {device.platform} device ({device.device_kind}), jax {jax.__version__}, float32")
-    print(f"{'system':16s} {'backend':12s} {'safeguard':22s} {'envs':>5s} {'raw steps/s':>12s} {'safe steps/s':>13s} {'cost ratio':>10s}")
+    print(
+        f"{platform.machine()}, {jax.device_count()} {device.platform} device "
+        f"({device.device_kind}), jax {jax.__version__}, float32"
+    )
+    print(
+        f"{'system':16s} {'backend':12s} {'safeguard':22s} {'envs':>5s} {'raw steps/s':>12s} "
+        f"{'safe steps/s':>13s} {'cost ratio':>10s}"
+    )
     for system in args.systems:
         for backend in args.backends:
             env = sw.envs.get_environment(system, backend=backend)
             wrapped = [sw.SafeguardWrapper(env, SAFEGUARDS[name]) for name in names]
             for num_envs in args.num_envs:
-                raw, *safe = seconds_side_by_side([gradient_of_a_rollout(e, num_envs) for e in [env, *wrapped]], args.repeats)
+                raw, *safe = seconds_side_by_side(
+                    [gradient_of_a_rollout(e, num_envs) for e in [env, *wrapped]], args.repeats
+                )
                 for name, seconds in zip(names, safe, strict=True):
                     rates = (num_envs * STEPS / t for t in (raw, seconds))
                     print(
-                        f"{system:16s} {backend:12s} {name:22s} {num_envs:5d} " + "{:12,.0f} {:13,.0f}".format(*rates) + f" {seconds / raw:10.2f}", flush=True
+                        f"{system:16s} {backend:12s} {name:22s} {num_envs:5d} "
+                        + "{:12,.0f} {:13,.0f}".format(*rates)
+                        + f" {seconds / raw:10.2f}",
+                        flush=True,
                     )
 
 

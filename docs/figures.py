@@ -1,4 +1,5 @@
-"""The pictures of the documentation: safe sets, their projections, safeguarded trajectories that are pushed to the limits, and safeguards side by side.
+"""The pictures of the documentation: safe sets, their projections, safeguarded trajectories that
+are pushed to the limits, and safeguards side by side.
 
 python docs/figures.py [PICTURE ...]
 """
@@ -17,31 +18,67 @@ from safe_wrappers.cli._safeguard_figures import draw_gradient, draw_mapping
 from safe_wrappers.sets import Box, draw
 
 IMAGES = Path(__file__).parent / "images"
-BLUE, TEAL, PURPLE, PINK, ORANGE, GREY, RED = "#1f5fa8", "#1b8a7a", "#7b4fa3", "#b5447a", "#e0802b", "#5f6368", "#c0262d"
+BLUE, TEAL, PURPLE, PINK, ORANGE, GREY, RED = (
+    "#1f5fa8",
+    "#1b8a7a",
+    "#7b4fa3",
+    "#b5447a",
+    "#e0802b",
+    "#5f6368",
+    "#c0262d",
+)
 TRAJECTORIES, STEPS = 8, 160
 LABELS = {
     "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
-    "safe_cart_pole": ("position x (m)", "pole angle θ (rad)", "velocity ẋ (m/s)", "pole velocity θ̇ (rad/s)"),
-    "safe_quadrotor": ("position x (m)", "height z (m)", "roll φ (rad)", "velocity ẋ (m/s)", "climb ż (m/s)", "roll rate φ̇ (rad/s)"),
+    "safe_cart_pole": (
+        "position x (m)",
+        "pole angle θ (rad)",
+        "velocity ẋ (m/s)",
+        "pole velocity θ̇ (rad/s)",
+    ),
+    "safe_quadrotor": (
+        "position x (m)",
+        "height z (m)",
+        "roll φ (rad)",
+        "velocity ẋ (m/s)",
+        "climb ż (m/s)",
+        "roll rate φ̇ (rad/s)",
+    ),
 }
 
 
 def trajectories(system, safe_set, *, hold=24, seed=0):
-    """States (T + 1, N, n) and interventions (T, N) under worst-case disturbances and requests of full force whose sign is held for a while."""
-    env = sw.SafeguardWrapper(sw.envs.get_environment(system, safe_set=safe_set, disturbance="worst_case"), sw.BoundaryProjection())
+    """States (T + 1, N, n) and interventions (T, N) under worst-case disturbances and requests of
+    full force whose sign is held for a while.
+    """
+    env = sw.SafeguardWrapper(
+        sw.envs.get_environment(system, safe_set=safe_set, disturbance="worst_case"),
+        sw.BoundaryProjection(),
+    )
     rng = np.random.default_rng(seed)
     switch = rng.random((STEPS, TRAJECTORIES, env.action_size)) < 1 / hold
-    signs = np.where(np.cumsum(switch, axis=0) % 2, 1.0, -1.0) * rng.choice([-1.0, 1.0], switch.shape[1:])
+    signs = np.where(np.cumsum(switch, axis=0) % 2, 1.0, -1.0) * rng.choice(
+        [-1.0, 1.0], switch.shape[1:]
+    )
 
     def step(state, action):
         after = jax.vmap(env.step)(state, action)
-        return after, (jax.vmap(env.system.state)(after), after.info["safeguard"]["intervened"], after.info["safeguard"]["inside"])
+        return after, (
+            jax.vmap(env.system.state)(after),
+            after.info["safeguard"]["intervened"],
+            after.info["safeguard"]["inside"],
+        )
 
     start = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(seed), TRAJECTORIES))
-    _, (x, intervened, inside) = jax.jit(lambda state: jax.lax.scan(step, state, signs.astype(np.float32)))(start)
+    _, (x, intervened, inside) = jax.jit(
+        lambda state: jax.lax.scan(step, state, signs.astype(np.float32))
+    )(start)
     if not np.all(inside):
         raise SystemExit(f"{system} {safe_set}: a trajectory left the set.")
-    print(f"{system} {safe_set}: {inside.size} steps inside, {np.mean(intervened):.0%} of the requests replaced")
+    print(
+        f"{system} {safe_set}: {inside.size} steps inside, {np.mean(intervened):.0%} of the "
+        "requests replaced"
+    )
     return np.concatenate([jax.vmap(env.system.state)(start)[None], x]), np.asarray(intervened) > 0
 
 
@@ -50,13 +87,30 @@ def draw_trajectories(ax, x, intervened, pair):
     i, j = pair
     ax.plot(x[..., i], x[..., j], color=GREY, linewidth=0.6, alpha=0.55, zorder=2)
     replaced = x[:-1][intervened]
-    ax.plot(replaced[:, i], replaced[:, j], ".", color=ORANGE, markersize=3.4, markeredgewidth=0, alpha=0.8, zorder=3)
+    ax.plot(
+        replaced[:, i],
+        replaced[:, j],
+        ".",
+        color=ORANGE,
+        markersize=3.4,
+        markeredgewidth=0,
+        alpha=0.8,
+        zorder=3,
+    )
     ax.plot(x[0, :, i], x[0, :, j], "o", color="black", markersize=3.4, zorder=4)
 
 
 def draw_set(ax, certificate, pair, color, opacity=0.10, **style):
     """The projection of a set, pale with a solid edge."""
-    draw(certificate.safe_state_set, ax, axes=pair, facecolor=(*matplotlib.colors.to_rgb(color), opacity), edgecolor=color, linewidth=1.6, **style)
+    draw(
+        certificate.safe_state_set,
+        ax,
+        axes=pair,
+        facecolor=(*matplotlib.colors.to_rgb(color), opacity),
+        edgecolor=color,
+        linewidth=1.6,
+        **style,
+    )
 
 
 def draw_bounds(ax, constraint_set: Box, pair):
@@ -81,7 +135,9 @@ def finish(ax, system, pair, title=None):
 def key(figure, entries):
     """One legend below all panels; entries are (label, artist properties)."""
     handles = [matplotlib.lines.Line2D([], [], label=label, **style) for label, style in entries]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9
+    )
 
 
 BOUNDS = ("constraints X", {"color": RED, "linestyle": (0, (1, 2)), "linewidth": 1.3})
@@ -99,10 +155,23 @@ def pendulum():
     colors = {"walter2025": PURPLE, "full": BLUE, "upright": TEAL, "narrow": PINK}
     for name, color in colors.items():
         certificate = sw.envs.load_certificate(system, name)
-        draw_set(axes[0], certificate, pair, color, label=f"{name}: {certificate.safe_state_set.volume():.1f}")
+        draw_set(
+            axes[0],
+            certificate,
+            pair,
+            color,
+            label=f"{name}: {certificate.safe_state_set.volume():.1f}",
+        )
     finish(axes[0], system, pair, "the shipped sets")
     axes[0].set_ylim(-13, 19)
-    axes[0].legend(loc="upper center", ncols=2, frameon=False, fontsize=8.5, title="area (rad²/s)", title_fontsize=8.5)
+    axes[0].legend(
+        loc="upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=8.5,
+        title="area (rad²/s)",
+        title_fontsize=8.5,
+    )
     for ax, name in zip(axes[1:], ("full", "narrow"), strict=True):
         certificate = sw.envs.load_certificate(system, name)
         draw_bounds(ax, certificate.constraint_set, pair)
@@ -115,7 +184,9 @@ def pendulum():
 
 def projections(system, names, pairs, shape):
     """Projections of the sets `names`, the first one with trajectories."""
-    figure, axes = plt.subplots(*shape, figsize=(4.35 * shape[1], 3.7 * shape[0]), layout="constrained")
+    figure, axes = plt.subplots(
+        *shape, figsize=(4.35 * shape[1], 3.7 * shape[0]), layout="constrained"
+    )
     certificates = [sw.envs.load_certificate(system, name) for name in names]
     x, intervened = trajectories(system, names[0])
     colors = (BLUE, TEAL)
@@ -123,17 +194,29 @@ def projections(system, names, pairs, shape):
         draw_bounds(ax, certificates[0].constraint_set, pair)
         draw_trajectories(ax, x, intervened, pair)
         for certificate, color in zip(certificates, colors, strict=False):
-            draw_set(ax, certificate, pair, color, opacity=0.10 if certificate is certificates[0] else 0.0)
+            draw_set(
+                ax,
+                certificate,
+                pair,
+                color,
+                opacity=0.10 if certificate is certificates[0] else 0.0,
+            )
         finish(ax, system, pair)
-    sets = [(f"“{name}”, projected", {"color": color, "linewidth": 1.8}) for name, color in zip(names, colors, strict=False)]
+    sets = [
+        (f"“{name}”, projected", {"color": color, "linewidth": 1.8})
+        for name, color in zip(names, colors, strict=False)
+    ]
     key(figure, [*sets, BOUNDS, *PATHS])
     return figure
 
 
 def mappings():
-    """Every safeguard on one safe action set: where requests go, and what becomes of the gradient."""
+    """Every safeguard on one safe action set: where requests go, and what becomes of the
+    gradient.
+    """
     system = sw.envs.get_environment("safe_quadrotor").system
-    x = np.array([-1.95, -3.36, 0.25, 0.28, -0.965, -0.785], np.float32)  # three facets cut the action box, one of them at an angle
+    # three facets cut the action box, one of them at an angle
+    x = np.array([-1.95, -3.36, 0.25, 0.28, -0.965, -0.785], np.float32)
     if not system.margin(x) > 0:
         raise SystemExit(f"The state {x} is not safe.")
     safeguards = {
@@ -144,7 +227,9 @@ def mappings():
         "generator mask": sw.GeneratorMask(),
         "replacement": sw.Replacement(),
     }
-    figure, axes = plt.subplots(2, len(safeguards), figsize=(15.5, 5.9), layout="compressed", sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        2, len(safeguards), figsize=(15.5, 5.9), layout="compressed", sharex=True, sharey=True
+    )
     for (above, below), (name, safeguard) in zip(axes.T, safeguards.items(), strict=True):
         arrows = draw_mapping(above, system, safeguard, x)
         arrows.set_clim(0, 1.8)
@@ -158,9 +243,15 @@ def mappings():
     circle = {"marker": "o", "color": "black", "markerfacecolor": "none", "linestyle": "none"}
     entries = [
         ("boundary of the safe actions", {"color": BLUE, "linewidth": 1.8}),
-        ("safe centre or anchor", {"marker": "*", "color": "black", "markersize": 10, "linestyle": "none"}),
+        (
+            "safe centre or anchor",
+            {"marker": "*", "color": "black", "markersize": 10, "linestyle": "none"},
+        ),
         ("what is left of a circle of gradients", circle),
-        ("nothing is left", {"marker": "x", "color": "black", "markersize": 5, "linestyle": "none"}),
+        (
+            "nothing is left",
+            {"marker": "x", "color": "black", "markersize": 5, "linestyle": "none"},
+        ),
     ]
     key(figure, entries)
     return figure
@@ -168,8 +259,15 @@ def mappings():
 
 PICTURES = {
     "safe_pendulum": pendulum,
-    "safe_cart_pole": lambda: projections("safe_cart_pole", ("wide", "classic"), [(0, 2), (1, 3), (0, 1), (2, 3), (0, 3), (1, 2)], (2, 3)),
-    "safe_quadrotor": lambda: projections("safe_quadrotor", ("wide",), [(0, 3), (1, 4), (2, 5), (0, 1), (0, 2), (2, 3)], (2, 3)),
+    "safe_cart_pole": lambda: projections(
+        "safe_cart_pole",
+        ("wide", "classic"),
+        [(0, 2), (1, 3), (0, 1), (2, 3), (0, 3), (1, 2)],
+        (2, 3),
+    ),
+    "safe_quadrotor": lambda: projections(
+        "safe_quadrotor", ("wide",), [(0, 3), (1, 4), (2, 5), (0, 1), (0, 2), (2, 3)], (2, 3)
+    ),
     "safeguards_mapping": mappings,
 }
 
@@ -185,7 +283,9 @@ def main():
         figure.savefig(file, dpi=110)
         plt.close(figure)
         # A palette makes the file a third as large.
-        Image.open(file).convert("RGB").quantize(255, method=Image.Quantize.MAXCOVERAGE).save(file, optimize=True)
+        Image.open(file).convert("RGB").quantize(255, method=Image.Quantize.MAXCOVERAGE).save(
+            file, optimize=True
+        )
 
 
 if __name__ == "__main__":

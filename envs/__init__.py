@@ -1,7 +1,10 @@
 """The bundled systems: equations, certified safe sets, Brax environments and their registration."""
 
 if __name__ != "safe_wrappers.envs":
-    raise ImportError(f"Import this package as `safe_wrappers.envs`, not as `{__name__}`: a second copy of its classes would not be equal to the first.")
+    raise ImportError(
+        f"Import this package as `safe_wrappers.envs`, not as `{__name__}`: a second "
+        "copy of its classes would not be equal to the first."
+    )
 
 from ._base import CertifiedEnv as CertifiedEnv
 from ._base import certificate_names as certificate_names

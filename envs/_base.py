@@ -1,4 +1,6 @@
-"""Environments on a certified safe set, and what comes with them: certificates, assets, and Brax's physics."""
+"""Environments on a certified safe set, and what comes with them: certificates, assets, and Brax's
+physics.
+"""
 
 import importlib.resources
 import warnings
@@ -29,7 +31,8 @@ def asset(name: str):
 
 
 def load_certificate(system: str, safe_set: str) -> Certificate:
-    """The shipped certificate `safe_set` of a bundled system, or the certificate in the file `safe_set` (a path ending in .json).
+    """The shipped certificate `safe_set` of a bundled system, or the certificate in the file
+    `safe_set` (a path ending in .json).
 
     Raises:
         ValueError: If there is no such set.
@@ -37,20 +40,33 @@ def load_certificate(system: str, safe_set: str) -> Certificate:
     """
     if safe_set.endswith(".json"):
         return Certificate.load(safe_set)
-    one_of("safe_set", safe_set, certificate_names(system), why=" A path to a certificate file must end in .json.")
+    one_of(
+        "safe_set",
+        safe_set,
+        certificate_names(system),
+        why=" A path to a certificate file must end in .json.",
+    )
     return Certificate.load(asset(f"{system}.{safe_set}.json"))
 
 
 def certificate_names(system: str) -> tuple[str, ...]:
     """Names of the shipped safe sets of a bundled system."""
     files = (importlib.resources.files("safe_wrappers.envs") / "assets").iterdir()
-    return tuple(sorted(file.name.split(".")[1] for file in files if file.name.startswith(f"{system}.") and file.name.endswith(".json")))
+    return tuple(
+        sorted(
+            file.name.split(".")[1]
+            for file in files
+            if file.name.startswith(f"{system}.") and file.name.endswith(".json")
+        )
+    )
 
 
 def load_system(mjcf_file: str) -> base.System:
     """The Brax system of an MJCF asset, for rendering and for Brax's physics."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Brax System, piplines and environments are not actively")
+        warnings.filterwarnings(
+            "ignore", message="Brax System, piplines and environments are not actively"
+        )
         return mjcf.loads(asset(mjcf_file).read_text())
 
 
@@ -62,13 +78,18 @@ class CertifiedEnv(ModelEnv):
     Args:
         model: The one-step model; `backend="closed_form"` steps exactly this function.
         certificate: The proof's data of the safe set.
-        mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its actuators are the
-            actions followed by the disturbances. None: the model alone, `backend="closed_form"`, `sys` is None.
-        physics: Whether Brax's physics may step the asset; else it is for rendering, and `backend="closed_form"`.
-        backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or "mjx" (forward only).
-        disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next state nearest to leaving
-            S, chosen after the action) or a function (key, x, a) -> w with values in W.
-        initial_states: "uniform" by volume in the safe set, or "generators" (uniform in a zonotope's generator space).
+        mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its
+            actuators are the actions followed by the disturbances. None: the model alone,
+            `backend="closed_form"`, `sys` is None.
+        physics: Whether Brax's physics may step the asset; else it is for rendering, and
+            `backend="closed_form"`.
+        backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or
+            "mjx" (forward only).
+        disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next
+            state nearest to leaving S, chosen after the action) or a function (key, x, a) -> w with
+            values in W.
+        initial_states: "uniform" by volume in the safe set, or "generators" (uniform in a
+            zonotope's generator space).
 
     Raises:
         ValueError: On an unknown option; the message names the valid ones.
@@ -89,23 +110,36 @@ class CertifiedEnv(ModelEnv):
         initial_states: str = "uniform",
     ):
         off = (
-            " The maximal-coordinate backends step another system: their step differs by up to twice the safe set's size."
+            " The maximal-coordinate backends step another system: their step differs by up to "
+            "twice the safe set's size."
             if backend in ("spring", "positional")
             else ""
         )
-        self._backend = one_of("backend", backend, BACKENDS if mjcf_file and physics else BACKENDS[:1], why=off)
+        self._backend = one_of(
+            "backend", backend, BACKENDS if mjcf_file and physics else BACKENDS[:1], why=off
+        )
         system = ModelSystem.from_certificate(certificate, model, state=joint_state)
         super().__init__(model, system, system.disturbance_set, disturbance=disturbance)
         one_of("initial_states", initial_states, INITIAL_STATES)
         if initial_states == "generators" and system.zonotope is None:
-            raise ValueError(f"`initial_states='generators'` needs a zonotope, but the safe set {certificate.name!r} is a polytope; use 'uniform'.")
-        self._sample_initial = system.sample_initial if initial_states == "uniform" else system.sample_generators
+            raise ValueError(
+                "`initial_states='generators'` needs a zonotope, but the safe set "
+                f"{certificate.name!r} is a polytope; use 'uniform'."
+            )
+        self._sample_initial = (
+            system.sample_initial if initial_states == "uniform" else system.sample_generators
+        )
         self.sys = load_system(mjcf_file) if mjcf_file else None
 
     def state_bound(self) -> np.ndarray:
-        """What |x| is at most, in each component, in the safe set, with room for rounding. Shape (n,)."""
+        """What |x| is at most, in each component, in the safe set, with room for rounding.
+
+        Shape (n,).
+        """
         safe = self.system.safe_state_set
-        return (1 + _ROUNDING) * np.array([max(safe.support(axis), safe.support(-axis)) for axis in np.eye(safe.dim)])
+        return (1 + _ROUNDING) * np.array(
+            [max(safe.support(axis), safe.support(-axis)) for axis in np.eye(safe.dim)]
+        )
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         return self._sample_initial(key)
@@ -119,7 +153,9 @@ class CertifiedEnv(ModelEnv):
         pipeline = generalized if self._backend == "generalized" else mjx
         return pipeline.init(self.sys, q, qd)
 
-    def _pipeline_step(self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array) -> Any:
+    def _pipeline_step(
+        self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
+    ) -> Any:
         if self._backend == "closed_form":
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx

@@ -48,11 +48,24 @@ def _frame(axes: Axes, half: float, center: tuple[float, float] = (0.0, 0.0)) ->
 
 
 def _rod(axes: Axes, start: np.ndarray, end: np.ndarray, color: str, width: float) -> None:
-    axes.plot(*np.stack([start, end], axis=1), color=color, linewidth=width, solid_capstyle="round", zorder=3)
+    axes.plot(
+        *np.stack([start, end], axis=1),
+        color=color,
+        linewidth=width,
+        solid_capstyle="round",
+        zorder=3,
+    )
 
 
 def _arrow(axes: Axes, start: np.ndarray, vector: np.ndarray, color: str) -> None:
-    style = {"arrowstyle": "-|>", "color": color, "linewidth": 2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14}
+    style = {
+        "arrowstyle": "-|>",
+        "color": color,
+        "linewidth": 2,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "mutation_scale": 14,
+    }
     axes.annotate("", xy=tuple(start + vector), xytext=tuple(start), arrowprops=style, zorder=5)
 
 
@@ -86,13 +99,27 @@ def _cart_pole(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -
     for wall in (-2.4, 2.4):
         axes.plot([wall, wall], [-0.12, 0.12], color=_GREY, linewidth=3, solid_capstyle="round")
     width, height = 0.62, 0.3
-    body = FancyBboxPatch((x[0] - width / 2, 0.1), width, height, boxstyle="round,pad=0,rounding_size=0.07", facecolor=_INK, edgecolor="none", zorder=2)
+    body = FancyBboxPatch(
+        (x[0] - width / 2, 0.1),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.07",
+        facecolor=_INK,
+        edgecolor="none",
+        zorder=2,
+    )
     axes.add_patch(body)
     for side in (-0.18, 0.18):
-        axes.add_patch(Circle((x[0] + side, 0.08), 0.08, facecolor=_PAPER, edgecolor=_INK, linewidth=2.5, zorder=3))
+        axes.add_patch(
+            Circle(
+                (x[0] + side, 0.08), 0.08, facecolor=_PAPER, edgecolor=_INK, linewidth=2.5, zorder=3
+            )
+        )
     hinge = np.array([x[0], 0.1 + height])
     _rod(axes, hinge, hinge + np.array([math.sin(x[1]), math.cos(x[1])]), color, 9)
-    axes.add_patch(Circle(tuple(hinge), 0.055, facecolor=_PAPER, edgecolor=_INK, linewidth=2, zorder=4))
+    axes.add_patch(
+        Circle(tuple(hinge), 0.055, facecolor=_PAPER, edgecolor=_INK, linewidth=2, zorder=4)
+    )
     force = 0.7 * _executed(info)[0]
     if abs(force) > 0.03:
         start = np.array([x[0] + math.copysign(width / 2 + 0.06, force), 0.1 + height / 2])
@@ -103,7 +130,10 @@ def _quadrotor(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -
     _frame(axes, 9.0)
     axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_GREY, linewidth=2))
     _goal(axes, np.asarray(info["goal"]))
-    across, up = np.array([math.cos(x[2]), -math.sin(x[2])]), np.array([math.sin(x[2]), math.cos(x[2])])
+    across, up = (
+        np.array([math.cos(x[2]), -math.sin(x[2])]),
+        np.array([math.sin(x[2]), math.cos(x[2])]),
+    )
     # Drawn 2 m wide, to be seen in a square of 16 m.
     _rod(axes, x[:2] - across, x[:2] + across, color, 5)
     axes.add_patch(Circle(tuple(x[:2]), 0.32, facecolor=color, edgecolor="none", zorder=4))
@@ -112,7 +142,11 @@ def _quadrotor(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -
         _rod(axes, rotor, rotor + 0.35 * up, _INK, 2)
         _rod(axes, rotor + 0.35 * up - 0.55 * across, rotor + 0.35 * up + 0.55 * across, _INK, 2)
         length = 0.9 + 0.6 * _executed(info)[0]
-        flame = [rotor - 0.2 * up + 0.12 * across, rotor - 0.2 * up - 0.12 * across, rotor - (0.2 + length) * up]
+        flame = [
+            rotor - 0.2 * up + 0.12 * across,
+            rotor - 0.2 * up - 0.12 * across,
+            rotor - (0.2 + length) * up,
+        ]
         axes.add_patch(Polygon(flame, facecolor=_GREY, alpha=0.6, edgecolor="none", zorder=1))
 
 
@@ -120,10 +154,14 @@ def _seeker(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> N
     _frame(axes, 8.6)
     axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_GREY, linewidth=2))
     for first, second, radius in x[2:].reshape(-1, 3):
-        axes.add_patch(Circle((first, second), radius, facecolor=_PALE, edgecolor=_GREY, linewidth=2))
+        axes.add_patch(
+            Circle((first, second), radius, facecolor=_PALE, edgecolor=_GREY, linewidth=2)
+        )
     _goal(axes, np.asarray(info["goal"]))
     _arrow(axes, x[:2], 1.2 * _executed(info), _INK)
-    axes.add_patch(Circle(tuple(x[:2]), 0.25, facecolor=color, edgecolor="white", linewidth=1.5, zorder=6))
+    axes.add_patch(
+        Circle(tuple(x[:2]), 0.25, facecolor=color, edgecolor="white", linewidth=1.5, zorder=6)
+    )
 
 
 _DRAWINGS: dict[str, Callable[[Axes, np.ndarray, Mapping[str, Any], str], None]] = {

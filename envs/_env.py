@@ -1,4 +1,6 @@
-"""A Brax environment that steps a model: its disturbances, resets, and honest reporting of exits."""
+"""A Brax environment that steps a model: its disturbances, resets, and honest reporting of
+exits.
+"""
 
 import abc
 import dataclasses
@@ -34,21 +36,24 @@ def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
         return value
     nearest = difflib.get_close_matches(str(value), valid, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}")
+    raise ValueError(
+        f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}"
+    )
 
 
 class ModelEnv(envs.Env):
     """A Brax environment whose step is a model, for any system with safe action sets.
 
-    The state is q and qd, never clamped or wrapped; the reward is computed on the next state and the executed action.
-    Episodes do not terminate: they end by the trainer's episode length.
+    The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
+    the executed action. Episodes do not terminate: they end by the trainer's episode length.
 
     Args:
         model: The one-step model; the environment steps exactly this function.
         system: What safeguards need to know of it.
         disturbance_set: W, shape (k,).
-        disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the next state nearest to
-            leaving the safe set, chosen after the action) or a function (key, x, a) -> w with values in W.
+        disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
+            next state nearest to leaving the safe set, chosen after the action) or a function (key,
+            x, a) -> w with values in W.
 
     Raises:
         ValueError: On an unknown option; the message names the valid ones.
@@ -58,11 +63,19 @@ class ModelEnv(envs.Env):
         cost_per_step: 1 if the next state violates the state constraints.
 
     Info:
-        margin: The system's margin of the next state. cost: as above. disturbance: the w that acted, shape (k,).
+        margin: The system's margin of the next state. cost: as above. disturbance: the w that
+            acted, shape (k,).
         key: the random key of the next step. And what the task adds: `task_info`.
     """
 
-    def __init__(self, model: Model, system: System, disturbance_set: Box, *, disturbance: Disturbance = "uniform"):
+    def __init__(
+        self,
+        model: Model,
+        system: System,
+        disturbance_set: Box,
+        *,
+        disturbance: Disturbance = "uniform",
+    ):
         if not callable(disturbance):
             one_of("disturbance", disturbance, DISTURBANCES)
         self.model = model
@@ -73,36 +86,54 @@ class ModelEnv(envs.Env):
         self._vertices = disturbance_set.vertices().astype("float32")
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
-        """What the task of an episode from x adds to `info`, for example a goal: the same until the next reset. Default: nothing."""
+        """What the task of an episode from x adds to `info`, for example a goal: the same until the
+        next reset. Default: nothing.
+        """
         del x, key
         return {}
 
     @abc.abstractmethod
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The observation of state x, shape (observation_size,); `info` holds at least `task_info`."""
+        """The observation of state x, shape (observation_size,); `info` holds at least
+        `task_info`.
+        """
 
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
 
     def admissible(self, x: jax.Array) -> jax.Array:
-        """Whether the guarantee covers episodes from x, shape (n,). Shape (), bool. Default: x is in the safe set."""
+        """Whether the guarantee covers episodes from x, shape (n,).
+
+        Shape (), bool. Default: x is in the safe set.
+        """
         return self.system.margin(x) >= 0
 
     @property
     def guarantee(self) -> str:
         """What stands behind the safety of the safeguarded environment, in one line."""
-        claim = getattr(self.system, "guarantee", "tested, not proved: nothing speaks about the system")
+        claim = getattr(
+            self.system, "guarantee", "tested, not proved: nothing speaks about the system"
+        )
         if self.backend != "closed_form":
-            return f"tested, not proved: the physics `{self.backend}` is compared with the model by `safe_wrappers.conform`; the model: {claim}"
+            return (
+                f"tested, not proved: the physics `{self.backend}` is compared with the model by "
+                f"`safe_wrappers.conform`; the model: {claim}"
+            )
         return f"{claim}; the environment steps this very model"
 
     def observation_bound(self) -> np.ndarray:
-        """What |observation| is at most, in each component, while the state is safe. Shape (observation_size,). Default: unbounded."""
+        """What |observation| is at most, in each component, while the state is safe.
+
+        Shape (observation_size,). Default: unbounded.
+        """
         return np.full(int(self.observation_size), np.inf)  # pyright: ignore[reportArgumentType]
 
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
-        """Among which disturbances the worst case is sought, shape (m, k). Default: the vertices of W, exact where the margin is concave."""
+        """Among which disturbances the worst case is sought, shape (m, k).
+
+        Default: the vertices of W, exact where the margin is concave.
+        """
         del action
         return jnp.asarray(self._vertices, x.dtype)
 
@@ -117,11 +148,21 @@ class ModelEnv(envs.Env):
         return self.reset_to(x, key)
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
-        """A given state x, shape (n,); `rng` seeds the disturbances and the task. For evaluation on chosen states."""
+        """A given state x, shape (n,); `rng` seeds the disturbances and the task.
+
+        For evaluation on chosen states.
+        """
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
         no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
-        state = envs.State(self._pipeline_init(x), self.observe(x, info), no_reward, jnp.zeros((), x.dtype), {}, info)
+        state = envs.State(
+            self._pipeline_init(x),
+            self.observe(x, info),
+            no_reward,
+            jnp.zeros((), x.dtype),
+            {},
+            info,
+        )
         return self._report(state, x)
 
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
@@ -134,7 +175,12 @@ class ModelEnv(envs.Env):
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
         obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
-        return self._report(dataclasses.replace(state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info), next_x)
+        return self._report(
+            dataclasses.replace(
+                state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
+            ),
+            next_x,
+        )
 
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
@@ -149,7 +195,11 @@ class ModelEnv(envs.Env):
         if callable(self._disturbance):
             w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
             if w.shape != (self.model.disturbance_size,):
-                raise SetDimensionError(f"`disturbance` must return shape ({self.model.disturbance_size},), but its shape is {w.shape}.")
+                raise SetDimensionError(
+                    "`disturbance` must return shape "
+                    f"({self.model.disturbance_size},), but its shape is "
+                    f"{w.shape}."
+                )
             return w
         if self._disturbance == "uniform":
             return self.disturbance_set.sample(key).astype(x.dtype)
@@ -167,7 +217,9 @@ class ModelEnv(envs.Env):
         q, qd = jnp.split(x, [(len(x) + 1) // 2])
         return base.State(q, qd, nothing, nothing, nothing)
 
-    def _pipeline_step(self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array) -> Any:
+    def _pipeline_step(
+        self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
+    ) -> Any:
         del pipeline_state
         return self._pipeline_init(self.model(x, action, w))
 

@@ -1,4 +1,6 @@
-"""The bundled systems as Gymnasium environments: what `gymnasium.make` and `gymnasium.make_vec` construct."""
+"""The bundled systems as Gymnasium environments: what `gymnasium.make` and `gymnasium.make_vec`
+construct.
+"""
 
 import functools
 from collections.abc import Mapping
@@ -17,11 +19,13 @@ from ._registration import get_environment
 
 
 class SafeGymEnv(GymEnv, EzPickle):
-    """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those of `GymEnv`.
+    """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those
+    of `GymEnv`.
 
     Args:
         system: For example "safe_pendulum".
-        safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the baseline without a guarantee.
+        safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the
+            baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
         regularisation: As in `SafeguardWrapper`.
         array: "numpy", "jax" or "torch": the kind of the observations and infos.
@@ -50,14 +54,29 @@ class SafeGymEnv(GymEnv, EzPickle):
         renderer: str = "matplotlib",
         **options: Any,
     ):
-        guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
-        EzPickle.__init__(self, system, **guard, array=array, render_mode=render_mode, renderer=renderer, **options)
+        guard = {
+            "safeguard": safeguard,
+            "safeguard_kwargs": safeguard_kwargs,
+            "regularisation": regularisation,
+        }
+        EzPickle.__init__(
+            self,
+            system,
+            **guard,
+            array=array,
+            render_mode=render_mode,
+            renderer=renderer,
+            **options,
+        )
         env = safeguarded(system, **guard, **options)
-        super().__init__(env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer))
+        super().__init__(
+            env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer)
+        )
 
 
 class SafeGymVectorEnv(GymVectorEnv, EzPickle):
-    """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step for all of them.
+    """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step
+    for all of them.
 
     Args:
         system: For example "safe_pendulum".
@@ -97,8 +116,17 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         renderer: str = "matplotlib",
         **options: Any,
     ):
-        guard = {"safeguard": safeguard, "safeguard_kwargs": safeguard_kwargs, "regularisation": regularisation}
-        vector = {"max_episode_steps": max_episode_steps, "autoreset_mode": autoreset_mode, "array": array, "render_mode": render_mode}
+        guard = {
+            "safeguard": safeguard,
+            "safeguard_kwargs": safeguard_kwargs,
+            "regularisation": regularisation,
+        }
+        vector = {
+            "max_episode_steps": max_episode_steps,
+            "autoreset_mode": autoreset_mode,
+            "array": array,
+            "render_mode": render_mode,
+        }
         EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
         env = safeguarded(system, **guard, **options)
         super().__init__(env, num_envs, **vector, draw=_drawing(system, env, renderer))
@@ -109,7 +137,10 @@ def _drawing(system: str, env: Any, renderer: str) -> Draw:
     if renderer == "matplotlib":
         return functools.partial(_draw, system)
     if env.sys is None:
-        raise ValueError(f"`renderer='mujoco'` needs an MJCF model, but {system!r} has none; use `renderer='matplotlib'`.")
+        raise ValueError(
+            f"`renderer='mujoco'` needs an MJCF model, but {system!r} has none; use "
+            "`renderer='matplotlib'`."
+        )
     from ._mujoco_drawing import MujocoDrawing
 
     return MujocoDrawing(env.sys.mj_model)
@@ -129,22 +160,36 @@ def safeguarded(
     regularisation: float = 0.0,
     **options: Any,
 ) -> envs.Env:
-    """A bundled Brax environment, safeguarded; the same object for the same arguments, so that it is compiled once.
+    """A bundled Brax environment, safeguarded; the same object for the same arguments, so that it
+    is compiled once.
 
     Raises:
         ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
     """
     if safeguard is None and (safeguard_kwargs or regularisation):
-        raise ValueError("`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None.")
-    return _safeguarded(system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options))
+        raise ValueError(
+            "`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None."
+        )
+    return _safeguarded(
+        system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options)
+    )
 
 
 def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again."""
-    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(options.items()))
+    return tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in sorted(options.items())
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def _safeguarded(system, safeguard, safeguard_options, regularisation, options) -> envs.Env:
     env = get_environment(system, **dict(options))
-    return SafeguardWrapper(env, make_safeguard(safeguard, **dict(safeguard_options)), regularisation=regularisation) if safeguard else env
+    return (
+        SafeguardWrapper(
+            env, make_safeguard(safeguard, **dict(safeguard_options)), regularisation=regularisation
+        )
+        if safeguard
+        else env
+    )

@@ -13,7 +13,8 @@ _mujoco: Any = mujoco  # its compiled members are hidden from type checkers
 
 
 class MujocoDrawing:
-    """Draws a system's MJCF model from its camera "front", the last body in the colours of `draw`: blue, orange, red.
+    """Draws a system's MJCF model from its camera "front", the last body in the colours of `draw`:
+    blue, orange, red.
 
     Args:
         model: The `mujoco.MjModel` of one of the assets; its qpos is the first half of the state.
@@ -29,7 +30,8 @@ class MujocoDrawing:
             self._renderer = mujoco.Renderer(model, _SIZE, _SIZE)
         except Exception as error:  # every platform fails in a way of its own
             raise RuntimeError(
-                f"`renderer='mujoco'` needs OpenGL, but MuJoCo's renderer says: {error} On a machine without a display set MUJOCO_GL=egl "
+                f"`renderer='mujoco'` needs OpenGL, but MuJoCo's renderer says: {error} On a "
+                "machine without a display set MUJOCO_GL=egl "
                 "or MUJOCO_GL=osmesa before Python starts, or use `renderer='matplotlib'`."
             ) from error
 

@@ -27,7 +27,10 @@ _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
 
 
 def register() -> None:
-    """Registers the bundled systems with Brax and Gymnasium. Importing `safe_wrappers` does it; calling it again does no harm."""
+    """Registers the bundled systems with Brax and Gymnasium.
+
+    Importing `safe_wrappers` does it; calling it again does no harm.
+    """
     for name, (environment, _) in _SYSTEMS.items():
         envs.register_environment(name, environment)
         id = f"SafeWrappers/{environment.__name__.removeprefix('Safe')}-v0"
@@ -48,11 +51,13 @@ def registered_names() -> tuple[str, ...]:
 
 
 def get_environment(name: str, **kwargs: Any) -> ModelEnv:
-    """A bundled environment, not safeguarded and not vectorised; `brax.envs.get_environment` gives the same.
+    """A bundled environment, not safeguarded and not vectorised; `brax.envs.get_environment` gives
+    the same.
 
     Args:
         name: For example "safe_pendulum".
-        **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such as safe_set.
+        **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such
+            as safe_set.
 
     Raises:
         ValueError: On an unknown name or option; the message names the valid ones.

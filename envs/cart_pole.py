@@ -26,7 +26,8 @@ class SafeCartPole(CertifiedEnv):
     | constraints | |x| <= 2.4 and |th| <= the safe set's bound |
 
     Args:
-        safe_set: "wide" (|th| <= 0.5), "classic" (|th| <= 0.2095, 12 degrees), or a path to a certificate file.
+        safe_set: "wide" (|th| <= 0.5), "classic" (|th| <= 0.2095, 12 degrees), or a path to a
+            certificate file.
         x_target: The position to hold, m.
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
@@ -51,7 +52,14 @@ class SafeCartPole(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         certificate = load_certificate("safe_cart_pole", safe_set)
-        super().__init__(models.cart_pole(), certificate, "cart_pole.xml", backend=backend, disturbance=disturbance, initial_states=initial_states)
+        super().__init__(
+            models.cart_pole(),
+            certificate,
+            "cart_pole.xml",
+            backend=backend,
+            disturbance=disturbance,
+            initial_states=initial_states,
+        )
         self.x_target = x_target
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:

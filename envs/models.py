@@ -1,4 +1,7 @@
-"""The equations of the bundled systems. The environments step these functions and the prover encloses them."""
+"""The equations of the bundled systems.
+
+The environments step these functions and the prover encloses them.
+"""
 
 import math
 
@@ -8,10 +11,19 @@ import jax.numpy as jnp
 from safe_wrappers.models import Model
 
 
-def pendulum(*, mass: float = 1.0, length: float = 1.0, gravity: float = 9.81, torque: float = 30.0, dt: float = 0.05) -> Model:
-    """A uniform rod on a hinge, upright at th = 0 (the task of Walter et al. 2025, arXiv 2506.01665).
+def pendulum(
+    *,
+    mass: float = 1.0,
+    length: float = 1.0,
+    gravity: float = 9.81,
+    torque: float = 30.0,
+    dt: float = 0.05,
+) -> Model:
+    """A uniform rod on a hinge, upright at th = 0 (the task of Walter et al. 2025, arXiv
+    2506.01665).
 
-    State (th rad, thd rad/s), action a in [-1, 1] times `torque` N m, disturbance w rad/s^2; semi-implicit Euler.
+    State (th rad, thd rad/s), action a in [-1, 1] times `torque` N m, disturbance w rad/s^2;
+    semi-implicit Euler.
     th'' = 1.5 g / l sin th + 3 / (m l^2) torque a + w.
 
     Args:
@@ -29,7 +41,14 @@ def pendulum(*, mass: float = 1.0, length: float = 1.0, gravity: float = 9.81, t
         return jnp.stack([th + dt * thd, thd])
 
     parameters = {"mass": mass, "length": length, "gravity": gravity, "torque": torque, "dt": dt}
-    return Model("safe_pendulum", step, state_size=2, action_size=1, disturbance_size=1, parameters=parameters)
+    return Model(
+        "safe_pendulum",
+        step,
+        state_size=2,
+        action_size=1,
+        disturbance_size=1,
+        parameters=parameters,
+    )
 
 
 def cart_pole(
@@ -43,8 +62,9 @@ def cart_pole(
 ) -> Model:
     """The frictionless cart-pole of Barto, Sutton and Anderson (1983), upright at th = 0.
 
-    State (x m, th rad, x_dot m/s, th_dot rad/s), action a in [-1, 1] times `force` N on the cart, disturbance
-    (w1 N on the cart, w2 N m on the pole) as generalised forces, M(q) q'' = tau + w; semi-implicit Euler.
+    State (x m, th rad, x_dot m/s, th_dot rad/s), action a in [-1, 1] times `force` N on the cart,
+    disturbance (w1 N on the cart, w2 N m on the pole) as generalised forces, M(q) q'' = tau + w;
+    semi-implicit Euler.
 
     Args:
         cart_mass: kg.
@@ -66,8 +86,22 @@ def cart_pole(
         vel, thd = vel + dt * acc, thd + dt * th_acc
         return jnp.stack([pos + dt * vel, th + dt * thd, vel, thd])
 
-    parameters = {"cart_mass": cart_mass, "pole_mass": pole_mass, "half_length": half_length, "gravity": gravity, "force": force, "dt": dt}
-    return Model("safe_cart_pole", step, state_size=4, action_size=1, disturbance_size=2, parameters=parameters)
+    parameters = {
+        "cart_mass": cart_mass,
+        "pole_mass": pole_mass,
+        "half_length": half_length,
+        "gravity": gravity,
+        "force": force,
+        "dt": dt,
+    }
+    return Model(
+        "safe_cart_pole",
+        step,
+        state_size=4,
+        action_size=1,
+        disturbance_size=2,
+        parameters=parameters,
+    )
 
 
 def quadrotor(
@@ -80,11 +114,13 @@ def quadrotor(
     roll_damping: float = 17.0,
     dt: float = 0.05,
 ) -> Model:
-    """A quadrotor in the vertical plane with an attitude controller inside (after Mitchell et al. 2019).
+    """A quadrotor in the vertical plane with an attitude controller inside (after Mitchell et al.
+    2019).
 
-    State (x m, z m, roll rad, x_dot m/s, z_dot m/s, roll_dot rad/s), actions (thrust, desired roll) in [-1, 1]^2 with
-    T = gravity + thrust_range a1 per unit of mass and u2 = max_roll a2, disturbance (w1, w2) in m/s^2; semi-implicit Euler.
-    x'' = T sin roll + w1; z'' = T cos roll - gravity + w2; roll'' = roll_gain u2 - roll_stiffness roll - roll_damping roll_dot.
+    State (x m, z m, roll rad, x_dot m/s, z_dot m/s, roll_dot rad/s), actions (thrust, desired roll)
+    in [-1, 1]^2 with T = gravity + thrust_range a1 per unit of mass and u2 = max_roll a2,
+    disturbance (w1, w2) in m/s^2; semi-implicit Euler. x'' = T sin roll + w1; z'' = T cos roll -
+    gravity + w2; roll'' = roll_gain u2 - roll_stiffness roll - roll_damping roll_dot.
 
     Args:
         gravity: m/s^2; the thrust at a1 = 0 holds it.
@@ -101,7 +137,9 @@ def quadrotor(
         thrust = gravity + thrust_range * action[0]
         vel = vel + dt * (thrust * jnp.sin(roll) + disturbance[0])
         climb = climb + dt * (thrust * jnp.cos(roll) - gravity + disturbance[1])
-        rate = rate + dt * (roll_gain * max_roll * action[1] - roll_stiffness * roll - roll_damping * rate)
+        rate = rate + dt * (
+            roll_gain * max_roll * action[1] - roll_stiffness * roll - roll_damping * rate
+        )
         return jnp.stack([pos + dt * vel, height + dt * climb, roll + dt * rate, vel, climb, rate])
 
     parameters = {
@@ -113,14 +151,22 @@ def quadrotor(
         "roll_damping": roll_damping,
         "dt": dt,
     }
-    return Model("safe_quadrotor", step, state_size=6, action_size=2, disturbance_size=2, parameters=parameters)
+    return Model(
+        "safe_quadrotor",
+        step,
+        state_size=6,
+        action_size=2,
+        disturbance_size=2,
+        parameters=parameters,
+    )
 
 
 def seeker(*, speed: float = 1.0, dt: float = 0.1) -> Model:
     """A point in the plane between two fixed circular obstacles, which belong to the state.
 
-    State (p1 m, p2 m, then for each obstacle its centre and its radius, c1 m, c2 m, r m), actions the velocity in units of
-    `speed`, disturbance (w1, w2) in m. p' = p + dt speed a + w; the obstacles stay.
+    State (p1 m, p2 m, then for each obstacle its centre and its radius, c1 m, c2 m, r m), actions
+    the velocity in units of `speed`, disturbance (w1, w2) in m. p' = p + dt speed a + w; the
+    obstacles stay.
 
     Args:
         speed: m/s in each coordinate at |a_i| = 1.
@@ -130,4 +176,11 @@ def seeker(*, speed: float = 1.0, dt: float = 0.1) -> Model:
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         return jnp.concatenate([x[:2] + dt * speed * action + disturbance, x[2:]])
 
-    return Model("safe_seeker", step, state_size=8, action_size=2, disturbance_size=2, parameters={"speed": speed, "dt": dt})
+    return Model(
+        "safe_seeker",
+        step,
+        state_size=8,
+        action_size=2,
+        disturbance_size=2,
+        parameters={"speed": speed, "dt": dt},
+    )

@@ -26,9 +26,11 @@ class SafePendulum(CertifiedEnv):
     | constraints | |thd| <= 8 and |th| <= the safe set's bound |
 
     Args:
-        safe_set: "full" (|th| <= pi), "upright" (|th| <= pi / 3), "narrow" (|th| <= 0.5), "walter2025" (the paper's
-            zonotope, no velocity bound: it reaches 11.6 rad/s), or a path to a certificate file.
-        target_angle: The angle to hold, rad. With 0.8 on the narrow set the optimum presses against the boundary.
+        safe_set: "full" (|th| <= pi), "upright" (|th| <= pi / 3), "narrow" (|th| <= 0.5),
+            "walter2025" (the paper's zonotope, no velocity bound: it reaches 11.6 rad/s), or a path
+            to a certificate file.
+        target_angle: The angle to hold, rad. With 0.8 on the narrow set the optimum presses against
+            the boundary.
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform" or "generators".
@@ -52,7 +54,14 @@ class SafePendulum(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         certificate = load_certificate("safe_pendulum", safe_set)
-        super().__init__(models.pendulum(), certificate, "pendulum.xml", backend=backend, disturbance=disturbance, initial_states=initial_states)
+        super().__init__(
+            models.pendulum(),
+            certificate,
+            "pendulum.xml",
+            backend=backend,
+            disturbance=disturbance,
+            initial_states=initial_states,
+        )
         self.target_angle = target_angle
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:

@@ -1,4 +1,6 @@
-"""The safe quadrotor: hold a position in the vertical plane, or fly to a far one, inside a certified set."""
+"""The safe quadrotor: hold a position in the vertical plane, or fly to a far one, inside a
+certified set.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,12 +33,14 @@ class SafeQuadrotor(CertifiedEnv):
     | reward | -(2.5 d + 0.1 (roll^2 + x_dot^2 + z_dot^2 + roll_dot^2) + 0.002 T^2 + 0.001 u2^2), d the distance to the goal in the next state |
     | constraints | |x|, |z| <= 8, |roll| <= pi/12, |x_dot| <= 0.8, |z_dot| <= 1, |roll_dot| <= pi/2 |
 
-    The safe set is a product: facets of its own for (z, z_dot), whatever the roll, and for (x, roll, x_dot, roll_dot),
-    whatever the thrust. The closed form is its only backend; `sys` is for rendering.
+    The safe set is a product: facets of its own for (z, z_dot), whatever the roll, and for (x,
+    roll, x_dot, roll_dot), whatever the thrust. The closed form is its only backend; `sys` is for
+    rendering.
 
     Args:
-        goal: "start" (the initial position) or "far" (|x| = |z| = 6, on the other side of the origin in both coordinates, so
-            that it is reached fastest at the speed limits, which are facets of the safe set).
+        goal: "start" (the initial position) or "far" (|x| = |z| = 6, on the other side of the
+            origin in both coordinates, so that it is reached fastest at the speed limits, which are
+            facets of the safe set).
         safe_set: "wide", or a path to a certificate file.
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform".
@@ -63,8 +67,13 @@ class SafeQuadrotor(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         certificate = load_certificate("safe_quadrotor", safe_set)
-        model, options = models.quadrotor(), {"disturbance": disturbance, "initial_states": initial_states}
-        super().__init__(model, certificate, "quadrotor.xml", physics=False, backend=backend, **options)
+        model, options = (
+            models.quadrotor(),
+            {"disturbance": disturbance, "initial_states": initial_states},
+        )
+        super().__init__(
+            model, certificate, "quadrotor.xml", physics=False, backend=backend, **options
+        )
         self.goal = one_of("goal", goal, GOALS)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
@@ -80,7 +89,12 @@ class SafeQuadrotor(CertifiedEnv):
         thrust = parameters["gravity"] + parameters["thrust_range"] * action[0]
         desired_roll = parameters["max_roll"] * action[1]
         motion = jnp.sum(x[2:] ** 2)
-        return -(2.5 * length(x[:2] - info["goal"]) + 0.1 * motion + 0.002 * thrust**2 + 0.001 * desired_roll**2)
+        return -(
+            2.5 * length(x[:2] - info["goal"])
+            + 0.1 * motion
+            + 0.002 * thrust**2
+            + 0.001 * desired_roll**2
+        )
 
     def observation_bound(self) -> np.ndarray:
         bound = self.state_bound()

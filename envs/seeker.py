@@ -1,23 +1,26 @@
 """The safe seeker: reach a goal among circular obstacles, with explicit safe action sets.
 
-Lemma. Let s = 0.1 m be the step at |a_i| = 1, w = 0.05 m the bound of the disturbance, both per coordinate, eps = `ALLOWANCE`
-and R = `REACH`. Let all gaps, between obstacles and between each obstacle and the walls, be at least 2 R. At every position p
-outside the obstacles (c_i, r_i) and inside the walls |p_j| <= 8, with n_i = (p - c_i) / |p - c_i|:
+Lemma. Let s = 0.1 m be the step at |a_i| = 1, w = 0.05 m the bound of the disturbance, both per
+coordinate, eps = `ALLOWANCE` and R = `REACH`. Let all gaps, between obstacles and between each
+obstacle and the walls, be at least 2 R. At every position p outside the obstacles (c_i, r_i) and
+inside the walls |p_j| <= 8, with n_i = (p - c_i) / |p - c_i|:
 
-1. An action with s n_i . a >= r_i - n_i . (p - c_i) + w |n_i|_1 + eps for all i and s |a_j| <= 8 - |p_j| - w - eps on the
-   side of each wall leads to such a position again, with eps to spare, whatever the disturbance.
-2. The anchor satisfies all these rows with `certified_slack` to spare: it is sign(n_i) of the obstacle nearer than R if
-   there is one, and -sign(p) otherwise.
+1. An action with s n_i . a >= r_i - n_i . (p - c_i) + w |n_i|_1 + eps for all i and s |a_j| <= 8 -
+   |p_j| - w - eps on the side of each wall leads to such a position again, with eps to spare, whatever the disturbance.
+2. The anchor satisfies all these rows with `certified_slack` to spare: it is sign(n_i) of the
+   obstacle nearer than R if there is one, and -sign(p) otherwise.
 
-Proof. 1: |p' - c_i| >= n_i . (p' - c_i) >= n_i . (p - c_i) + s n_i . a - w |n_i|_1, and each wall likewise. 2: A row whose
-obstacle or wall is farther than R has slack R - sqrt(2) (s + w) - eps > 0 for every action, since |n_i|_1 <= sqrt(2). By the
-gaps, a position nearer than R to an obstacle is farther than R from everything else, and sign(n_i) leaves its row
-(s - w) |n_i|_1 - eps >= s - w - eps. Without such an obstacle only walls are near, at most one per coordinate, and -sign(p)
-leaves their rows s - w - eps. Both are positive.
+Proof. 1: |p' - c_i| >= n_i . (p' - c_i) >= n_i . (p - c_i) + s n_i . a - w |n_i|_1, and each wall
+likewise. 2: A row whose obstacle or wall is farther than R has slack R - sqrt(2) (s + w) - eps > 0
+for every action, since |n_i|_1 <= sqrt(2). By the gaps, a position nearer than R to an obstacle is
+farther than R from everything else, and sign(n_i) leaves its row (s - w) |n_i|_1 - eps >= s - w -
+eps. Without such an obstacle only walls are near, at most one per coordinate, and -sign(p) leaves
+their rows s - w - eps. Both are positive.
 
-Rounding, in float32 with unit u = 2^-24, for rows nearer than R (the others have room): 4 u on a distance of at most 4.25 m,
-5 u on each component of n_i, 3 u on the sums of b, and 2 u 8 m sqrt(2) on the two additions of the step: together less than
-`ROUNDING`, a tenth of eps. `certified_slack` checks the lemma's inequalities in exact rationals, with that rounding.
+Rounding, in float32 with unit u = 2^-24, for rows nearer than R (the others have room): 4 u on a
+distance of at most 4.25 m, 5 u on each component of n_i, 3 u on the sums of b, and 2 u 8 m sqrt(2)
+on the two additions of the step: together less than `ROUNDING`, a tenth of eps. `certified_slack`
+checks the lemma's inequalities in exact rationals, with that rounding.
 """
 
 from collections.abc import Mapping
@@ -47,12 +50,21 @@ ALLOWANCE = 1e-4  # m, in every row
 ROUNDING = 1e-5  # m
 REACH = 0.25  # m, beyond which a row never binds
 
-# Candidates of which the first admissible one is taken: a layout with probability 0.13, a start 0.7, a goal about 0.3.
+# Candidates of which the first admissible one is taken: a layout with probability 0.13, a start
+# 0.7, a goal about 0.3.
 _CANDIDATES = 128
 
 
-def certified_slack(gap: float = GAP, *, step: float = STEP, noise: float = NOISE, allowance: float = ALLOWANCE, reach: float = REACH) -> float:
-    """The slack in metres that the anchor keeps at every safe position, by the lemma, its inequalities checked in exact rationals.
+def certified_slack(
+    gap: float = GAP,
+    *,
+    step: float = STEP,
+    noise: float = NOISE,
+    allowance: float = ALLOWANCE,
+    reach: float = REACH,
+) -> float:
+    """The slack in metres that the anchor keeps at every safe position, by the lemma, its
+    inequalities checked in exact rationals.
 
     Args:
         gap: Least gap between obstacles, and between obstacles and walls.
@@ -64,13 +76,16 @@ def certified_slack(gap: float = GAP, *, step: float = STEP, noise: float = NOIS
     Raises:
         CertificateError: If the lemma does not hold for these lengths.
     """
-    g, s, w, eps, R, u = (Fraction(value) for value in (gap, step, noise, allowance, reach, ROUNDING))
+    g, s, w, eps, R, u = (
+        Fraction(value) for value in (gap, step, noise, allowance, reach, ROUNDING)
+    )
     diagonal = Fraction(1414213563, 10**9)  # an upper bound of sqrt(2)
     assert diagonal**2 > 2
     slack = min(s - w - eps - u, R - diagonal * (s + w) - eps - u)
     if g - u < 2 * R or slack <= 0:
         raise CertificateError(
-            f"Safe actions are certified for gaps of at least {2 * reach:g} m and steps that outweigh the noise, "
+            f"Safe actions are certified for gaps of at least {2 * reach:g} m and steps that "
+            "outweigh the noise, "
             f"but the gap is {gap:g} m and the certified slack {float(slack):g} m."
         )
     return float(slack)
@@ -89,14 +104,16 @@ class SafeSeeker(ModelEnv):
     | reward | -(d + 0.01 |a|^2), d the distance to the goal in the next state, m |
     | constraints | |p_i| <= 8, |p - c| >= r for each obstacle |
 
-    The layout: two obstacles of radius 2 to 4, at least 1 m apart from each other and from the walls; a start at least 0.5 m
-    from all of them; a goal likewise, such that the straight way there leads through an obstacle (but for about one reset in
-    200,000, where no candidate has that). An episode of 240 steps lasts 24 s, and no goal is farther than 15 m in a coordinate.
+    The layout: two obstacles of radius 2 to 4, at least 1 m apart from each other and from the
+    walls; a start at least 0.5 m from all of them; a goal likewise, such that the straight way
+    there leads through an obstacle (but for about one reset in 200,000, where no candidate has
+    that). An episode of 240 steps lasts 24 s, and no goal is farther than 15 m in a coordinate.
 
-    There is no certificate. The safe action set has one row per obstacle, the half-space of next positions beyond the
-    tangent at its nearest point, and one per wall; the safe states are all positions that satisfy the constraints. That these
-    rows are sound, and never empty for layouts with such gaps, is a lemma: see the module. The guarantee is about
-    layouts that `reset` draws; for others call `gaps`.
+    There is no certificate. The safe action set has one row per obstacle, the half-space of next
+    positions beyond the tangent at its nearest point, and one per wall; the safe states are all
+    positions that satisfy the constraints. That these rows are sound, and never empty for layouts
+    with such gaps, is a lemma: see the module. The guarantee is about layouts that `reset` draws;
+    for others call `gaps`.
 
     Args:
         backend: "closed_form".
@@ -117,11 +134,24 @@ class SafeSeeker(ModelEnv):
 
     system: ExplicitSystem
 
-    def __init__(self, *, backend: str = "closed_form", disturbance: Disturbance = "uniform", initial_states: str = "uniform"):
+    def __init__(
+        self,
+        *,
+        backend: str = "closed_form",
+        disturbance: Disturbance = "uniform",
+        initial_states: str = "uniform",
+    ):
         one_of("backend", backend, ("closed_form",))
         one_of("initial_states", initial_states, ("uniform",))
         model = models.seeker()
-        system = ExplicitSystem(action_size=2, rows=rows, margin=margin, sample_initial=sample_initial, state=joint_state, anchor=anchor)
+        system = ExplicitSystem(
+            action_size=2,
+            rows=rows,
+            margin=margin,
+            sample_initial=sample_initial,
+            state=joint_state,
+            anchor=anchor,
+        )
         super().__init__(model, system, Box.symmetric([NOISE, NOISE]), disturbance=disturbance)
         self.slack = certified_slack()
 
@@ -129,7 +159,8 @@ class SafeSeeker(ModelEnv):
     def guarantee(self) -> str:
         """What stands behind the safe action sets, in one line."""
         return (
-            "explicit safe action sets, no safe state set to certify; sound and never empty by the lemma in safe_wrappers.envs.seeker, "
+            "explicit safe action sets, no safe state set to certify; sound and never empty by the "
+            "lemma in safe_wrappers.envs.seeker, "
             f"its constants checked in exact rationals (certified slack {self.slack:.4f} m)"
         )
 
@@ -147,22 +178,32 @@ class SafeSeeker(ModelEnv):
     def admissible(self, x: jax.Array) -> jax.Array:
         """Whether x is safe and its layout keeps the gaps of the lemma."""
         obstacles = split(x)[1]
-        return super().admissible(x) & (jnp.min(gaps(obstacles)) >= 2 * REACH + ROUNDING) & jnp.all(obstacles[:, 2] >= 0)
+        return (
+            super().admissible(x)
+            & (jnp.min(gaps(obstacles)) >= 2 * REACH + ROUNDING)
+            & jnp.all(obstacles[:, 2] >= 0)
+        )
 
     def observation_bound(self) -> np.ndarray:
         # Between two points of the square it is at most its width; a radius is at most half of it.
         relative = np.array([2 * HALF_WIDTH, 2 * HALF_WIDTH, HALF_WIDTH])
-        return np.concatenate([[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *[relative] * (self.model.state_size // 3)])
+        return np.concatenate(
+            [[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *[relative] * (self.model.state_size // 3)]
+        )
 
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
-        """The vertices of W, which are worst for the walls, and for each obstacle the w that ends nearest to its centre."""
+        """The vertices of W, which are worst for the walls, and for each obstacle the w that ends
+        nearest to its centre.
+        """
         nominal, obstacles = split(self.model(x, action, jnp.zeros(2, x.dtype)))
         bound = jnp.asarray(self.disturbance_set.upper, x.dtype)
-        return jnp.concatenate([super().adversaries(x, action), jnp.clip(obstacles[:, :2] - nominal, -bound, bound)])
+        return jnp.concatenate(
+            [super().adversaries(x, action), jnp.clip(obstacles[:, :2] - nominal, -bound, bound)]
+        )
 
     def _pipeline_init(self, x: jax.Array) -> Any:
-        # The layout takes the place of a velocity, which the point does not have, and not one in `info`: whatever restores a
-        # pipeline state restores all that safety depends on.
+        # The layout takes the place of a velocity, which the point does not have, and not one in
+        # `info`: whatever restores a pipeline state restores all that safety depends on.
         nothing: Any = None
         return base.State(x[:2], x[2:], nothing, nothing, nothing)
 
@@ -172,22 +213,34 @@ class SafeSeeker(ModelEnv):
 
 
 def split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The position, shape (2,), and the obstacles (c1, c2, r), shape (k, 3), of a state of shape (2 + 3 k,)."""
+    """The position, shape (2,), and the obstacles (c1, c2, r), shape (k, 3), of a state of shape (2
+    + 3 k,).
+    """
     return x[:2], x[2:].reshape(-1, 3)
 
 
 def clearances(position: jax.Array, obstacles: jax.Array) -> jax.Array:
-    """Distances in m from a position, shape (2,), to each obstacle and to the nearest wall, negative beyond. Shape (k + 1,)."""
-    return jnp.append(length(position - obstacles[:, :2]) - obstacles[:, 2], HALF_WIDTH - jnp.max(jnp.abs(position)))
+    """Distances in m from a position, shape (2,), to each obstacle and to the nearest wall,
+    negative beyond. Shape (k + 1,).
+    """
+    return jnp.append(
+        length(position - obstacles[:, :2]) - obstacles[:, 2],
+        HALF_WIDTH - jnp.max(jnp.abs(position)),
+    )
 
 
 def margin(x: jax.Array) -> jax.Array:
-    """The clearance from obstacles and walls in units of 8 m: 1 at the centre of an empty square. Shape ()."""
+    """The clearance from obstacles and walls in units of 8 m: 1 at the centre of an empty square.
+
+    Shape ().
+    """
     return jnp.min(clearances(*split(x))) / HALF_WIDTH
 
 
 def gaps(obstacles: jax.Array) -> jax.Array:
-    """Gaps in m between obstacles (c1, c2, r), shape (k, 3), and between each obstacle and the walls, shape (k + k (k - 1) / 2,)."""
+    """Gaps in m between obstacles (c1, c2, r), shape (k, 3), and between each obstacle and the
+    walls, shape (k + k (k - 1) / 2,).
+    """
     centres, radii = obstacles[:, :2], obstacles[:, 2]
     i, j = jnp.triu_indices(len(obstacles), k=1)
     between = length(centres[i] - centres[j]) - radii[i] - radii[j]
@@ -203,22 +256,33 @@ def rows(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     beyond = distance - obstacles[:, 2] - NOISE * jnp.sum(jnp.abs(normal), axis=1)
     eye = jnp.eye(2, dtype=x.dtype)
     walls = HALF_WIDTH - NOISE - jnp.concatenate([position, -position])
-    return STEP * jnp.concatenate([-normal, eye, -eye]), jnp.concatenate([beyond, walls]) - ALLOWANCE
+    return STEP * jnp.concatenate([-normal, eye, -eye]), jnp.concatenate(
+        [beyond, walls]
+    ) - ALLOWANCE
 
 
 def anchor(x: jax.Array) -> jax.Array:
-    """The certified safe action: away from the obstacle in reach, else inwards from the walls. Shape (2,)."""
+    """The certified safe action: away from the obstacle in reach, else inwards from the walls.
+
+    Shape (2,).
+    """
     position, obstacles = split(x)
     clearance = clearances(position, obstacles)[:-1]
     nearest = jnp.argmin(clearance)
-    return jnp.where(clearance[nearest] < REACH, jnp.sign(position - obstacles[nearest, :2]), -jnp.sign(position))
+    return jnp.where(
+        clearance[nearest] < REACH, jnp.sign(position - obstacles[nearest, :2]), -jnp.sign(position)
+    )
 
 
 def sample_initial(key: jax.Array) -> jax.Array:
-    """A start among two obstacles, uniform over those with the gaps and the clearance of `SafeSeeker`. Shape (8,)."""
+    """A start among two obstacles, uniform over those with the gaps and the clearance of
+    `SafeSeeker`. Shape (8,).
+    """
     radius_key, centre_key, start_key = jax.random.split(key, 3)
     radii = jax.random.uniform(radius_key, (_CANDIDATES, 2, 1), minval=RADII[0], maxval=RADII[1])
-    centres = jax.random.uniform(centre_key, (_CANDIDATES, 2, 2), minval=-1.0, maxval=1.0) * (HALF_WIDTH - GAP - radii)
+    centres = jax.random.uniform(centre_key, (_CANDIDATES, 2, 2), minval=-1.0, maxval=1.0) * (
+        HALF_WIDTH - GAP - radii
+    )
     layouts = jnp.concatenate([centres, radii], axis=-1)
     admissible = jax.vmap(lambda layout: jnp.min(gaps(layout)) >= GAP)(layouts)
     # In one of 10^7 draws there is none; then this one, so that the lemma holds always.
@@ -230,7 +294,9 @@ def sample_initial(key: jax.Array) -> jax.Array:
 
 
 def _draw_goal(key: jax.Array, x: jax.Array) -> jax.Array:
-    """A goal in the clear, behind an obstacle as seen from x; if no candidate is both, one that is in the clear. Shape (2,)."""
+    """A goal in the clear, behind an obstacle as seen from x; if no candidate is both, one that is
+    in the clear. Shape (2,).
+    """
     position, obstacles = split(x)
 
     def score(goal):
@@ -246,4 +312,6 @@ def _draw_goal(key: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _draw_positions(key: jax.Array) -> jax.Array:
-    return jax.random.uniform(key, (_CANDIDATES, 2), minval=-1.0, maxval=1.0) * (HALF_WIDTH - CLEARANCE)
+    return jax.random.uniform(key, (_CANDIDATES, 2), minval=-1.0, maxval=1.0) * (
+        HALF_WIDTH - CLEARANCE
+    )

@@ -12,7 +12,10 @@ QUICK = "--quick" in sys.argv
 
 def progress(steps, metrics):
     """Prints one line per evaluation."""
-    print(f"{steps:6d} steps   return {metrics['eval/episode_reward']:8.2f}   exits {metrics['eval/episode_safeguard/left_set_per_step']:.0f}")
+    print(
+        f"{steps:6d} steps   return {metrics['eval/episode_reward']:8.2f}   exits "
+        f"{metrics['eval/episode_safeguard/left_set_per_step']:.0f}"
+    )
 
 
 def main():
@@ -20,8 +23,18 @@ def main():
     env = sw.envs.get_environment("safe_pendulum")
     env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     num_timesteps = 2_048 if QUICK else 20_000
-    _, _, metrics = sw.algos.shac.train(env, num_timesteps=num_timesteps, episode_length=240, num_evals=3 if QUICK else 11, seed=0, progress_fn=progress)
-    print(f"interventions in training: {metrics['training/interventions']:.0f}, exits: {metrics['training/violations']:.0f}")
+    _, _, metrics = sw.algos.shac.train(
+        env,
+        num_timesteps=num_timesteps,
+        episode_length=240,
+        num_evals=3 if QUICK else 11,
+        seed=0,
+        progress_fn=progress,
+    )
+    print(
+        f"interventions in training: {metrics['training/interventions']:.0f}, exits: "
+        f"{metrics['training/violations']:.0f}"
+    )
 
 
 if __name__ == "__main__":

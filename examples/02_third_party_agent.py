@@ -1,4 +1,5 @@
-"""Brax's own PPO, unchanged, on a pendulum stepped by Brax's physics: the safeguard is part of the environment.
+"""Brax's own PPO, unchanged, on a pendulum stepped by Brax's physics: the safeguard is part of the
+environment.
 
 python examples/02_third_party_agent.py [--quick]
 """
@@ -18,7 +19,10 @@ def progress(steps, metrics):
     """Prints one line per evaluation."""
     left = metrics["eval/episode_safeguard/left_set_per_step"]
     intervened = metrics["eval/episode_safeguard/intervention_per_step"]
-    print(f"{steps:7d} steps   return {metrics['eval/episode_reward']:9.1f}   interventions {intervened:6.1%} of steps   exits {left:.0f}")
+    print(
+        f"{steps:7d} steps   return {metrics['eval/episode_reward']:9.1f}   interventions "
+        f"{intervened:6.1%} of steps   exits {left:.0f}"
+    )
 
 
 def main():
@@ -38,7 +42,11 @@ def main():
         discounting=0.97,
         normalize_observations=True,
         num_evals=2 if QUICK else 6,
-        network_factory=functools.partial(networks.make_ppo_networks, policy_hidden_layer_sizes=(64, 64), value_hidden_layer_sizes=(64, 64)),
+        network_factory=functools.partial(
+            networks.make_ppo_networks,
+            policy_hidden_layer_sizes=(64, 64),
+            value_hidden_layer_sizes=(64, 64),
+        ),
         progress_fn=progress,
         seed=0,
     )

@@ -1,4 +1,5 @@
-"""Your own system: from dynamics to a proved safe set to safeguarded training, on a controlled Van der Pol oscillator.
+"""Your own system: from dynamics to a proved safe set to safeguarded training, on a controlled Van
+der Pol oscillator.
 
 python examples/03_your_own_system.py [--quick]
 """
@@ -19,9 +20,16 @@ DT, STIFFNESS, FORCE = 0.05, 1.0, 6.0
 
 
 def step(x, action, disturbance):
-    """One step of x1'' = mu (1 - x1^2) x1' - x1 + force a + w, semi-implicit Euler: affine in (a, w), in plain JAX."""
+    """One step of x1'' = mu (1 - x1^2) x1' - x1 + force a + w, semi-implicit Euler: affine in (a,
+    w), in plain JAX.
+    """
     position, velocity = x
-    velocity = velocity + DT * (STIFFNESS * (1 - position * position) * velocity - position + FORCE * action[0] + disturbance[0])
+    velocity = velocity + DT * (
+        STIFFNESS * (1 - position * position) * velocity
+        - position
+        + FORCE * action[0]
+        + disturbance[0]
+    )
     return jnp.stack([position + DT * velocity, velocity])
 
 
@@ -41,21 +49,40 @@ class VanDerPol(sw.envs.CertifiedEnv):
 
 def main():
     """Synthesises, proves, trains, and counts the exits."""
-    model = sw.Model("van_der_pol", step, state_size=2, action_size=1, disturbance_size=1, parameters={"dt": DT, "mu": STIFFNESS, "force": FORCE})
+    model = sw.Model(
+        "van_der_pol",
+        step,
+        state_size=2,
+        action_size=1,
+        disturbance_size=1,
+        parameters={"dt": DT, "mu": STIFFNESS, "force": FORCE},
+    )
     constraints, disturbances = sw.Box.symmetric([1.5, 2.0]), sw.Box.symmetric([0.2])
 
     result = synthesise(model, constraints, disturbances, facets=8)
-    certificate = sw.Certificate.create(model, result.safe_state_set, constraints, disturbances, name="demo")
+    certificate = sw.Certificate.create(
+        model, result.safe_state_set, constraints, disturbances, name="demo"
+    )
     proof = prove(certificate, model)
-    print(f"{len(result.safe_state_set.H)} facets, area {result.volume:.2f} of 12: {proof.status} with {proof.cells} cells in {proof.seconds:.2f} s")
+    print(
+        f"{len(result.safe_state_set.H)} facets, area {result.volume:.2f} of 12: {proof.status} "
+        f"with {proof.cells} cells in {proof.seconds:.2f} s"
+    )
     if proof.status != "proved":
         raise SystemExit(proof.message)
 
-    env = sw.SafeguardWrapper(VanDerPol(model, certificate, disturbance="worst_case"), sw.BoundaryProjection())
+    env = sw.SafeguardWrapper(
+        VanDerPol(model, certificate, disturbance="worst_case"), sw.BoundaryProjection()
+    )
     num_timesteps = 2_048 if QUICK else 20_000
-    _, _, metrics = sw.algos.shac.train(env, num_timesteps=num_timesteps, episode_length=240, num_evals=2, seed=0)
+    _, _, metrics = sw.algos.shac.train(
+        env, num_timesteps=num_timesteps, episode_length=240, num_evals=2, seed=0
+    )
     exits, interventions = (metrics[f"training/{name}"] for name in ("violations", "interventions"))
-    print(f"return {metrics['eval/episode_reward']:.2f}; in training {exits} exits, {interventions} interventions")
+    print(
+        f"return {metrics['eval/episode_reward']:.2f}; in training {exits} exits, "
+        f"{interventions} interventions"
+    )
 
 
 if __name__ == "__main__":

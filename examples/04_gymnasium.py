@@ -1,4 +1,5 @@
-"""Gymnasium: the bundled systems by name, many at once, and a safeguard around Gymnasium's own Pendulum-v1.
+"""Gymnasium: the bundled systems by name, many at once, and a safeguard around Gymnasium's own
+Pendulum-v1.
 
 python examples/04_gymnasium.py [--quick]
 """
@@ -19,7 +20,9 @@ STEPS = 200 if QUICK else 5_000
 
 
 def step(x, action, disturbance):
-    """Pendulum-v1 near the upright position: its clip of the speed at 8 rad/s is far away, and its angle is not normalised."""
+    """Pendulum-v1 near the upright position: its clip of the speed at 8 rad/s is far away, and its
+    angle is not normalised.
+    """
     th, thd = x
     thd = thd + 0.05 * (15.0 * jnp.sin(th) + 6.0 * action[0] + disturbance[0])
     return jnp.stack([th + 0.05 * thd, thd])
@@ -45,24 +48,51 @@ def rollout(env):
         if isinstance(env, gymnasium.Env) and truncated:
             env.reset()
     number = STEPS * getattr(env, "num_envs", 1)
-    print(f"{env}\n  {number} steps, {interventions / number:.0%} interventions, {exits:.0f} exits, {number / (time.perf_counter() - begin):.0f} steps/s")
+    print(
+        f"{env}\n  {number} steps, {interventions / number:.0%} interventions, {exits:.0f} "
+        f"exits, {number / (time.perf_counter() - begin):.0f} steps/s"
+    )
 
 
 def main():
     """One environment, 256 of them, and an environment of somebody else."""
     rollout(gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", disturbance="worst_case"))
-    rollout(gymnasium.make_vec("SafeWrappers/CartPole-v0", num_envs=256, safeguard="ray_mask", safeguard_kwargs={"mapping": "linear"}))
+    rollout(
+        gymnasium.make_vec(
+            "SafeWrappers/CartPole-v0",
+            num_envs=256,
+            safeguard="ray_mask",
+            safeguard_kwargs={"mapping": "linear"},
+        )
+    )
 
-    model = sw.Model("pendulum_v1", step, state_size=2, action_size=1, disturbance_size=1, parameters={"dt": 0.05})
-    # Beyond |th| = 0.4 gravity is stronger than the torque. The disturbance covers the difference between float32 and float64.
+    model = sw.Model(
+        "pendulum_v1",
+        step,
+        state_size=2,
+        action_size=1,
+        disturbance_size=1,
+        parameters={"dt": 0.05},
+    )
+    # Beyond |th| = 0.4 gravity is stronger than the torque. The disturbance covers the difference
+    # between float32 and float64.
     constraints, disturbances = sw.Box.symmetric([0.3, 1.0]), sw.Box.symmetric([0.01])
     result = synthesise(model, constraints, disturbances, facets=6)
-    certificate = sw.Certificate.create(model, result.safe_state_set, constraints, disturbances, name="upright")
+    certificate = sw.Certificate.create(
+        model, result.safe_state_set, constraints, disturbances, name="upright"
+    )
     proof = prove(certificate, model)
     if proof.status != "proved":
         raise SystemExit(proof.message)
     system = sw.ModelSystem.from_certificate(certificate, model, state=lambda env: env.state)
-    rollout(sw.GymSafeguardWrapper(gymnasium.make("Pendulum-v1"), sw.BoundaryProjection(), system=system, set_state=set_state))
+    rollout(
+        sw.GymSafeguardWrapper(
+            gymnasium.make("Pendulum-v1"),
+            sw.BoundaryProjection(),
+            system=system,
+            set_state=set_state,
+        )
+    )
 
 
 if __name__ == "__main__":

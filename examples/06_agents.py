@@ -1,9 +1,11 @@
-"""Agents that know nothing of safety, each with and without a safeguard: returns, and steps outside the safe set.
+"""Agents that know nothing of safety, each with and without a safeguard: returns, and steps outside
+the safe set.
 
 python examples/06_agents.py [--quick | --write]
 
-The default install runs the agents of Brax, SHAC and a PPO in one file; pip install "safe-wrappers[agents]" adds those of
-Stable-Baselines3 and sbx. `--write` puts the table into docs/agents.md.
+The default install runs the agents of Brax, SHAC and a PPO in one file; pip install
+"safe-wrappers[agents]" adds those of Stable-Baselines3 and sbx. `--write` puts the table into
+docs/agents.md.
 """
 
 import collections
@@ -20,14 +22,19 @@ from agents import brax_agents, single_file_ppo
 
 import safe_wrappers as sw
 
-warnings.simplefilter("ignore", DeprecationWarning)  # Brax's trainers call names that jax and optax have deprecated
+# Brax's trainers call names that jax and optax have deprecated
+warnings.simplefilter("ignore", DeprecationWarning)
 QUICK, WRITE = "--quick" in sys.argv, "--write" in sys.argv
 SYSTEMS = ("safe_pendulum",) if QUICK else ("safe_pendulum", "safe_cart_pole", "safe_quadrotor")
 
 
 def train_single_file_ppo(env, num_timesteps, seed=0):
     """The loop takes Gymnasium's vector environments."""
-    return single_file_ppo.train(sw.GymVectorEnv(env, 64, max_episode_steps=240, autoreset_mode="SameStep"), num_timesteps, seed)
+    return single_file_ppo.train(
+        sw.GymVectorEnv(env, 64, max_episode_steps=240, autoreset_mode="SameStep"),
+        num_timesteps,
+        seed,
+    )
 
 
 AGENTS = {
@@ -40,7 +47,10 @@ AGENTS = {
 try:
     from agents import sb3_agents
 except ImportError as error:
-    print(f'Without the agents of Stable-Baselines3 and sbx ({error}); install them by: pip install "safe-wrappers[agents]"')
+    print(
+        f"Without the agents of Stable-Baselines3 and sbx ({error}); install them by: pip "
+        'install "safe-wrappers[agents]"'
+    )
 else:
     AGENTS |= {
         "Stable-Baselines3 PPO": (sb3_agents.train_ppo, 60_000),
@@ -52,7 +62,9 @@ if QUICK:
 
 
 def make(system, safeguard, tally=None, regularisation=0.0):
-    """The environment; whoever steps its inside, `tally` counts the steps, and those that end outside the safe set."""
+    """The environment; whoever steps its inside, `tally` counts the steps, and those that end
+    outside the safe set.
+    """
     env = sw.envs.get_environment(system)
     if tally is not None:
         step, lock = env.step, threading.Lock()
@@ -67,11 +79,17 @@ def make(system, safeguard, tally=None, regularisation=0.0):
             return state
 
         env.step = counted
-    return sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=regularisation) if safeguard else env
+    return (
+        sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=regularisation)
+        if safeguard
+        else env
+    )
 
 
 def evaluate(system, safeguard, policy, num_envs=128):
-    """Mean return of an episode of 240 steps, without regularisation, and the share of episodes that leave the safe set."""
+    """Mean return of an episode of 240 steps, without regularisation, and the share of episodes
+    that leave the safe set.
+    """
     env = sw.GymVectorEnv(make(system, safeguard), num_envs)
     observation, _ = env.reset(seed=1)
     total, outside = np.zeros(num_envs), np.zeros(num_envs, bool)
@@ -83,25 +101,44 @@ def evaluate(system, safeguard, policy, num_envs=128):
 
 def main():
     """Trains every agent twice on every system; exits behind a safeguard are an error."""
-    lines = ["| system | agent | safeguard | steps | steps outside in training | return | episodes that leave the set |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| system | agent | safeguard | steps | steps outside in training | return | episodes "
+        "that leave the set |",
+        "|---|---|---|---|---|---|---|",
+    ]
     print(*lines, sep="\n")
     for system in SYSTEMS:
         for name, (train, steps) in AGENTS.items():
             for safeguard in (True, False):
                 tally, begin = collections.Counter(), time.perf_counter()
-                policy = train(make(system, safeguard, tally, 0.1 if safeguard and name != "SHAC" else 0.0), steps)  # SHAC has its own
+                # SHAC has its own
+                policy = train(
+                    make(system, safeguard, tally, 0.1 if safeguard and name != "SHAC" else 0.0),
+                    steps,
+                )
                 jax.effects_barrier()
                 total, outside = evaluate(system, safeguard, policy)
                 kind = "boundary projection" if safeguard else "none"
-                lines.append(f"| `{system}` | {name} | {kind} | {tally['steps']:,} | {tally['outside']:,} | {total:,.1f} | {outside:.0%} |")
+                lines.append(
+                    f"| `{system}` | {name} | {kind} | {tally['steps']:,} | "
+                    f"{tally['outside']:,} | {total:,.1f} | {outside:.0%} |"
+                )
                 print(lines[-1], f" {time.perf_counter() - begin:.0f} s", flush=True)
-                jax.clear_caches()  # what 48 trainings compile exhausts the memory maps of a process
+                # what 48 trainings compile exhausts the memory maps of a process
+                jax.clear_caches()
                 if safeguard and (tally["outside"] or outside):
                     raise SystemExit(f"{name} left the safe set in spite of the safeguard.")
     if WRITE:
         page = pathlib.Path(__file__).parents[1] / "docs" / "agents.md"
         table = "\n".join(lines)
-        page.write_text(re.sub(r"(?<=<!-- table -->\n).*(?=\n<!-- end of table -->)", table, page.read_text(), flags=re.DOTALL))
+        page.write_text(
+            re.sub(
+                r"(?<=<!-- table -->\n).*(?=\n<!-- end of table -->)",
+                table,
+                page.read_text(),
+                flags=re.DOTALL,
+            )
+        )
 
 
 if __name__ == "__main__":

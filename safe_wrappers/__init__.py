@@ -1,4 +1,5 @@
-"""Safeguards as differentiable environment wrappers: provably safe reinforcement learning on JAX and Brax.
+"""Safeguards as differentiable environment wrappers: provably safe reinforcement learning on JAX
+and Brax.
 
 Importing registers the bundled systems with Brax and Gymnasium and changes nothing else.
 """
@@ -8,7 +9,8 @@ import importlib.metadata
 import io
 from typing import TYPE_CHECKING, Any
 
-# mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here needs it.
+# mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here
+# needs it.
 with contextlib.redirect_stdout(io.StringIO()):
     import mujoco.mjx.warp as _
 

@@ -1,4 +1,6 @@
-"""The errors of safe_wrappers: each says what must hold, what was found and what to write instead."""
+"""The errors of safe_wrappers: each says what must hold, what was found and what to write
+instead.
+"""
 
 
 class SafeWrappersError(Exception):
@@ -14,7 +16,9 @@ class CertificateError(SafeWrappersError, ValueError):
 
 
 class SetDimensionError(SafeWrappersError, ValueError):
-    """An array or a set has the wrong shape or an impossible value (a lower bound above an upper one)."""
+    """An array or a set has the wrong shape or an impossible value (a lower bound above an upper
+    one).
+    """
 
 
 class ModelError(SafeWrappersError, ValueError):
@@ -26,4 +30,6 @@ class MissingDependencyError(SafeWrappersError, ImportError):
 
 
 class ContractError(SafeWrappersError, AssertionError):
-    """A system, a safeguard or an environment does not keep what it promises, found by `safe_wrappers.testing`."""
+    """A system, a safeguard or an environment does not keep what it promises, found by
+    `safe_wrappers.testing`.
+    """

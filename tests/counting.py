@@ -15,7 +15,9 @@ class CountingPendulum(SafePendulum):
     """
 
     def __init__(self, **options):
-        super().__init__(**{"safe_set": "narrow", "target_angle": 0.8, "disturbance": "worst_case", **options})
+        super().__init__(
+            **{"safe_set": "narrow", "target_angle": 0.8, "disturbance": "worst_case", **options}
+        )
         self.steps, self.exits, self.least, self.lock = 0, 0, np.inf, threading.Lock()
 
     def step(self, state, action):

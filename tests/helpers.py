@@ -1,4 +1,6 @@
-"""What the tests recompute for themselves: the pendulum in float64, all vertices of W, and recorded rollouts."""
+"""What the tests recompute for themselves: the pendulum in float64, all vertices of W, and recorded
+rollouts.
+"""
 
 import functools
 
@@ -14,7 +16,9 @@ ENVS, STEPS = 256, 200  # of one recorded rollout: 51,200 environment steps
 
 
 def pendulum_step(x, action, w):
-    """The next state in float64, from the equations of the task: a uniform rod of 1 kg and 1 m, 30 N m, 0.05 s; shapes (..., 2), (...), (...)."""
+    """The next state in float64, from the equations of the task: a uniform rod of 1 kg and 1 m, 30
+    N m, 0.05 s; shapes (..., 2), (...), (...).
+    """
     x, action = np.asarray(x, np.float64), np.asarray(action, np.float64)
     acceleration = 14.715 * np.sin(x[..., 0]) + 90.0 * action + w
     speed = x[..., 1] + 0.05 * acceleration
@@ -30,13 +34,17 @@ def facets(env):
 
 
 def margins(H, x):
-    """min_i (1 - H_i x) in float64, for states of shape (..., n); -inf for a state that is not finite."""
+    """min_i (1 - H_i x) in float64, for states of shape (..., n); -inf for a state that is not
+    finite.
+    """
     values = (1 - np.asarray(x, np.float64) @ H.T).min(axis=-1)
     return np.where(np.isfinite(values), values, -np.inf)
 
 
 def worst_margins(H, x, action):
-    """The least margin of the pendulum's next state over all vertices of W, in float64; shapes (..., 2), (...) -> (...)."""
+    """The least margin of the pendulum's next state over all vertices of W, in float64; shapes
+    (..., 2), (...) -> (...).
+    """
     bound = float(np.float32(0.1))
     return np.minimum(*(margins(H, pendulum_step(x, action, w)) for w in (-bound, bound)))
 
@@ -54,7 +62,9 @@ class RecordingPendulum(SafePendulum):
 
 
 def record(env):
-    """A compiled rollout (keys (N,), requests (T, N, 1)) -> states x (T + 1, N, 2), actions (T, N), infos and metrics (T, N), as NumPy arrays."""
+    """A compiled rollout (keys (N,), requests (T, N, 1)) -> states x (T + 1, N, 2), actions (T, N),
+    infos and metrics (T, N), as NumPy arrays.
+    """
     x_of = jax.vmap(env.system.state)
 
     def step(state, request):
@@ -85,12 +95,18 @@ def requests(kind, seed, shape=(STEPS, ENVS, 1)):
     rng = np.random.default_rng(seed)
     if kind == "random":
         return rng.uniform(-1, 1, shape).astype(np.float32)
-    hold = rng.uniform(size=shape) < rng.uniform(0.02, 1, shape[1:])  # from switching once in 50 steps to every step
-    return (np.where(np.cumsum(hold, axis=0) % 2, 1, -1) * rng.choice([-1, 1], shape[1:])).astype(np.float32)
+    # from switching once in 50 steps to every step
+    hold = rng.uniform(size=shape) < rng.uniform(0.02, 1, shape[1:])
+    return (np.where(np.cumsum(hold, axis=0) % 2, 1, -1) * rng.choice([-1, 1], shape[1:])).astype(
+        np.float32
+    )
 
 
 def states_in(env, count, seed=0):
-    """States of S: uniform ones, and as many pushed to within 1e-6 of the boundary. Shape (count, n), float32."""
+    """States of S: uniform ones, and as many pushed to within 1e-6 of the boundary.
+
+    Shape (count, n), float32.
+    """
     inner = np.asarray(jax.vmap(env.system.sample_initial)(keys(seed, count)), np.float64)
     outer = inner[: count // 2]
     outer = outer / (1 - margins(facets(env), outer))[:, None] * (1 - 1e-6)

@@ -29,7 +29,14 @@ def system(push=PUSH, eps=2e-5):
     """|x1| <= 1, |x2| <= 1 is invariant for |w| <= 0.5."""
     H = np.concatenate([np.eye(2), -np.eye(2)])
     X = sw.Box.symmetric([1.0, 1.0])
-    return System(MODEL, sw.Polytope(H, np.ones(4)), sw.Box.symmetric([push]), X, state=lambda state: state.pipeline_state["x"], eps=eps)
+    return System(
+        MODEL,
+        sw.Polytope(H, np.ones(4)),
+        sw.Box.symmetric([push]),
+        X,
+        state=lambda state: state.pipeline_state["x"],
+        eps=eps,
+    )
 
 
 class Integrator(brax.envs.Env):
@@ -40,15 +47,26 @@ class Integrator(brax.envs.Env):
         gain: Of the action, 0.5 in the model.
         leak: What is added to x2, which no disturbance of the model reaches.
         corner: What is added to x1 within 0.01 of the corner (1, 1).
-        fatigue: What is added to x1 in each step after the third since `reset_to`, which x does not show.
+        fatigue: What is added to x1 in each step after the third since `reset_to`, which x does not
+            show.
         broken: Whether the next state is NaN for x1 > 0.5.
         reports: Whether the push is reported as the environment's own disturbance.
     """
 
     observation_size, action_size, backend = 2, 1, "none"
 
-    def __init__(self, *, push=PUSH, gain=0.5, leak=0.0, corner=0.0, fatigue=0.0, broken=False, reports=False):
-        self.push, self.gain, self.leak, self.corner, self.fatigue, self.broken, self.reports = push, gain, leak, corner, fatigue, broken, reports
+    def __init__(
+        self, *, push=PUSH, gain=0.5, leak=0.0, corner=0.0, fatigue=0.0, broken=False, reports=False
+    ):
+        self.push, self.gain, self.leak, self.corner, self.fatigue, self.broken, self.reports = (
+            push,
+            gain,
+            leak,
+            corner,
+            fatigue,
+            broken,
+            reports,
+        )
         self.system = system()
 
     def reset(self, rng):
@@ -56,16 +74,31 @@ class Integrator(brax.envs.Env):
 
     def reset_to(self, x, rng):
         info = {"key": rng, **({"disturbance": jnp.zeros(1)} if self.reports else {})}
-        return brax.envs.State({"x": x, "age": jnp.zeros(())}, x, jnp.zeros(()), jnp.zeros(()), {}, info)
+        return brax.envs.State(
+            {"x": x, "age": jnp.zeros(())}, x, jnp.zeros(()), jnp.zeros(()), {}, info
+        )
 
     def step(self, state, action):
         x, age = state.pipeline_state["x"], state.pipeline_state["age"]
         key, draw = jax.random.split(state.info["key"])
         w = self.push * jax.random.rademacher(draw, (1,), x.dtype)
-        first = x[0] + self.gain * action[0] + w[0] + self.corner * jnp.all(x > 0.99) + self.fatigue * (age >= 3)
-        after = jnp.stack([jnp.where(self.broken & (x[0] > 0.5), jnp.nan, first), 0.5 * x[1] + self.leak])
+        first = (
+            x[0]
+            + self.gain * action[0]
+            + w[0]
+            + self.corner * jnp.all(x > 0.99)
+            + self.fatigue * (age >= 3)
+        )
+        after = jnp.stack(
+            [jnp.where(self.broken & (x[0] > 0.5), jnp.nan, first), 0.5 * x[1] + self.leak]
+        )
         info = {**state.info, "key": key, **({"disturbance": w} if self.reports else {})}
-        return state.replace(pipeline_state={"x": after, "age": age + 1}, obs=after, reward=-(after @ after), info=info)
+        return state.replace(
+            pipeline_state={"x": after, "age": age + 1},
+            obs=after,
+            reward=-(after @ after),
+            info=info,
+        )
 
 
 def strong():

@@ -1,4 +1,6 @@
-"""The mistakes that the tests and the public contract checks must catch, those of the method's public code among them."""
+"""The mistakes that the tests and the public contract checks must catch, those of the method's
+public code among them.
+"""
 
 import dataclasses
 import itertools
@@ -55,7 +57,10 @@ class RawActionOnFailure(Safeguard):
 
 @frozen_pytree
 class RayMaskWithoutItsFactor(Safeguard):
-    """A ray mask from the anchor that lost the factor lam_s / lam_A: it scales by lam_a only. Unverified, as it was."""
+    """A ray mask from the anchor that lost the factor lam_s / lam_A: it scales by lam_a only.
+
+    Unverified, as it was.
+    """
 
     def _verified(self, rows, request, accepted, anchor):
         return self.project(rows, request, accepted, anchor), jnp.zeros((), bool)
@@ -73,7 +78,10 @@ class RayMask(RayMaskWithoutItsFactor):
     def project(self, rows, request, accepted, anchor):
         direction = jnp.where(request >= anchor, 1.0, -1.0)
         to_box = jnp.maximum(1 - direction * anchor, 1e-6)
-        to_boundary = jnp.minimum(jnp.where(direction > 0, rows.b[1], rows.b[0])[0] - direction * anchor - rows.tau, to_box)
+        to_boundary = jnp.minimum(
+            jnp.where(direction > 0, rows.b[1], rows.b[0])[0] - direction * anchor - rows.tau,
+            to_box,
+        )
         return anchor + direction * jnp.abs(request - anchor) / to_box * to_boundary
 
 
@@ -105,7 +113,9 @@ class UncheckedBox(BoundaryProjection):
 
     def __call__(self, action_set, action):
         output = super().__call__(action_set, action)
-        return output._replace(action=jnp.where(output.intervened & jnp.isfinite(action), action, output.action))
+        return output._replace(
+            action=jnp.where(output.intervened & jnp.isfinite(action), action, output.action)
+        )
 
 
 class RandomDirections(BoundaryProjection):
@@ -149,7 +159,9 @@ class WrongDerivative(BoundaryProjection):
     """The projection with the derivative of the identity, which it does not admit."""
 
     def project(self, rows, request, accepted, anchor):
-        return with_identity(jax.lax.stop_gradient(super().project(rows, request, accepted, anchor)), request)
+        return with_identity(
+            jax.lax.stop_gradient(super().project(rows, request, accepted, anchor)), request
+        )
 
 
 SAFEGUARD_MUTANTS = [
@@ -164,24 +176,42 @@ SAFEGUARD_MUTANTS = [
 
 
 def linearised_once():
-    """The model linearised at the origin, whatever the state: no remainder, no new linearisation."""
+    """The model linearised at the origin, whatever the state: no remainder, no new
+    linearisation.
+    """
     model = ENV.model
     zero = (jnp.zeros(2), jnp.zeros(1), jnp.zeros(1))
     jacobian = jax.jacfwd(model.step)(*zero)
-    return Model("linearised", lambda x, a, w: model.step(*zero) + jacobian @ x + model.step(0 * x, a, w), 2, 1, 1)
+    return Model(
+        "linearised",
+        lambda x, a, w: model.step(*zero) + jacobian @ x + model.step(0 * x, a, w),
+        2,
+        1,
+        1,
+    )
 
 
 def system_with(**changes):
     system = ENV.system
-    parts = {field.name: getattr(system, field.name) for field in dataclasses.fields(system) if field.init}
+    parts = {
+        field.name: getattr(system, field.name)
+        for field in dataclasses.fields(system)
+        if field.init
+    }
     return sw.ModelSystem(**{**parts, **changes})
 
 
 SYSTEM_MUTANTS = {
     "linearised at a fixed point": lambda: system_with(model=linearised_once()),
-    "the disturbance enters through a factor of zero": lambda: system_with(disturbance_set=Box.symmetric([0.0])),
-    "a placeholder set, a box 100 times too large": lambda: system_with(safe_state_set=Polytope(*Box.symmetric([50.0, 800.0]).halfspaces()), eps=2e-5),
-    "the constraints as the set, not invariant": lambda: system_with(safe_state_set=Polytope(*Box.symmetric([0.5, 8.0]).halfspaces()), eps=2e-5),
+    "the disturbance enters through a factor of zero": lambda: system_with(
+        disturbance_set=Box.symmetric([0.0])
+    ),
+    "a placeholder set, a box 100 times too large": lambda: system_with(
+        safe_state_set=Polytope(*Box.symmetric([50.0, 800.0]).halfspaces()), eps=2e-5
+    ),
+    "the constraints as the set, not invariant": lambda: system_with(
+        safe_state_set=Polytope(*Box.symmetric([0.5, 8.0]).halfspaces()), eps=2e-5
+    ),
     "another time step": lambda: system_with(model=sw.envs.models.pendulum(dt=0.04)),
 }
 
@@ -195,11 +225,15 @@ class Clamped(RecordingPendulum):
 
 
 class RawActionReachesThePlant(sw.SafeguardWrapper):
-    """Reports the safe action and executes the request, as a wrapper does that is stepped around."""
+    """Reports the safe action and executes the request, as a wrapper does that is stepped
+    around.
+    """
 
     def step(self, state, action):
         safe = super().step(state, action)
-        return self.env.step(state, action).replace(metrics=safe.metrics, info={**safe.info, "executed": action})
+        return self.env.step(state, action).replace(
+            metrics=safe.metrics, info={**safe.info, "executed": action}
+        )
 
 
 class DeadRegularisation(sw.SafeguardWrapper):

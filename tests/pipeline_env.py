@@ -1,4 +1,6 @@
-"""A small third-party environment with Brax's physics, which compiles quickly: a damped arm about a vertical axis, and a target drawn at each reset."""
+"""A small third-party environment with Brax's physics, which compiles quickly: a damped arm about a
+vertical axis, and a target drawn at each reset.
+"""
 
 import functools
 import warnings
@@ -25,22 +27,36 @@ XML = f"""
 
 
 class Arm(envs.PipelineEnv):
-    """q = (angle, target), both drawn from [-1, 1]; the observation is the angle, its velocity and the target."""
+    """q = (angle, target), both drawn from [-1, 1]; the observation is the angle, its velocity and
+    the target.
+    """
 
     def __init__(self, backend="generalized"):
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Brax System, piplines and environments are not actively")
+            warnings.filterwarnings(
+                "ignore", message="Brax System, piplines and environments are not actively"
+            )
             sys = mjcf.loads(XML)
         super().__init__(sys, backend=backend, n_frames=2)
 
     def reset(self, rng):
-        pipeline_state = self.pipeline_init(jax.random.uniform(rng, (2,), minval=-1.0), jnp.zeros(2))
-        return envs.State(pipeline_state, self._observe(pipeline_state), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())})
+        pipeline_state = self.pipeline_init(
+            jax.random.uniform(rng, (2,), minval=-1.0), jnp.zeros(2)
+        )
+        return envs.State(
+            pipeline_state,
+            self._observe(pipeline_state),
+            jnp.zeros(()),
+            jnp.zeros(()),
+            {"mine": jnp.zeros(())},
+        )
 
     def step(self, state, action):
         pipeline_state = self.pipeline_step(state.pipeline_state, action)
         state.metrics.update(mine=jnp.sum(action))  # as Brax's reacher does
-        return state.replace(pipeline_state=pipeline_state, obs=self._observe(pipeline_state), reward=1.0)
+        return state.replace(
+            pipeline_state=pipeline_state, obs=self._observe(pipeline_state), reward=1.0
+        )
 
     def _observe(self, pipeline_state):
         return jnp.array([pipeline_state.q[0], pipeline_state.qd[0], pipeline_state.q[1]])
@@ -48,7 +64,10 @@ class Arm(envs.PipelineEnv):
 
 REGION = sw.Box.symmetric([0.6, 2.0])
 # Speeds from which the arm stops in time: |th + 0.22 thd| <= 0.6 and |thd| <= 2.
-STOPPING = sw.Polytope([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.22], [-1.0, -0.22], [0.0, 1.0], [0.0, -1.0]], [0.6, 0.6, 0.6, 0.6, 2.0, 2.0])
+STOPPING = sw.Polytope(
+    [[1.0, 0.0], [-1.0, 0.0], [1.0, 0.22], [-1.0, -0.22], [0.0, 1.0], [0.0, -1.0]],
+    [0.6, 0.6, 0.6, 0.6, 2.0, 2.0],
+)
 
 
 @functools.cache
@@ -65,10 +84,14 @@ def arm_surrogate():
 @functools.cache
 def arm_system():
     surrogate = arm_surrogate()
-    return sw.ModelSystem(surrogate.model, STOPPING, surrogate.disturbance_set, REGION, arm_plant().state)
+    return sw.ModelSystem(
+        surrogate.model, STOPPING, surrogate.disturbance_set, REGION, arm_plant().state
+    )
 
 
 def safe_arm():
     """The arm behind a safeguard, started in the safe set."""
     plant = arm_plant()
-    return sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=arm_system(), reset_to=plant.reset_to)
+    return sw.SafeguardWrapper(
+        plant.env, sw.BoundaryProjection(), system=arm_system(), reset_to=plant.reset_to
+    )

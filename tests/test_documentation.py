@@ -1,4 +1,6 @@
-"""What the documentation shows runs as it is shown: the docstrings' examples, and the Python of the README and of docs/."""
+"""What the documentation shows runs as it is shown: the docstrings' examples, and the Python of the
+README and of docs/.
+"""
 
 import ast
 import contextlib
@@ -18,11 +20,22 @@ from brax.training.agents.ppo import train as ppo
 import safe_wrappers as sw
 
 ROOT = pathlib.Path(__file__).parents[1]
-NAMES = {"jax": jax, "jnp": jnp, "np": np, "sw": sw, **{name: getattr(sw, name) for name in dir(sw) if not name.startswith("_")}}
+NAMES = {
+    "jax": jax,
+    "jnp": jnp,
+    "np": np,
+    "sw": sw,
+    **{name: getattr(sw, name) for name in dir(sw) if not name.startswith("_")},
+}
 
 
 MODULES = sorted(
-    ".".join(("safe_wrappers" if folder == "safe_wrappers" else f"safe_wrappers.{folder}", *path.relative_to(ROOT / folder).with_suffix("").parts))
+    ".".join(
+        (
+            "safe_wrappers" if folder == "safe_wrappers" else f"safe_wrappers.{folder}",
+            *path.relative_to(ROOT / folder).with_suffix("").parts,
+        )
+    )
     for folder in ("safe_wrappers", "envs", "algos")
     for path in (ROOT / folder).rglob("*.py")
     if ">>> " in path.read_text() and path.name != "_playground.py"  # needs its extra
@@ -33,7 +46,9 @@ MODULES = sorted(
 def test_the_examples_of_docstrings_run(module):
     printed, tried = [], 0
     runner = doctest.DocTestRunner()
-    for test in doctest.DocTestFinder().find(importlib.import_module(module), module, extraglobs=NAMES):
+    for test in doctest.DocTestFinder().find(
+        importlib.import_module(module), module, extraglobs=NAMES
+    ):
         failed, count = runner.run(test, out=printed.append, clear_globs=False)
         tried += count
         assert failed == 0, "".join(printed)
@@ -41,9 +56,13 @@ def test_the_examples_of_docstrings_run(module):
 
 
 def test_the_python_of_the_readme_runs(capsys, monkeypatch):
-    """As it stands, but with fewer steps, from the state and action that it leaves to the reader; of PPO, which an example runs, the call alone."""
+    """As it stands, but with fewer steps, from the state and action that it leaves to the reader;
+    of PPO, which an example runs, the call alone.
+    """
     calls = []
-    monkeypatch.setattr(ppo, "train", functools.partial(record_call, inspect.signature(ppo.train), calls))
+    monkeypatch.setattr(
+        ppo, "train", functools.partial(record_call, inspect.signature(ppo.train), calls)
+    )
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     shorter, count = re.subn(r"num_timesteps=20_000", "num_timesteps=256", code)
     assert count == 1
@@ -59,8 +78,12 @@ def record_call(signature, calls, *args, **kwargs):
     calls.append(signature.bind(*args, **kwargs))
 
 
-PAGES = {page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) for page in sorted((ROOT / "docs").glob("*.md"))}
-# Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and certificate.
+PAGES = {
+    page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    for page in sorted((ROOT / "docs").glob("*.md"))
+}
+# Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
+# certificate.
 EXCERPTS = {("agents.md", 1), ("playground.md", 0)}
 SLOW_PAGES = {"certificates.md", "conformance.md", "your_environment.md"}
 
@@ -78,14 +101,22 @@ def test_the_names_in_docs_exist(page):
             else:
                 continue
             for owner, name in names:
-                with contextlib.suppress(ImportError):  # of a known name whose extra is not installed
+                # of a known name whose extra is not installed
+                with contextlib.suppress(ImportError):
                     functools.reduce(getattr, name.split("."), owner)
                 found += 1
     assert found > 0
 
 
 @pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
-@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page in SLOW_PAGES else ()) for page in PAGES if (page, 0) not in EXCERPTS])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page in SLOW_PAGES else ())
+        for page in PAGES
+        if (page, 0) not in EXCERPTS
+    ],
+)
 def test_the_python_of_docs_runs(page):
     """One block after the other, with what the earlier ones left, as a reader would."""
     names = {}

@@ -15,13 +15,21 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT],
+        check=True,
+        capture_output=True,
+    )
     (path,) = folder.glob("*.whl")
     return path
 
 
 def test_the_listed_packages_are_those_on_disk():
-    roots = {"safe_wrappers": ROOT / "safe_wrappers", "safe_wrappers.envs": ROOT / "envs", "safe_wrappers.algos": ROOT / "algos"}
+    roots = {
+        "safe_wrappers": ROOT / "safe_wrappers",
+        "safe_wrappers.envs": ROOT / "envs",
+        "safe_wrappers.algos": ROOT / "algos",
+    }
     found = set()
     for name, folder in roots.items():
         for init in folder.rglob("__init__.py"):
@@ -35,11 +43,15 @@ def test_the_wheel_installs_one_top_level_package(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"safe_wrappers"}
     assert len(names) == len(set(names))
     assets = {path.name for path in (ROOT / "envs" / "assets").iterdir()}
-    assert assets == {name.split("/")[-1] for name in names if name.startswith("safe_wrappers/envs/assets/")}
+    assert assets == {
+        name.split("/")[-1] for name in names if name.startswith("safe_wrappers/envs/assets/")
+    }
 
 
 def test_the_wheel_works_from_an_empty_directory(wheel, tmp_path):
-    """The dependencies are those of this environment; safe_wrappers itself comes from the unpacked wheel."""
+    """The dependencies are those of this environment; safe_wrappers itself comes from the unpacked
+    wheel.
+    """
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
     zipfile.ZipFile(wheel).extractall(site)
@@ -64,7 +76,13 @@ for name in ("envs", "algos"):
 
 @pytest.mark.parametrize("name", ["envs", "algos"])
 def test_a_second_copy_of_the_classes_cannot_be_imported(name):
-    result = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode != 0
     assert f"Import this package as `safe_wrappers.{name}`" in result.stderr
 

@@ -30,7 +30,9 @@ def test_flattening_keeps_data_static_fields_and_names():
     again = jax.tree.unflatten(treedef, leaves)
     assert leaves == [2.0, 3.0]
     assert (again.factor, again.offset, again.mode) == (2.0, 3.0, "bare")
-    assert [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)] == [".factor", ".offset"]
+    assert [
+        jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)
+    ] == [".factor", ".offset"]
     assert treedef != jax.tree.structure(Scaled(2.0, 3.0))
 
 
@@ -44,7 +46,10 @@ def test_validation_runs_for_people_and_not_for_jax():
     assert stacked.factor.shape == (2,)
     assert jax.tree.map(lambda leaf: None, tree).factor is None
     assert jax.vmap(lambda s: s(1.0))(stacked).tolist() == [5.0, 9.0]
-    assert jax.vmap(lambda s, x: s(x), in_axes=(None, 0))(tree, jnp.arange(2.0)).tolist() == [3.0, 5.0]
+    assert jax.vmap(lambda s, x: s(x), in_axes=(None, 0))(tree, jnp.arange(2.0)).tolist() == [
+        3.0,
+        5.0,
+    ]
 
 
 def test_it_is_frozen_and_compared_by_identity():
@@ -55,7 +60,11 @@ def test_it_is_frozen_and_compared_by_identity():
     assert hash(tree) == hash(tree)
 
 
-@pytest.mark.parametrize("through", [copy.deepcopy, lambda tree: pickle.loads(pickle.dumps(tree))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "through",
+    [copy.deepcopy, lambda tree: pickle.loads(pickle.dumps(tree))],
+    ids=["deepcopy", "pickle"],
+)
 def test_it_can_be_copied(through):
     again = through(Scaled(np.float32(2.0), np.float32(3.0), mode="bare"))
     assert (again.factor, again.offset, again.mode) == (2.0, 3.0, "bare")

@@ -8,12 +8,21 @@ from safe_wrappers import SafeActionSet
 
 
 class Integrator(brax.envs.Env):
-    """A third-party environment, x' = x + 0.5 a, that knows nothing of safety; the reward is a Python number, as in some of Brax's own."""
+    """A third-party environment, x' = x + 0.5 a, that knows nothing of safety; the reward is a
+    Python number, as in some of Brax's own.
+    """
 
     observation_size, action_size, backend = 1, 1, "none"
 
     def reset(self, rng):
-        return brax.envs.State(jnp.zeros(1), jnp.zeros(1), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())}, {"also mine": jnp.ones(2)})
+        return brax.envs.State(
+            jnp.zeros(1),
+            jnp.zeros(1),
+            jnp.zeros(()),
+            jnp.zeros(()),
+            {"mine": jnp.zeros(())},
+            {"also mine": jnp.ones(2)},
+        )
 
     def step(self, state, action):
         x = state.pipeline_state + 0.5 * action

@@ -1,4 +1,6 @@
-"""SHAC: short-horizon actor-critic with gradients through the environment and its safeguard (Xu et al. 2022, arXiv 2204.07137)."""
+"""SHAC: short-horizon actor-critic with gradients through the environment and its safeguard (Xu et
+al. 2022, arXiv 2204.07137).
+"""
 
 from .checkpoint import load_policy as load_policy
 from .networks import SHACNetworks as SHACNetworks

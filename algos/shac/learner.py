@@ -1,4 +1,6 @@
-"""One update of SHAC as a pure function of the training state, and loops of it inside one compiled program."""
+"""One update of SHAC as a pure function of the training state, and loops of it inside one compiled
+program.
+"""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -17,7 +19,10 @@ from .rollout import Rollout, awaiting_reset, counted_metrics, random_keys, roll
 
 
 class Hyperparameters(NamedTuple):
-    """Numbers that are data of the compiled program: changing them compiles nothing. See `train` for their meaning."""
+    """Numbers that are data of the compiled program: changing them compiles nothing.
+
+    See `train` for their meaning.
+    """
 
     num_updates: jax.Array | float
     learning_rate: jax.Array | float
@@ -35,7 +40,8 @@ class Hyperparameters(NamedTuple):
 class TrainingState(NamedTuple):
     """All that an interrupted training needs to go on exactly as if it had not been interrupted.
 
-    `key` never changes: update i draws from fold_in(key, i). `totals` counts over all training steps.
+    `key` never changes: update i draws from fold_in(key, i). `totals` counts over all training
+    steps.
     """
 
     key: types.PRNGKey
@@ -58,7 +64,9 @@ class TrainingState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """SHAC on one batched environment. All methods are pure and can be jitted, and batched over keys and hyperparameters.
+    """SHAC on one batched environment.
+
+    All methods are pure and can be jitted, and batched over keys and hyperparameters.
 
     Args:
         env: Batched, with episode ends but without automatic resets; see `rollout.wrap`.
@@ -81,10 +89,14 @@ class Learner:
         """Environment interactions per update."""
         return self.num_envs * self.horizon_length
 
-    def _optimisers(self, hyper: Hyperparameters, updates: jax.Array | int) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+    def _optimisers(
+        self, hyper: Hyperparameters, updates: jax.Array | int
+    ) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
         decay = 1 - (1 - hyper.final_learning_rate_fraction) * updates / hyper.num_updates
         policy = make_optimiser(decay * hyper.learning_rate, hyper.adam_b, hyper.max_gradient_norm)
-        return policy, make_optimiser(decay * hyper.critic_learning_rate, hyper.adam_b, hyper.max_gradient_norm)
+        return policy, make_optimiser(
+            decay * hyper.critic_learning_rate, hyper.adam_b, hyper.max_gradient_norm
+        )
 
     def init(self, key: types.PRNGKey, hyper: Hyperparameters) -> TrainingState:
         """The state before the first update."""
@@ -97,7 +109,9 @@ class Learner:
         state = TrainingState(
             key=key,
             updates=jnp.zeros((), jnp.int32),
-            normalizer_params=running_statistics.init_state(specs.Array(env_state.obs.shape[1:], jnp.dtype("float32"))),
+            normalizer_params=running_statistics.init_state(
+                specs.Array(env_state.obs.shape[1:], jnp.dtype("float32"))
+            ),
             policy_params=policy_params,
             value_params=value_params,
             target_value_params=value_params,
@@ -107,18 +121,32 @@ class Learner:
             totals=dict.fromkeys(("episodes", *counted_metrics(env_state.metrics)), zero),
             smallest_margin=jnp.full((), jnp.inf),
         )
-        # Python numbers inside would be weakly typed here and strongly after an epoch, and compile it twice.
-        return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), state)
+        # Python numbers inside would be weakly typed here and strongly after an epoch, and compile
+        # it twice.
+        return jax.tree.map(
+            lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), state
+        )
 
-    def update(self, state: TrainingState, hyper: Hyperparameters) -> tuple[TrainingState, dict[str, Any]]:
-        """One window of `horizon_length` steps, one step of the policy, then `num_critic_updates` steps of the value function."""
+    def update(
+        self, state: TrainingState, hyper: Hyperparameters
+    ) -> tuple[TrainingState, dict[str, Any]]:
+        """One window of `horizon_length` steps, one step of the policy, then `num_critic_updates`
+        steps of the value function.
+        """
         key = jax.random.fold_in(state.key, state.updates)
         reset_keys, action_keys = random_keys(key, jnp.arange(self.num_envs), self.horizon_length)
         fresh = self.env.reset(reset_keys)
-        fresh = jax.tree.map(lambda first, later: jnp.where(state.updates == 0, first, later), stagger(fresh, self.train_episode_length), fresh)
+        fresh = jax.tree.map(
+            lambda first, later: jnp.where(state.updates == 0, first, later),
+            stagger(fresh, self.train_episode_length),
+            fresh,
+        )
         policy_optimiser, value_optimiser = self._optimisers(hyper, state.updates)
-        # Annealed to 0 at half of the budget: it revives a policy whose every request is clipped, and then costs nothing.
-        regularisation = hyper.regularisation * jnp.maximum(0.0, 1 - 2 * state.updates / hyper.num_updates)
+        # Annealed to 0 at half of the budget: it revives a policy whose every request is clipped,
+        # and then costs nothing.
+        regularisation = hyper.regularisation * jnp.maximum(
+            0.0, 1 - 2 * state.updates / hyper.num_updates
+        )
         make_policy = make_inference_fn(self.networks)
         value = self.networks.value_network.apply
 
@@ -126,29 +154,50 @@ class Learner:
             policy = make_policy((state.normalizer_params, policy_params))
             env_state, data = rollout(self.env, policy, state.env_state, fresh, action_keys)
             next_values = value(state.normalizer_params, state.target_value_params, data.next_obs)
-            loss = policy_loss(data, next_values, discounting=hyper.discounting, reward_scaling=hyper.reward_scaling, regularisation=regularisation)
+            loss = policy_loss(
+                data,
+                next_values,
+                discounting=hyper.discounting,
+                reward_scaling=hyper.reward_scaling,
+                regularisation=regularisation,
+            )
             return loss, (env_state, data, next_values)
 
-        policy_step = gradients.gradient_update_fn(loss_of_policy, policy_optimiser, pmap_axis_name=None, has_aux=True)
+        policy_step = gradients.gradient_update_fn(
+            loss_of_policy, policy_optimiser, pmap_axis_name=None, has_aux=True
+        )
         (loss, (env_state, data, next_values)), policy_params, policy_optimizer_state = policy_step(
             state.policy_params, optimizer_state=state.policy_optimizer_state
         )
 
         targets = td_lambda_targets(
-            hyper.reward_scaling * data.reward, data.done, data.termination, next_values, discounting=hyper.discounting, td_lambda=hyper.td_lambda
+            hyper.reward_scaling * data.reward,
+            data.done,
+            data.termination,
+            next_values,
+            discounting=hyper.discounting,
+            td_lambda=hyper.td_lambda,
         )
 
         def loss_of_value(value_params: types.Params) -> Any:
-            return jnp.mean(jnp.square(value(state.normalizer_params, value_params, data.obs) - targets))
+            return jnp.mean(
+                jnp.square(value(state.normalizer_params, value_params, data.obs) - targets)
+            )
 
-        value_step = gradients.gradient_update_fn(loss_of_value, value_optimiser, pmap_axis_name=None)
+        value_step = gradients.gradient_update_fn(
+            loss_of_value, value_optimiser, pmap_axis_name=None
+        )
 
         def fit(carry, _):
             params, optimizer_state = carry
-            value_loss, params, optimizer_state = value_step(params, optimizer_state=optimizer_state)
+            value_loss, params, optimizer_state = value_step(
+                params, optimizer_state=optimizer_state
+            )
             return (params, optimizer_state), value_loss
 
-        fitted, value_losses = jax.lax.scan(fit, (state.value_params, state.value_optimizer_state), length=self.num_critic_updates)
+        fitted, value_losses = jax.lax.scan(
+            fit, (state.value_params, state.value_optimizer_state), length=self.num_critic_updates
+        )
         value_params, value_optimizer_state = fitted
 
         new_state = TrainingState(
@@ -157,7 +206,9 @@ class Learner:
             normalizer_params=self._normalizer_params(state, data),
             policy_params=policy_params,
             value_params=value_params,
-            target_value_params=optax.incremental_update(value_params, state.target_value_params, hyper.tau),
+            target_value_params=optax.incremental_update(
+                value_params, state.target_value_params, hyper.tau
+            ),
             policy_optimizer_state=policy_optimizer_state,
             value_optimizer_state=value_optimizer_state,
             env_state=env_state,
@@ -173,7 +224,9 @@ class Learner:
         }
         return new_state, metrics
 
-    def epoch(self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array) -> tuple[TrainingState, dict[str, Any]]:
+    def epoch(
+        self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array
+    ) -> tuple[TrainingState, dict[str, Any]]:
         """`num_updates` updates, and the means of their metrics.
 
         The number is traced: one compiled program serves epochs of any length.
@@ -184,17 +237,32 @@ class Learner:
             state, metrics = self.update(state, hyper)
             return state, {name: total + metrics[name] for name, total in sums.items()}
 
-        sums = dict.fromkeys(("policy_loss", "value_loss", "gradient_norm", "reward", "regularisation"), jnp.zeros(()))
+        sums = dict.fromkeys(
+            ("policy_loss", "value_loss", "gradient_norm", "reward", "regularisation"),
+            jnp.zeros(()),
+        )
         state, sums = jax.lax.fori_loop(0, num_updates, body, (state, sums))
         return state, {name: total / num_updates for name, total in sums.items()}
 
-    def _normalizer_params(self, state: TrainingState, data: Rollout) -> running_statistics.RunningStatisticsState:
-        """Statistics with this window's observations, which the next window uses; unchanged if one is not finite."""
+    def _normalizer_params(
+        self, state: TrainingState, data: Rollout
+    ) -> running_statistics.RunningStatisticsState:
+        """Statistics with this window's observations, which the next window uses; unchanged if one
+        is not finite.
+        """
         updated = running_statistics.update(state.normalizer_params, data.obs)
         finite = jnp.all(jnp.isfinite(data.obs))
-        return jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params)
+        return jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params
+        )
 
     def _totals(self, state: TrainingState, data: Rollout) -> dict[str, Any]:
         # An episode starts where the step before, in this window or the last, was done.
-        counts = {"episodes": jnp.concatenate([state.env_state.done[None], data.done[:-1]]), **data.counted}
-        return {name: total + jnp.sum(counts[name]).astype(jnp.int32) for name, total in state.totals.items()}
+        counts = {
+            "episodes": jnp.concatenate([state.env_state.done[None], data.done[:-1]]),
+            **data.counted,
+        }
+        return {
+            name: total + jnp.sum(counts[name]).astype(jnp.int32)
+            for name, total in state.totals.items()
+        }

@@ -1,4 +1,6 @@
-"""Networks of SHAC: a tanh-normal policy with a state-independent standard deviation, and a value function."""
+"""Networks of SHAC: a tanh-normal policy with a state-independent standard deviation, and a value
+function.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -20,12 +22,15 @@ class SHACNetworks:
 
 
 class PolicyModule(linen.Module):
-    """Mean from an MLP whose last layer starts small, standard deviation from one free parameter per action.
+    """Mean from an MLP whose last layer starts small, standard deviation from one free parameter
+    per action.
 
-    A small last layer starts training near action 0, where tanh is not saturated and every gradient is alive.
+    A small last layer starts training near action 0, where tanh is not saturated and every gradient
+    is alive.
 
     Args:
-        action_size: d; the output has shape (..., 2 d), the distribution's parameters (mean, raw standard deviation).
+        action_size: d; the output has shape (..., 2 d), the distribution's parameters (mean, raw
+            standard deviation).
         hidden_layer_sizes: Widths.
         activation: Activation of the hidden layers.
         layer_norm: Whether each hidden layer is followed by a layer normalisation.
@@ -46,9 +51,13 @@ class PolicyModule(linen.Module):
             layer_sizes=[*self.hidden_layer_sizes, self.action_size],
             activation=self.activation,
             layer_norm=self.layer_norm,
-            output_kernel_init=jax.nn.initializers.variance_scaling(self.output_scale**2, "fan_in", "uniform"),
+            output_kernel_init=jax.nn.initializers.variance_scaling(
+                self.output_scale**2, "fan_in", "uniform"
+            ),
         )(obs)
-        raw_std = self.param("raw_std", jax.nn.initializers.constant(self.init_raw_std), (self.action_size,))
+        raw_std = self.param(
+            "raw_std", jax.nn.initializers.constant(self.init_raw_std), (self.action_size,)
+        )
         return jnp.concatenate([mean, jnp.broadcast_to(raw_std, mean.shape)], axis=-1)
 
 
@@ -63,31 +72,54 @@ def make_shac_networks(
     policy_output_scale: float = 0.01,
     policy_init_raw_std: float = -3.0,
 ) -> SHACNetworks:
-    """The default `network_factory` of `train`; every argument but the first three is stored in checkpoints."""
-    policy_module = PolicyModule(action_size, tuple(policy_hidden_layer_sizes), activation, layer_norm, policy_output_scale, policy_init_raw_std)
-    value_module = networks.MLP(layer_sizes=(*value_hidden_layer_sizes, 1), activation=activation, layer_norm=layer_norm)
+    """The default `network_factory` of `train`; every argument but the first three is stored in
+    checkpoints.
+    """
+    policy_module = PolicyModule(
+        action_size,
+        tuple(policy_hidden_layer_sizes),
+        activation,
+        layer_norm,
+        policy_output_scale,
+        policy_init_raw_std,
+    )
+    value_module = networks.MLP(
+        layer_sizes=(*value_hidden_layer_sizes, 1), activation=activation, layer_norm=layer_norm
+    )
     dummy_obs = jnp.zeros((1, observation_size))
 
     def apply_policy(normalizer_params, policy_params, obs):
-        return policy_module.apply(policy_params, preprocess_observations_fn(obs, normalizer_params))
+        return policy_module.apply(
+            policy_params, preprocess_observations_fn(obs, normalizer_params)
+        )
 
     def apply_value(normalizer_params, value_params, obs):
-        values: Any = value_module.apply(value_params, preprocess_observations_fn(obs, normalizer_params))
+        values: Any = value_module.apply(
+            value_params, preprocess_observations_fn(obs, normalizer_params)
+        )
         return jnp.squeeze(values, axis=-1)
 
     return SHACNetworks(
-        policy_network=networks.FeedForwardNetwork(lambda key: policy_module.init(key, dummy_obs), apply_policy),
-        value_network=networks.FeedForwardNetwork(lambda key: value_module.init(key, dummy_obs), apply_value),
+        policy_network=networks.FeedForwardNetwork(
+            lambda key: policy_module.init(key, dummy_obs), apply_policy
+        ),
+        value_network=networks.FeedForwardNetwork(
+            lambda key: value_module.init(key, dummy_obs), apply_value
+        ),
         parametric_action_distribution=distribution.NormalTanhDistribution(event_size=action_size),
     )
 
 
 def make_inference_fn(shac_networks: SHACNetworks) -> Callable[..., types.Policy]:
-    """`make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras)`, params as `train` returns them."""
+    """`make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras)`, params as
+    `train` returns them.
+    """
     action_distribution = shac_networks.parametric_action_distribution
 
     def make_policy(params: types.Params, deterministic: bool = False) -> types.Policy:
-        def policy(observation: types.Observation, key: types.PRNGKey) -> tuple[types.Action, types.Extra]:
+        def policy(
+            observation: types.Observation, key: types.PRNGKey
+        ) -> tuple[types.Action, types.Extra]:
             logits = shac_networks.policy_network.apply(params[0], params[1], observation)
             if deterministic:
                 return action_distribution.mode(logits), {}

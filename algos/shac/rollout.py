@@ -1,4 +1,6 @@
-"""SHAC's differentiable rollout: short windows through the environment, with gradients that end where an episode ends."""
+"""SHAC's differentiable rollout: short windows through the environment, with gradients that end
+where an episode ends.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +12,8 @@ from brax.envs.base import Env, State
 from brax.envs.wrappers.training import EpisodeWrapper, VmapWrapper
 from brax.training import types
 
-# Metrics of a safeguarded environment, or of a raw one that reports its own margin, that are counted over training.
+# Metrics of a safeguarded environment, or of a raw one that reports its own margin, that are
+# counted over training.
 COUNTED_METRICS = {
     "violations": ("safeguard/left_set_per_step", "left_set_per_step"),
     "interventions": ("safeguard/intervention_per_step",),
@@ -22,9 +25,11 @@ class Rollout(NamedTuple):
     """`horizon` steps of `num_envs` environments; every array starts with (horizon, num_envs).
 
     `next_obs` is the observation that the step led to, before any reset: the one to bootstrap from.
-    `termination` is 1 where the episode ended by itself, and 0 where it was only cut by the time limit.
+    `termination` is 1 where the episode ended by itself, and 0 where it was only cut by the time
+    limit.
     `correction` is |a_s - a|^2 between executed and requested action (0 without a safeguard).
-    `margin` is the environment's distance to the boundary of its safe set (infinite if it reports none).
+    `margin` is the environment's distance to the boundary of its safe set (infinite if it reports
+    none).
     """
 
     obs: Any
@@ -38,32 +43,45 @@ class Rollout(NamedTuple):
 
 
 def wrap(env: Env, episode_length: int) -> Env:
-    """Batches `env` and ends its episodes; unlike `brax.envs.training.wrap`, without automatic resets.
+    """Batches `env` and ends its episodes; unlike `brax.envs.training.wrap`, without automatic
+    resets.
 
-    AutoResetWrapper restarts every environment from one cached state for ever and loses the observation before
-    the reset, from which a truncated episode must be bootstrapped. The rollout resets instead.
+    AutoResetWrapper restarts every environment from one cached state for ever and loses the
+    observation before the reset, from which a truncated episode must be bootstrapped. The rollout
+    resets instead.
     """
     return EpisodeWrapper(VmapWrapper(env), episode_length, action_repeat=1)
 
 
-def random_keys(key: types.PRNGKey, env_ids: jax.Array, horizon: int) -> tuple[jax.Array, jax.Array]:
-    """Keys of a window for resets, shape (num_envs, 2), and for actions, shape (horizon, num_envs, 2).
+def random_keys(
+    key: types.PRNGKey, env_ids: jax.Array, horizon: int
+) -> tuple[jax.Array, jax.Array]:
+    """Keys of a window for resets, shape (num_envs, 2), and for actions, shape (horizon, num_envs,
+    2).
 
-    They derive from the global index of the environment, so no trajectory depends on how environments are sharded.
+    They derive from the global index of the environment, so no trajectory depends on how
+    environments are sharded.
     """
-    keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(key, i), horizon + 1), out_axes=1)(env_ids)
+    keys = jax.vmap(
+        lambda i: jax.random.split(jax.random.fold_in(key, i), horizon + 1), out_axes=1
+    )(env_ids)
     return keys[0], keys[1:]
 
 
 def awaiting_reset(env: Env, num_envs: int) -> State:
-    """States that hold nothing but `done`: the next rollout starts them afresh. No reset is computed here."""
+    """States that hold nothing but `done`: the next rollout starts them afresh.
+
+    No reset is computed here.
+    """
     shapes = jax.eval_shape(env.reset, jnp.zeros((num_envs, 2), jnp.uint32))
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return dataclasses.replace(state, done=jnp.ones_like(state.done))
 
 
 def stagger(fresh: State, episode_length: int) -> State:
-    """Spreads the first truncations evenly over an episode, so that every later window sees some fresh starts."""
+    """Spreads the first truncations evenly over an episode, so that every later window sees some
+    fresh starts.
+    """
     if "steps" not in fresh.info:
         return fresh
     steps = fresh.info["steps"]
@@ -72,7 +90,9 @@ def stagger(fresh: State, episode_length: int) -> State:
 
 
 def reset_where_done(state: State, fresh: State) -> State:
-    """`fresh` where `state` is done; `fresh` is a constant of the window, hence no gradient passes a reset."""
+    """`fresh` where `state` is done; `fresh` is a constant of the window, hence no gradient passes
+    a reset.
+    """
 
     def choose(new, old):
         return jnp.where(state.done.reshape(state.done.shape + (1,) * (old.ndim - 1)) > 0, new, old)
@@ -82,15 +102,21 @@ def reset_where_done(state: State, fresh: State) -> State:
 
 def counted_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `COUNTED_METRICS` that an environment reports, by their short names."""
-    found = {name: [metrics[key] for key in keys if key in metrics] for name, keys in COUNTED_METRICS.items()}
+    found = {
+        name: [metrics[key] for key in keys if key in metrics]
+        for name, keys in COUNTED_METRICS.items()
+    }
     return {name: values[0] for name, values in found.items() if values}
 
 
-def rollout(env: Env, policy: types.Policy, state: State, fresh: State, action_keys: jax.Array) -> tuple[State, Rollout]:
+def rollout(
+    env: Env, policy: types.Policy, state: State, fresh: State, action_keys: jax.Array
+) -> tuple[State, Rollout]:
     """Runs `policy` for a window of steps; differentiable with respect to the policy's parameters.
 
     Args:
-        env: Batched, with `info["truncation"]` and without automatic resets, for example `wrap(env, episode_length)`.
+        env: Batched, with `info["truncation"]` and without automatic resets, for example
+            `wrap(env, episode_length)`.
         policy: Brax policy; called on single observations.
         state: The environments' states; those that are done start from `fresh`.
         fresh: Where environments start again in this window, computed once for it.

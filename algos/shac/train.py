@@ -32,11 +32,15 @@ def _check_regularisation(environment: envs.Env, regularisation: float) -> None:
     in_reward = getattr(base, "regularisation", 0.0)
     if regularisation and in_reward:
         raise ValueError(
-            f"The correction must be penalised once, but the environment subtracts {in_reward} |a_s - a|^2 from the reward and "
+            f"The correction must be penalised once, but the environment subtracts {in_reward} "
+            "|a_s - a|^2 from the reward and "
             f"`train` has `regularisation={regularisation}`; set one of them to 0."
         )
     if regularisation and getattr(base, "safeguard", None) is None:
-        raise ValueError(f"`regularisation={regularisation}` needs a safeguarded environment; wrap it in `SafeguardWrapper` or use `regularisation=0`.")
+        raise ValueError(
+            f"`regularisation={regularisation}` needs a safeguarded environment; wrap "
+            "it in `SafeguardWrapper` or use `regularisation=0`."
+        )
 
 
 def train(
@@ -77,23 +81,28 @@ def train(
     save_checkpoint_path: str | None = None,
     restore_checkpoint_path: str | None = None,
 ) -> tuple[Callable[..., types.Policy], types.Params, dict[str, Any]]:
-    """Trains a policy by backpropagation through short windows of the environment, with a value function at their ends.
+    """Trains a policy by backpropagation through short windows of the environment, with a value
+    function at their ends.
 
-    The environment must be differentiable, a `SafeguardWrapper` included or not. Same seed and options give the same
-    result, also when the training was interrupted and resumed from a checkpoint. The defaults suit the pendulum; `TUNED` holds what
-    other bundled systems need.
+    The environment must be differentiable, a `SafeguardWrapper` included or not. Same seed and
+    options give the same result, also when the training was interrupted and resumed from a
+    checkpoint. The defaults suit the pendulum; `TUNED` holds what other bundled systems need.
 
     Args:
         environment: A single (not vectorised) environment, or a batched one with `wrap_env=False`.
-        num_timesteps: Environment interactions; rounded up to whole updates of num_envs * horizon_length.
+        num_timesteps: Environment interactions; rounded up to whole updates of num_envs *
+            horizon_length.
         episode_length: Steps of an evaluation episode, and the longest training episode.
-        wrap_env: If True, training and evaluation environment are batched and their episodes end; else they are used as
-            they are: batched, with `info["truncation"]`, and for training without automatic resets.
+        wrap_env: If True, training and evaluation environment are batched and their episodes end;
+            else they are used as they are: batched, with `info["truncation"]`, and for training
+            without automatic resets.
         wrap_env_fn: (environment, train_episode_length) -> the batched training environment.
         num_envs: Environments stepped side by side.
-        horizon_length: Steps of a window, through which gradients flow; one policy update per window.
-        train_episode_length: Steps after which training restarts an environment from a fresh state, bootstrapping from the
-            value function. Shorter ones cover the states better; None is `episode_length`.
+        horizon_length: Steps of a window, through which gradients flow; one policy update per
+            window.
+        train_episode_length: Steps after which training restarts an environment from a fresh state,
+            bootstrapping from the value function. Shorter ones cover the states better; None is
+            `episode_length`.
         num_critic_updates: Full-batch gradient steps of the value function per window.
         learning_rate: Of the policy; decays linearly over the training.
         critic_learning_rate: Of the value function; decays likewise.
@@ -104,41 +113,54 @@ def train(
         td_lambda: lambda of the value function's targets.
         tau: Step of the target value function towards the value function, once per window.
         reward_scaling: Factor on rewards in the losses.
-        regularisation: c of c * mean |a_s - a|^2 in the policy's loss (a the requested, a_s the executed action), annealed
-            linearly to 0 at half of the training. Default: 0.1 with `BoundaryProjection`, else 0.
-        normalize_observations: Whether the networks see observations normalised by running statistics.
-        network_factory: (observation_size, action_size, preprocess_observations_fn) -> SHACNetworks.
+        regularisation: c of c * mean |a_s - a|^2 in the policy's loss (a the requested, a_s the
+            executed action), annealed linearly to 0 at half of the training. Default: 0.1 with
+            `BoundaryProjection`, else 0.
+        normalize_observations: Whether the networks see observations normalised by running
+            statistics.
+        network_factory: (observation_size, action_size, preprocess_observations_fn) ->
+            SHACNetworks.
         seed: Of everything random.
         num_evals: Evaluations; more than 1 includes one before training, as in Brax's agents.
-        run_evals: If False, no episodes are run at evaluations: only callbacks, checkpoints and training metrics.
+        run_evals: If False, no episodes are run at evaluations: only callbacks, checkpoints and
+            training metrics.
         eval_env: Environment for evaluation. Default: `environment`.
         num_eval_envs: Evaluation episodes, each from a fresh state.
         deterministic_eval: Whether evaluation uses the mode of the policy's distribution.
         progress_fn: Called with (interactions, metrics) after every evaluation.
         policy_params_fn: Called with (interactions, make_policy, params) before every evaluation.
         save_checkpoint_path: Folder for checkpoints, one per evaluation after the first.
-        restore_checkpoint_path: A checkpoint, or a folder of them (the newest is taken), to go on from; give the other
-            arguments that it was started with.
+        restore_checkpoint_path: A checkpoint, or a folder of them (the newest is taken), to go on
+            from; give the other arguments that it was started with.
 
     Returns:
-        make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras); params = (normalizer_params,
-        policy_params, value_params); the last metrics.
+        make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras); params =
+        (normalizer_params, policy_params, value_params); the last metrics.
 
     Raises:
-        ValueError: If an option is out of range, if a regularisation acts in both reward and loss or has no safeguard to
-            act on, or if the checkpoint belongs to another training.
+        ValueError: If an option is out of range, if a regularisation acts in both reward and loss
+            or has no safeguard to act on, or if the checkpoint belongs to another training.
         FileNotFoundError: If there is no checkpoint.
 
     Metrics:
         eval/...: From `brax.training.acting.Evaluator`, above all eval/episode_reward.
-        training/policy_loss, value_loss, gradient_norm, reward, regularisation: Means since the last evaluation.
-        training/skipped_updates, skipped_critic_updates: Optimiser steps left out since the gradient was not finite; total.
+        training/policy_loss, value_loss, gradient_norm, reward, regularisation: Means since the
+            last evaluation.
+        training/skipped_updates, skipped_critic_updates: Optimiser steps left out since the
+            gradient was not finite; total.
         training/env_steps, episodes: Interactions and episodes started, total.
-        training/violations, interventions, fallbacks, smallest_margin: Over all training steps so far, as far as the
-            environment reports them (states outside the safe set, unsafe requests, anchors executed, distance to its boundary).
-        training/sps, walltime, compile_time: Interactions per second, seconds of training and of compilation.
+        training/violations, interventions, fallbacks, smallest_margin: Over all training steps so
+            far, as far as the environment reports them (states outside the safe set, unsafe
+            requests, anchors executed, distance to its boundary).
+        training/sps, walltime, compile_time: Interactions per second, seconds of training and of
+            compilation.
     """
-    for name, value in (("num_timesteps", num_timesteps), ("episode_length", episode_length), ("num_envs", num_envs), ("horizon_length", horizon_length)):
+    for name, value in (
+        ("num_timesteps", num_timesteps),
+        ("episode_length", episode_length),
+        ("num_envs", num_envs),
+        ("horizon_length", horizon_length),
+    ):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
     if regularisation is None:
@@ -148,12 +170,21 @@ def train(
 
     observation_size, action_size = environment.observation_size, environment.action_size
     if not isinstance(observation_size, int):
-        raise ValueError(f"Observations must be vectors, but the environment's observation size is {observation_size}; concatenate them into one.")
-    normalize = running_statistics.normalize if normalize_observations else types.identity_observation_preprocessor
+        raise ValueError(
+            "Observations must be vectors, but the environment's observation size is "
+            f"{observation_size}; concatenate them into one."
+        )
+    normalize = (
+        running_statistics.normalize
+        if normalize_observations
+        else types.identity_observation_preprocessor
+    )
     networks = network_factory(observation_size, action_size, preprocess_observations_fn=normalize)
     make_policy = shac_networks.make_inference_fn(networks)
     env = wrap_env_fn(environment, train_episode_length) if wrap_env else environment
-    learner = Learner(env, networks, num_envs, horizon_length, train_episode_length, num_critic_updates)
+    learner = Learner(
+        env, networks, num_envs, horizon_length, train_episode_length, num_critic_updates
+    )
     num_updates = -(-num_timesteps // learner.steps_per_update)
     hyper = Hyperparameters(
         num_updates=num_updates,
@@ -174,7 +205,9 @@ def train(
     start = time.time()
     state = jax.jit(learner.init)(key, hyper)
     if restore_checkpoint_path is not None:
-        saved = checkpoint.load_training_state(restore_checkpoint_path, {"training_state": state, "eval_key": eval_key})
+        saved = checkpoint.load_training_state(
+            restore_checkpoint_path, {"training_state": state, "eval_key": eval_key}
+        )
         state, eval_key = saved["training_state"], saved["eval_key"]
     epoch = jax.jit(learner.epoch).lower(state, hyper, jnp.int32(0)).compile()
     compile_time = time.time() - start
@@ -190,15 +223,22 @@ def train(
             action_repeat=1,
             key=eval_key,
         )
-    config = checkpoint.network_config(observation_size, action_size, normalize_observations, network_factory)
+    config = checkpoint.network_config(
+        observation_size, action_size, normalize_observations, network_factory
+    )
     walltime = 0.0
 
     def report(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:
         nonlocal eval_key
         num_steps = int(state.updates) * learner.steps_per_update
         policy_params_fn(num_steps, make_policy, state.params)
-        metrics = dict(evaluator.run_evaluation(state.params, training_metrics)) if evaluator else training_metrics
-        eval_key, _ = jax.random.split(eval_key)  # as the evaluator does with its own, which is private
+        metrics = (
+            dict(evaluator.run_evaluation(state.params, training_metrics))
+            if evaluator
+            else training_metrics
+        )
+        # as the evaluator does with its own, which is private
+        eval_key, _ = jax.random.split(eval_key)
         progress_fn(num_steps, metrics)
         return metrics
 
@@ -214,7 +254,9 @@ def train(
         state, means = jax.block_until_ready(epoch(state, hyper, jnp.int32(end - done)))
         elapsed = time.time() - start
         walltime += elapsed
-        training_metrics = {f"training/{name}": float(value) for name, value in means.items()} | _totals(state, learner)
+        training_metrics = {
+            f"training/{name}": float(value) for name, value in means.items()
+        } | _totals(state, learner)
         training_metrics |= {
             "training/sps": (end - done) * learner.steps_per_update / elapsed,
             "training/walltime": walltime,
@@ -223,14 +265,22 @@ def train(
         done = end
         if save_checkpoint_path is not None:
             step = done * learner.steps_per_update
-            checkpoint.save(save_checkpoint_path, step, state.params, config, {"training_state": state, "eval_key": eval_key})
+            checkpoint.save(
+                save_checkpoint_path,
+                step,
+                state.params,
+                config,
+                {"training_state": state, "eval_key": eval_key},
+            )
         metrics = report(state, training_metrics)
     return make_policy, state.params, metrics
 
 
 def _totals(state: TrainingState, learner: Learner) -> dict[str, Any]:
     """What is counted over the whole training, as host numbers."""
-    totals: dict[str, Any] = {f"training/{name}": int(value) for name, value in state.totals.items()}
+    totals: dict[str, Any] = {
+        f"training/{name}": int(value) for name, value in state.totals.items()
+    }
     totals["training/env_steps"] = int(state.updates) * learner.steps_per_update
     totals["training/skipped_updates"] = int(state.policy_optimizer_state.skipped)
     totals["training/skipped_critic_updates"] = int(state.value_optimizer_state.skipped)

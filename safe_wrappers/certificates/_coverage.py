@@ -1,15 +1,17 @@
 """A cover of a polytope by simplices around the origin, checked in exact rational arithmetic.
 
-The cover is built in floating point and may be wrong; `uncovered` decides whether it is right. If boundary simplices
+The cover is built in floating point and may be wrong; `uncovered` decides whether it is right. If
+boundary simplices
 
-1. form a cycle: every ridge lies in exactly two of them, which induce opposite orientations on it when each simplex is
-   oriented so that its determinant is positive,
+1. form a cycle: every ridge lies in exactly two of them, which induce opposite orientations on it
+   when each simplex is oriented so that its determinant is positive,
 2. have determinants other than zero, and
 3. each lie in a half-space {x : F_i x >= 1} for some row of S = {x : F x <= 1},
 
-then the radial projection of the cycle onto the sphere covers every direction at least once (its degree is the number of
-simplices over a generic direction, all counted positively). So every ray from the origin meets a simplex, where it has
-left S or leaves it, and S lies in the union of the cones conv(0, simplex).
+then the radial projection of the cycle onto the sphere covers every direction at least once (its
+degree is the number of simplices over a generic direction, all counted positively). So every ray
+from the origin meets a simplex, where it has left S or leaves it, and S lies in the union of the
+cones conv(0, simplex).
 """
 
 from collections import defaultdict
@@ -20,9 +22,11 @@ import numpy as np
 
 from ..sets import Box, Polytope
 
-# Vertices are moved outwards by this factor, far more than their rounding, so that exact checks of F v >= 1 succeed.
+# Vertices are moved outwards by this factor, far more than their rounding, so that exact checks of
+# F v >= 1 succeed.
 INFLATION = 1e-9
-# Coordinates are multiples of 2^-_BITS of the set's extent: 53 - _BITS halvings of an edge are then exact in float64.
+# Coordinates are multiples of 2^-_BITS of the set's extent: 53 - _BITS halvings of an edge are then
+# exact in float64.
 _BITS = 36
 # Rows within this of 1 at a vertex are taken to meet there, in the scale h = 1.
 _INCIDENCE = 1e-9
@@ -44,7 +48,9 @@ class Cover:
 
 
 def cover(safe_state_set: Polytope) -> Cover:
-    """Pulling triangulation of the boundary of S = {x : F x <= 1}, its vertices moved outwards by 1 + 1e-9."""
+    """Pulling triangulation of the boundary of S = {x : F x <= 1}, its vertices moved outwards by 1
+    + 1e-9.
+    """
     F = np.asarray(safe_state_set.H, np.float64)
     vertices = np.array(safe_state_set.vertices())
     incident = F @ vertices.T >= 1 - _INCIDENCE
@@ -70,12 +76,20 @@ def _maximal(sets: list[frozenset[int]], smallest: int) -> list[frozenset[int]]:
 
 
 def _pulled(face: frozenset[int], members: list[frozenset[int]], dim: int) -> list[tuple[int, ...]]:
-    """Simplices of a face: cones from its lowest vertex over the faces without it. Faces shared by two are cut alike."""
+    """Simplices of a face: cones from its lowest vertex over the faces without it.
+
+    Faces shared by two are cut alike.
+    """
     if len(face) == dim + 1:
         return [tuple(sorted(face))]
     apex = min(face)
     sides = _maximal([face & other for other in members if not face <= other], dim)
-    return [tuple(sorted((apex, *s))) for side in sides if apex not in side for s in _pulled(side, members, dim - 1)]
+    return [
+        tuple(sorted((apex, *s)))
+        for side in sides
+        if apex not in side
+        for s in _pulled(side, members, dim - 1)
+    ]
 
 
 def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
@@ -88,7 +102,9 @@ def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
     for simplex, facet in zip(candidate.simplices.tolist(), candidate.facets.tolist(), strict=True):
         for corner in simplex:
             if _dot(F[facet], points[corner]) < 1:
-                return f"vertex {candidate.points[corner]} lies inside the half-space of facet {facet}"
+                return (
+                    f"vertex {candidate.points[corner]} lies inside the half-space of facet {facet}"
+                )
         determinant = _determinant([points[corner] for corner in simplex])
         if determinant == 0:
             return f"the simplex of vertices {simplex} is flat"
@@ -97,14 +113,22 @@ def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
             ridges[ridge].append((1 if determinant > 0 else -1) * (-1) ** position)
     for ridge, orientations in ridges.items():
         if sorted(orientations) != [-1, 1]:
-            return f"the ridge of vertices {ridge} must lie between two boundary simplices, but its orientations are {orientations}"
+            return (
+                f"the ridge of vertices {ridge} must lie between two boundary simplices, but its "
+                f"orientations are {orientations}"
+            )
     return None
 
 
 def vertex_outside(candidate: Cover, constraint_set: Box | Polytope) -> int | None:
-    """The index of a vertex of the cover outside X, the farthest; None if all lie in X, and the origin too. Exact."""
+    """The index of a vertex of the cover outside X, the farthest; None if all lie in X, and the
+    origin too. Exact.
+    """
     G, g = (np.asarray(value, np.float64) for value in constraint_set.halfspaces())
-    rows = [([Fraction(v) for v in row], Fraction(bound)) for row, bound in zip(G.tolist(), g.tolist(), strict=True)]
+    rows = [
+        ([Fraction(v) for v in row], Fraction(bound))
+        for row, bound in zip(G.tolist(), g.tolist(), strict=True)
+    ]
     worst, excess = None, Fraction(0)
     for index, point in enumerate([*candidate.points.tolist(), [0.0] * candidate.points.shape[1]]):
         exact = [Fraction(v) for v in point]
@@ -116,7 +140,10 @@ def vertex_outside(candidate: Cover, constraint_set: Box | Polytope) -> int | No
 
 
 def pulled_inside(x: np.ndarray, safe_state_set: Polytope) -> np.ndarray:
-    """The state x moved towards the origin by as little as puts it into S, decided exactly. Shape (n,)."""
+    """The state x moved towards the origin by as little as puts it into S, decided exactly.
+
+    Shape (n,).
+    """
     F = [[Fraction(float(v)) for v in row] for row in np.asarray(safe_state_set.H)]
     while max(_dot(row, [Fraction(float(v)) for v in x]) for row in F) > 1:
         x = x * (1 - 2 * INFLATION)

@@ -8,12 +8,19 @@ import numpy as np
 from .._errors import CertificateError
 from ..sets import Box, Polytope, Zonotope
 
-# The fields of each kind of set; each is stored with its floating dtype, since float32 and float64 round differently.
-_FIELDS: dict[type, tuple[str, ...]] = {Box: ("lower", "upper"), Polytope: ("H", "h"), Zonotope: ("center", "generators")}
+# The fields of each kind of set; each is stored with its floating dtype, since float32 and float64
+# round differently.
+_FIELDS: dict[type, tuple[str, ...]] = {
+    Box: ("lower", "upper"),
+    Polytope: ("H", "h"),
+    Zonotope: ("center", "generators"),
+}
 
 
 def encode_set(value: Box | Polytope | Zonotope) -> dict[str, Any]:
-    """A set as a dictionary of lists; float32 numbers in their shortest form, an infinite bound as null."""
+    """A set as a dictionary of lists; float32 numbers in their shortest form, an infinite bound as
+    null.
+    """
     arrays = {field: np.asarray(getattr(value, field)) for field in _FIELDS[type(value)]}
     kind = "float32" if all(array.dtype == np.float32 for array in arrays.values()) else "float64"
     lists = {field: _numbers(array.astype(kind)) for field, array in arrays.items()}
@@ -30,7 +37,10 @@ def decode_set(content: dict[str, Any], *allowed: type) -> Any:
         if content["type"] == cls.__name__.lower() and content["dtype"] in ("float32", "float64"):
             return cls(*(_array(content[field], field, content["dtype"]) for field in _FIELDS[cls]))
     names = " or ".join(repr(cls.__name__.lower()) for cls in allowed)
-    raise CertificateError(f"A set must be of type {names} and of dtype 'float32' or 'float64', but it is {content['type']!r}, {content['dtype']!r}.")
+    raise CertificateError(
+        f"A set must be of type {names} and of dtype 'float32' or 'float64', "
+        f"but it is {content['type']!r}, {content['dtype']!r}."
+    )
 
 
 def to_text(content: dict[str, Any]) -> str:
@@ -47,7 +57,8 @@ def _numbers(array: np.ndarray) -> Any:
 def _array(numbers: Any, field: str, dtype: str) -> np.ndarray:
     missing = -np.inf if field == "lower" else np.inf
     array = np.asarray(numbers, object)
-    # Through float64, the numbers of JSON: each float32 number is written by digits that lead back to it.
+    # Through float64, the numbers of JSON: each float32 number is written by digits that lead back
+    # to it.
     filled = [missing if number is None else number for number in array.ravel()]
     return np.asarray(filled, np.float64).astype(dtype).reshape(array.shape)
 
@@ -55,8 +66,12 @@ def _array(numbers: Any, field: str, dtype: str) -> np.ndarray:
 def _format(value: Any, indent: str) -> str:
     inner = indent + "  "
     if isinstance(value, dict) and value:
-        entries = [f"{inner}{json.dumps(key)}: {_format(item, inner)}" for key, item in value.items()]
+        entries = [
+            f"{inner}{json.dumps(key)}: {_format(item, inner)}" for key, item in value.items()
+        ]
         return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
-        return "[\n" + ",\n".join(f"{inner}{_format(item, inner)}" for item in value) + f"\n{indent}]"
+        return (
+            "[\n" + ",\n".join(f"{inner}{_format(item, inner)}" for item in value) + f"\n{indent}]"
+        )
     return json.dumps(value, allow_nan=False)

@@ -1,4 +1,7 @@
-"""Inputs at the vertices of a proof: the largest margin, and a choice that varies little. Heuristics, which prove nothing."""
+"""Inputs at the vertices of a proof: the largest margin, and a choice that varies little.
+
+Heuristics, which prove nothing.
+"""
 
 import numpy as np
 from scipy import sparse
@@ -26,14 +29,20 @@ def best_inputs(A: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         u = _best_scalar(A[:, 0], b)[None]
     else:
         starts = range(0, b.shape[1], _BLOCK)
-        u = np.concatenate([_best_by_program(A[..., s : s + _BLOCK], b[:, s : s + _BLOCK]) for s in starts], axis=1)
+        u = np.concatenate(
+            [_best_by_program(A[..., s : s + _BLOCK], b[:, s : s + _BLOCK]) for s in starts], axis=1
+        )
     return u, margins(A, b, u)
 
 
-def steady_inputs(A: np.ndarray, b: np.ndarray, preferred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The input nearest to `preferred`, on the way from the best one, that keeps half of the best margin.
+def steady_inputs(
+    A: np.ndarray, b: np.ndarray, preferred: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The input nearest to `preferred`, on the way from the best one, that keeps half of the best
+    margin.
 
-    The input of largest margin jumps from one vertex to the next, and a proof with it would bisect for ever.
+    The input of largest margin jumps from one vertex to the next, and a proof with it would bisect
+    for ever.
 
     Args:
         A: Shape (m, d, vertices).
@@ -59,7 +68,9 @@ def margins(A: np.ndarray, b: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def _best_scalar(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """One input: the margin is concave and piecewise linear, so the slope of its smallest row says which way to go."""
+    """One input: the margin is concave and piecewise linear, so the slope of its smallest row says
+    which way to go.
+    """
     lower, upper = -np.ones(b.shape[1]), np.ones(b.shape[1])
     for _ in range(_HALVINGS):
         middle = 0.5 * (lower + upper)
@@ -70,12 +81,16 @@ def _best_scalar(A: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _best_by_program(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Several inputs: one sparse linear program, maximise sum_v t_v with A_v u_v + t_v <= b_v, block by block."""
+    """Several inputs: one sparse linear program, maximise sum_v t_v with A_v u_v + t_v <= b_v,
+    block by block.
+    """
     m, d, count = A.shape
     blocks = [np.column_stack([A[..., v], np.ones(m)]) for v in range(count)]
     objective = np.tile([0.0] * d + [-1.0], count)
     bounds = ([(-1.0, 1.0)] * d + [(None, None)]) * count
-    result = linprog(objective, A_ub=sparse.block_diag(blocks, format="csr"), b_ub=b.T.ravel(), bounds=bounds)
+    result = linprog(
+        objective, A_ub=sparse.block_diag(blocks, format="csr"), b_ub=b.T.ravel(), bounds=bounds
+    )
     if result.status != 0:
         return np.zeros((d, count))
     return np.clip(result.x.reshape(count, d + 1)[:, :d].T, -1.0, 1.0)

@@ -1,11 +1,11 @@
 """Interval arithmetic in float64 with outward rounding, vectorised over numpy arrays.
 
-Every operation returns bounds of the exact real result: a correctly rounded operation is off by at most half a unit in
-the last place, and each bound is moved outwards by at least one. Elementary functions, which numpy computes to within a
-few units, are moved by more (`_ELEMENTARY`).
+Every operation returns bounds of the exact real result: a correctly rounded operation is off by at
+most half a unit in the last place, and each bound is moved outwards by at least one. Elementary
+functions, which numpy computes to within a few units, are moved by more (`_ELEMENTARY`).
 
-A NaN bound means that nothing is known, and NaN spreads through every operation; so a comparison that is to prove
-something must be one that fails on NaN, such as `hi <= bound`.
+A NaN bound means that nothing is known, and NaN spreads through every operation; so a comparison
+that is to prove something must be one that fails on NaN, such as `hi <= bound`.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ Operand = Union["Interval", np.ndarray, float]
 _ULP = 2.0**-52
 # Added so that results near zero are widened too, where relative rounding errors do not hold.
 _TINY = 1e-290
-# Error of numpy's elementary functions: 2 units in the last place of 1 absolutely for sin and cos, 4 relatively for the others.
+# Error of numpy's elementary functions: 2 units in the last place of 1 absolutely for sin and cos,
+# 4 relatively for the others.
 _TRIGONOMETRIC = 2.0**-51
 _ELEMENTARY = 2.0**-50
 # Beyond this the position relative to the extrema of sin is not resolved well.
@@ -79,7 +80,10 @@ class Interval:
         lo, hi = np.minimum(first, second), np.maximum(first, second)
         if not self._is_point:
             first, second = self.hi * other.lo, self.hi * other.hi
-            lo, hi = np.minimum(lo, np.minimum(first, second)), np.maximum(hi, np.maximum(first, second))
+            lo, hi = (
+                np.minimum(lo, np.minimum(first, second)),
+                np.maximum(hi, np.maximum(first, second)),
+            )
         return Interval(round_down(lo), round_up(hi))
 
     def __truediv__(self, other: Operand) -> "Interval":
@@ -98,7 +102,10 @@ class Interval:
         """1 / x; unbounded where the interval holds zero."""
         bounded = (self.lo > 0) | (self.hi < 0)
         lo, hi = np.where(bounded, self.lo, 1.0), np.where(bounded, self.hi, 1.0)
-        return Interval(np.where(bounded, round_down(1.0 / hi), -np.inf), np.where(bounded, round_up(1.0 / lo), np.inf))
+        return Interval(
+            np.where(bounded, round_down(1.0 / hi), -np.inf),
+            np.where(bounded, round_up(1.0 / lo), np.inf),
+        )
 
     def power(self, exponent: int) -> "Interval":
         """The integer power x^exponent."""
@@ -108,8 +115,12 @@ class Interval:
             return Interval.point(np.ones_like(self.lo))
         if exponent % 2 == 1:
             # Odd powers increase, so each bound comes from one end alone.
-            return Interval(_power_of_ends(self.lo, exponent).lo, _power_of_ends(self.hi, exponent).hi)
-        return Interval(_power_of_ends(self.mignitude, exponent).lo, _power_of_ends(self.magnitude, exponent).hi)
+            return Interval(
+                _power_of_ends(self.lo, exponent).lo, _power_of_ends(self.hi, exponent).hi
+            )
+        return Interval(
+            _power_of_ends(self.mignitude, exponent).lo, _power_of_ends(self.magnitude, exponent).hi
+        )
 
     @property
     def magnitude(self) -> np.ndarray:
@@ -162,17 +173,23 @@ class Interval:
         return Interval(np.maximum(result.lo, 0.0), result.hi)
 
     def log(self) -> "Interval":
-        """Natural logarithm; nothing is known where the interval holds a number that is not positive."""
+        """Natural logarithm; nothing is known where the interval holds a number that is not
+        positive.
+        """
         positive = np.where(self.lo > 0, 1.0, np.nan)
         # log is small near 1 without losing accuracy relative to 1, so it is padded absolutely too.
-        result = _increasing(np.log, np.where(self.lo > 0, self.lo, 1.0), np.where(self.lo > 0, self.hi, 1.0))
+        result = _increasing(
+            np.log, np.where(self.lo > 0, self.lo, 1.0), np.where(self.lo > 0, self.hi, 1.0)
+        )
         return Interval((result.lo - _ELEMENTARY) * positive, (result.hi + _ELEMENTARY) * positive)
 
     def sqrt(self) -> "Interval":
         """Square root; nothing is known where the interval holds a negative number."""
         valid = np.where(self.lo >= 0, 1.0, np.nan)
         lo, hi = np.where(self.lo >= 0, self.lo, 0.0), np.where(self.lo >= 0, self.hi, 0.0)
-        return Interval(np.maximum(round_down(np.sqrt(lo)), 0.0) * valid, round_up(np.sqrt(hi)) * valid)
+        return Interval(
+            np.maximum(round_down(np.sqrt(lo)), 0.0) * valid, round_up(np.sqrt(hi)) * valid
+        )
 
 
 def as_interval(value: Operand) -> Interval:
@@ -186,7 +203,9 @@ def hull(first: Interval, second: Interval) -> Interval:
 
 
 def _power_of_ends(value: np.ndarray, exponent: int) -> Interval:
-    """x^exponent for exact x by repeated multiplication, which stays tight: points have no dependency to lose."""
+    """x^exponent for exact x by repeated multiplication, which stays tight: points have no
+    dependency to lose.
+    """
     result = base = Interval.point(value)
     for _ in range(exponent - 1):
         result = result * base
@@ -195,18 +214,27 @@ def _power_of_ends(value: np.ndarray, exponent: int) -> Interval:
 
 def _increasing(function, lo: np.ndarray, hi: np.ndarray) -> Interval:
     lo, hi = function(lo), function(hi)
-    return Interval(lo - (np.abs(lo) * _ELEMENTARY + _TINY), hi + (np.abs(hi) * _ELEMENTARY + _TINY))
+    return Interval(
+        lo - (np.abs(lo) * _ELEMENTARY + _TINY), hi + (np.abs(hi) * _ELEMENTARY + _TINY)
+    )
 
 
 def _cosine(lo: np.ndarray, hi: np.ndarray, function, phase: float) -> Interval:
-    """Bounds of cos(x - 2 pi phase), which `function` evaluates: its maxima lie at phase + k turns, its minima half a turn on."""
+    """Bounds of cos(x - 2 pi phase), which `function` evaluates: its maxima lie at phase + k turns,
+    its minima half a turn on.
+    """
     at_lo, at_hi = function(lo), function(hi)
     turns_lo, turns_hi = lo / (2 * np.pi), hi / (2 * np.pi)
     # Taken to hold an extremum when in doubt: the turns are known to about 1e-16 of 1e6.
     slack = 1e-9
     has_maximum = np.floor(turns_hi - phase + slack) >= np.ceil(turns_lo - phase - slack)
-    has_minimum = np.floor(turns_hi - phase - 0.5 + slack) >= np.ceil(turns_lo - phase - 0.5 - slack)
+    has_minimum = np.floor(turns_hi - phase - 0.5 + slack) >= np.ceil(
+        turns_lo - phase - 0.5 - slack
+    )
     resolved = (np.maximum(np.abs(lo), np.abs(hi)) <= _LARGEST_ANGLE) | np.isnan(lo) | np.isnan(hi)
     lower = np.maximum(np.minimum(at_lo, at_hi) - _TRIGONOMETRIC, -1.0)
     upper = np.minimum(np.maximum(at_lo, at_hi) + _TRIGONOMETRIC, 1.0)
-    return Interval(np.where(has_minimum | ~resolved, -1.0, lower), np.where(has_maximum | ~resolved, 1.0, upper))
+    return Interval(
+        np.where(has_minimum | ~resolved, -1.0, lower),
+        np.where(has_maximum | ~resolved, 1.0, upper),
+    )

@@ -1,7 +1,8 @@
-"""Safe sets that are products over groups of coordinates, and the reduction of their proof to one claim per group.
+"""Safe sets that are products over groups of coordinates, and the reduction of their proof to one
+claim per group.
 
-Let S = {x : x_b in S_b for each block b}, where the blocks share out the states and the actions. Of the joint model f, the
-part f_b that moves block b depends on
+Let S = {x : x_b in S_b for each block b}, where the blocks share out the states and the actions. Of
+the joint model f, the part f_b that moves block b depends on
 
     y = x_b,  u = a_b,     the block's own states and actions,
     p, v,                  states and actions of other blocks: those that f_b really uses,
@@ -9,17 +10,20 @@ part f_b that moves block b depends on
 
 S is robust control invariant with margin sigma if for each block
 
-    for all y in S_b and all p in P there is a u with H_b f_b(y, p, u, v, w) <= 1 - sigma for all v and w,      (1)
+    for all y in S_b and all p in P there is a u with H_b f_b(y, p, u, v, w) <= 1 - sigma for all v
+    and w,      (1)
 
-with P the range that X gives to p and the v in their box: each block then picks its own actions, which no other block
-contradicts, whatever these pick; and a state in S lies in X, so that its p lies in P. (1) is again a claim that a polytope,
-S_b x P, is robust control invariant, which the ordinary proof decides: p are further states of which nothing is claimed at the
-next step, and v are further disturbances.
+with P the range that X gives to p and the v in their box: each block then picks its own actions,
+which no other block contradicts, whatever these pick; and a state in S lies in X, so that its p
+lies in P. (1) is again a claim that a polytope, S_b x P, is robust control invariant, which the
+ordinary proof decides: p are further states of which nothing is claimed at the next step, and v are
+further disturbances.
 
-Nothing here is a second formula of the dynamics. What f_b uses is decided on the jaxpr of f, where no path leads from the other
-arguments to f_b; the block's model is f itself with these at zero. So (1) speaks about the function that is stepped: for the
-quadrotor, the climb is proved for every roll and the sideways motion against every thrust. The converse does not hold: (1) may
-fail for a set that is invariant, and then the joint claim has to be refuted by a joint state (`candidates`).
+Nothing here is a second formula of the dynamics. What f_b uses is decided on the jaxpr of f, where
+no path leads from the other arguments to f_b; the block's model is f itself with these at zero. So
+(1) speaks about the function that is stepped: for the quadrotor, the climb is proved for every roll
+and the sideways motion against every thrust. The converse does not hold: (1) may fail for a set
+that is invariant, and then the joint claim has to be refuted by a joint state (`candidates`).
 """
 
 import itertools
@@ -63,7 +67,9 @@ class Block(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """That a model keeps S invariant with margin sigma for all disturbances in W, and that S lies in X. Certificates hold it too."""
+    """That a model keeps S invariant with margin sigma for all disturbances in W, and that S lies
+    in X. Certificates hold it too.
+    """
 
     safe_state_set: Polytope
     constraint_set: Box | Polytope
@@ -78,24 +84,37 @@ def require_product(blocks: Sequence[Block], safe_state_set: Polytope, action_si
         CertificateError: Naming what is left over, shared, or coupled.
     """
     H, n = np.asarray(safe_state_set.H), safe_state_set.dim
-    for what, size, parts in (("states", n, [b.states for b in blocks]), ("actions", action_size, [b.actions for b in blocks])):
+    for what, size, parts in (
+        ("states", n, [b.states for b in blocks]),
+        ("actions", action_size, [b.actions for b in blocks]),
+    ):
         if sorted(itertools.chain(*parts)) != list(range(size)):
-            raise CertificateError(f"`blocks` must hold each of the {size} {what} once, but they hold {[list(part) for part in parts]}.")
+            raise CertificateError(
+                f"`blocks` must hold each of the {size} {what} once, but they "
+                f"hold {[list(part) for part in parts]}."
+            )
     for row in range(len(H)):
         owners = [b for b in blocks if row in b.facets(H)]
         if len(owners) != 1:
-            raise CertificateError(f"Each facet must lie in the states of one block, but facet {row} = {H[row]} has entries in {len(owners)} blocks.")
+            raise CertificateError(
+                "Each facet must lie in the states of one block, but facet "
+                f"{row} = {H[row]} has entries in {len(owners)} blocks."
+            )
 
 
 def reduction(claim: "Claim | Certificate", model: Model, block: Block) -> tuple[Claim, Model]:
-    """The claim (1) about one block and its model, with the states y, then p, the actions u, and the disturbances v, then w.
+    """The claim (1) about one block and its model, with the states y, then p, the actions u, and
+    the disturbances v, then w.
 
     Raises:
-        CertificateError: If X is not a box, or does not bound a state of another block that this one depends on.
+        CertificateError: If X is not a box, or does not bound a state of another block that this
+            one depends on.
     """
     X, W = claim.constraint_set, claim.disturbance_set
     if not isinstance(X, Box):
-        raise CertificateError("`constraint_set` must be a box for a product set, but it is a polytope.")
+        raise CertificateError(
+            "`constraint_set` must be a box for a product set, but it is a polytope."
+        )
     n, d = model.state_size, model.action_size
     dependence = ModelEnclosure(model, np.zeros(W.dim)).dependence()
     used = sorted(set().union(*(dependence[i] for i in block.states)))
@@ -104,40 +123,74 @@ def reduction(claim: "Claim | Certificate", model: Model, block: Block) -> tuple
     lower, upper = (np.asarray(bound, np.float64) for bound in (X.lower, X.upper))
     for i in given:
         if not (-np.inf < lower[i] < 0 < upper[i] < np.inf):
-            raise CertificateError(f"X must bound state {i} on both sides of 0, since block {block} depends on it, but it lies in [{lower[i]}, {upper[i]}].")
+            raise CertificateError(
+                f"X must bound state {i} on both sides of 0, since block "
+                f"{block} depends on it, but it lies in [{lower[i]}, "
+                f"{upper[i]}]."
+            )
 
     factor, others = block.factor(claim.safe_state_set), list(given)
-    # {p : p / upper <= 1, p / lower <= 1}, its rows rounded towards zero, so that it holds all of P.
-    sides = np.concatenate([np.diag(round_down(1.0 / upper[others])), np.diag(-round_down(-1.0 / lower[others]))])
-    H = np.block([[np.asarray(factor.H, np.float64), np.zeros((len(factor.H), len(others)))], [np.zeros((len(sides), len(block.states))), sides]])
+    # {p : p / upper <= 1, p / lower <= 1}, its rows rounded towards zero, so that it holds all of
+    # P.
+    sides = np.concatenate(
+        [np.diag(round_down(1.0 / upper[others])), np.diag(-round_down(-1.0 / lower[others]))]
+    )
+    H = np.block(
+        [
+            [np.asarray(factor.H, np.float64), np.zeros((len(factor.H), len(others)))],
+            [np.zeros((len(sides), len(block.states))), sides],
+        ]
+    )
     own, free = list(block.states), np.full(len(others), np.inf)
     reduced = Claim(
         safe_state_set=Polytope(H, np.ones(len(H))),
         # That p lies in X is not claimed here: its own block does.
         constraint_set=Box(np.concatenate([lower[own], -free]), np.concatenate([upper[own], free])),
-        disturbance_set=Box(*(np.concatenate([np.full(len(opposed), end), np.asarray(side, np.float64)]) for end, side in ((-1.0, W.lower), (1.0, W.upper)))),
+        disturbance_set=Box(
+            *(
+                np.concatenate([np.full(len(opposed), end), np.asarray(side, np.float64)])
+                for end, side in ((-1.0, W.lower), (1.0, W.upper))
+            )
+        ),
         sigma=claim.sigma,
     )
     return reduced, _reduced_model(model, block, given, opposed)
 
 
-def _reduced_model(model: Model, block: Block, given: Sequence[int], opposed: Sequence[int]) -> Model:
+def _reduced_model(
+    model: Model, block: Block, given: Sequence[int], opposed: Sequence[int]
+) -> Model:
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         states = dict(zip((*block.states, *given), x, strict=True))
-        actions = dict(zip((*block.actions, *opposed), (*action, *disturbance[: len(opposed)]), strict=True))
+        actions = dict(
+            zip((*block.actions, *opposed), (*action, *disturbance[: len(opposed)]), strict=True)
+        )
         joint_x, joint_a = (
-            jnp.stack([parts.get(i, jnp.zeros((), x.dtype)) for i in range(size)]) for parts, size in ((states, model.state_size), (actions, model.action_size))
+            jnp.stack([parts.get(i, jnp.zeros((), x.dtype)) for i in range(size)])
+            for parts, size in ((states, model.state_size), (actions, model.action_size))
         )
         following = model.step(joint_x, joint_a, disturbance[len(opposed) :])
-        return jnp.stack([*(following[i] for i in block.states), *[jnp.zeros((), x.dtype)] * len(given)])
+        return jnp.stack(
+            [*(following[i] for i in block.states), *[jnp.zeros((), x.dtype)] * len(given)]
+        )
 
-    sizes = (len(block.states) + len(given), len(block.actions), len(opposed) + model.disturbance_size)
+    sizes = (
+        len(block.states) + len(given),
+        len(block.actions),
+        len(opposed) + model.disturbance_size,
+    )
     return Model(f"{model.name}, states {list(block.states)}", step, *sizes)
 
 
-def candidates(safe_state_set: Polytope, blocks: Sequence[Block], block: Block, x: np.ndarray) -> list[np.ndarray]:
-    """Joint states at which S may not be invariant if (1) fails at x = (y, p): y with each vertex of the other blocks' factors."""
+def candidates(
+    safe_state_set: Polytope, blocks: Sequence[Block], block: Block, x: np.ndarray
+) -> list[np.ndarray]:
+    """Joint states at which S may not be invariant if (1) fails at x = (y, p): y with each vertex
+    of the other blocks' factors.
+    """
     y = x[: len(block.states)]
-    parts = [y[None] if other == block else other.factor(safe_state_set).vertices() for other in blocks]
+    parts = [
+        y[None] if other == block else other.factor(safe_state_set).vertices() for other in blocks
+    ]
     order = np.argsort(list(itertools.chain(*(b.states for b in blocks))))
     return [np.concatenate(combined)[order] for combined in itertools.product(*parts)]

@@ -1,22 +1,26 @@
 """An a-priori bound of what float32 does to a safeguarded step.
 
-Run-time code computes the rows A a <= b of the safe action set at a float32 state x, tests a float32 action against them
-and steps the model, all in float32:
+Run-time code computes the rows A a <= b of the safe action set at a float32 state x, tests a
+float32 action against them and steps the model, all in float32:
 
-    c, B, E = model.affine(x);  A = H B;  b = (1 - eps) - H c - H E w_c - |H E| w_r;  accept if A a <= b;  x' = model(x, a, w).
+    c, B, E = model.affine(x);  A = H B;  b = (1 - eps) - H c - H E w_c - |H E| w_r;  accept if A a
+    <= b;  x' = model(x, a, w).
 
-(w_c and w_r are the centre and the half-widths of the disturbance set.) If eps_i is at least the sum of
+(w_c and w_r are the centre and the half-widths of the disturbance set.) If eps_i is at least the
+sum of
 
 - the errors of A and b as computed, with |a_j| <= 1,
 - the errors of normalising a row to unit length and of evaluating A a - b in the test, and
 - |H_i| times the error of the step's own x',
 
-then an accepted action gives H_i x' <= 1, exactly, for the float32 vector x'. These errors are bounded over all x in the
-bounding box of S, |a| <= 1 and w in W by running the standard model of floating-point arithmetic through the jaxprs of
-`model.step` and `model.affine`: every operation returns its exact result with a relative error of at most u = 2^-24 (a
-few u for division and elementary functions), a sum of k terms at most (k - 1) u of the sum of the magnitudes in any
-order, a constant at most u of itself. Contracting a product and a sum into one operation only lowers the error. The model
-holds on CPUs and GPUs at JAX's highest matrix precision; accelerators that round products to 10 bits are not covered.
+then an accepted action gives H_i x' <= 1, exactly, for the float32 vector x'. These errors are
+bounded over all x in the bounding box of S, |a| <= 1 and w in W by running the standard model of
+floating-point arithmetic through the jaxprs of `model.step` and `model.affine`: every operation
+returns its exact result with a relative error of at most u = 2^-24 (a few u for division and
+elementary functions), a sum of k terms at most (k - 1) u of the sum of the magnitudes in any order,
+a constant at most u of itself. Contracting a product and a sum into one operation only lowers the
+error. The model holds on CPUs and GPUs at JAX's highest matrix precision; accelerators that round
+products to 10 bits are not covered.
 """
 
 from collections.abc import Sequence
@@ -63,7 +67,9 @@ class Rounded:
 
     def rounded(self, units: float = 1.0) -> "Rounded":
         """After one more rounding of `units` u, relative."""
-        return Rounded(self.exact, self.error + units * UNIT_ROUNDOFF * self.size * _SAFETY + _UNDERFLOW)
+        return Rounded(
+            self.exact, self.error + units * UNIT_ROUNDOFF * self.size * _SAFETY + _UNDERFLOW
+        )
 
     def __neg__(self) -> "Rounded":
         return Rounded(-self.exact, self.error)
@@ -83,7 +89,9 @@ class Rounded:
     def __truediv__(self, other: "Rounded") -> "Rounded":
         exact = self.exact / other.exact
         nearest = float(other.reachable.mignitude)
-        error = (self.error + float(exact.magnitude) * other.error) / nearest if nearest > 0 else np.inf
+        error = (
+            (self.error + float(exact.magnitude) * other.error) / nearest if nearest > 0 else np.inf
+        )
         return Rounded(exact, error).rounded(_DIVISION)
 
     def __abs__(self) -> "Rounded":
@@ -109,7 +117,12 @@ def total(terms: Sequence[Rounded]) -> Rounded:
     for term in terms[1:]:
         exact = exact + term.exact
     additions = len(terms) - 1
-    return Rounded(exact, error + additions * UNIT_ROUNDOFF * sum(t.size for t in terms) * _SAFETY + additions * _UNDERFLOW)
+    return Rounded(
+        exact,
+        error
+        + additions * UNIT_ROUNDOFF * sum(t.size for t in terms) * _SAFETY
+        + additions * _UNDERFLOW,
+    )
 
 
 ROUNDING = Arithmetic(
@@ -135,7 +148,9 @@ ROUNDING = Arithmetic(
 )
 
 
-def rounding_bound(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> tuple[np.ndarray, np.ndarray]:
+def rounding_bound(
+    model: Model, safe_state_set: Polytope, disturbance_set: Box
+) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of the float32 errors and of the actions' effect, over a safe state set.
 
     Args:
@@ -147,19 +162,25 @@ def rounding_bound(model: Model, safe_state_set: Polytope, disturbance_set: Box)
         eps, shape (m,): the bound described at the top of this module, in the scale h = 1.
         gain, shape (m,): a bound of the Euclidean length of H_i B(x).
     """
-    # Where nothing is known, bounds become infinite or NaN, and the certificate's own check refuses them.
+    # Where nothing is known, bounds become infinite or NaN, and the certificate's own check refuses
+    # them.
     with np.errstate(all="ignore"):
         return _bound(model, safe_state_set, disturbance_set)
 
 
-def _bound(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> tuple[np.ndarray, np.ndarray]:
+def _bound(
+    model: Model, safe_state_set: Polytope, disturbance_set: Box
+) -> tuple[np.ndarray, np.ndarray]:
     H = np.asarray(safe_state_set.H, np.float64)
     vertices = safe_state_set.vertices()
     # Float32 states of S, padded by far more than the vertices' own error.
     reach = 1e-6 * np.abs(vertices).max(axis=0)
     x = _variables(vertices.min(axis=0) - reach, vertices.max(axis=0) + reach)
     a = _variables(-np.ones(model.action_size), np.ones(model.action_size))
-    lower, upper = np.asarray(disturbance_set.lower, np.float64), np.asarray(disturbance_set.upper, np.float64)
+    lower, upper = (
+        np.asarray(disturbance_set.lower, np.float64),
+        np.asarray(disturbance_set.upper, np.float64),
+    )
     w = _variables(lower, upper)
     center = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
@@ -172,12 +193,14 @@ def _bound(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> tupl
         A, F = [_dot(row, column) for column in B.T], [_dot(row, column) for column in E.T]
         # 1 - eps is rounded as well, and eps is not known yet: 1 is its bound.
         terms = [Rounded(Interval.point(1.0), UNIT_ROUNDOFF), -_dot(row, c)]
-        terms += [-(f * v) for f, v in zip(F, center, strict=True)] + [-(abs(f) * v) for f, v in zip(F, radius, strict=True)]
+        terms += [-(f * v) for f, v in zip(F, center, strict=True)] + [
+            -(abs(f) * v) for f, v in zip(F, radius, strict=True)
+        ]
         b = total(terms)
         step_error = sum(abs(h) * v.error for h, v in zip(row, step, strict=True))
         rows_error = b.error + sum(v.error for v in A)
-        # Length (d + 2 operations), reciprocal or division, and product: at most d + 8 roundings of each entry, and
-        # d + 1 more where the test sums them.
+        # Length (d + 2 operations), reciprocal or division, and product: at most d + 8 roundings of
+        # each entry, and d + 1 more where the test sums them.
         test_error = (2 * len(A) + 12) * UNIT_ROUNDOFF * (b.size + sum(v.size for v in A))
         eps[i] = (step_error + rows_error + test_error) * _SAFETY
         gain[i] = np.sqrt(sum(v.size**2 for v in A)) * _SAFETY
@@ -191,4 +214,7 @@ def _dot(row: np.ndarray, column: np.ndarray) -> Rounded:
 
 def _variables(lower: np.ndarray, upper: np.ndarray) -> list[Rounded]:
     """Exact float32 inputs in a box."""
-    return [Rounded(Interval(np.float64(lo), np.float64(hi)), 0.0) for lo, hi in zip(lower, upper, strict=True)]  # pyright: ignore[reportArgumentType]
+    return [
+        Rounded(Interval(np.float64(lo), np.float64(hi)), 0.0)
+        for lo, hi in zip(lower, upper, strict=True)
+    ]  # pyright: ignore[reportArgumentType]

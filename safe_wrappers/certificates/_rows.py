@@ -26,34 +26,51 @@ class RowBounds:
 
     def __init__(self, model: Model, safe_state_set: Polytope, disturbance_set: Box):
         self.F = np.asarray(safe_state_set.H, np.float64)
-        lower, upper = (np.asarray(b, np.float64) for b in (disturbance_set.lower, disturbance_set.upper))
+        lower, upper = (
+            np.asarray(b, np.float64) for b in (disturbance_set.lower, disturbance_set.upper)
+        )
         w_center = 0.5 * (lower + upper)
         self.w_radius = round_up(np.maximum(upper - w_center, w_center - lower))
         self.enclosure = ModelEnclosure(model, w_center)
         self.n, self.d = model.state_size, model.action_size
 
     def rows(self, x: Interval) -> tuple[Interval, Interval]:
-        """The safe action set A u <= b at states of shape (n, cells): shapes (m, d, cells) and (m, cells)."""
+        """The safe action set A u <= b at states of shape (n, cells): shapes (m, d, cells) and (m,
+        cells).
+        """
         c, B = self.enclosure.affine_in_action(x)
         return self.project(B), 1.0 - (self.project(c) + self.disturbed(x))
 
     def disturbed(self, x: Interval) -> np.ndarray:
-        """max_w |F_i E(x) (w - w_c)| over boxes of shape (n, cells), rounded up, shape (m, cells)."""
+        """max_w |F_i E(x) (w - w_c)| over boxes of shape (n, cells), rounded up, shape (m,
+        cells).
+        """
         push = self.project(self.enclosure.disturbance_matrix(x)).magnitude
         return sum_up(round_up(push * self.w_radius[:, None]))
 
     def project(self, values: Interval) -> Interval:
-        """F times values of shape (n, ...), by midpoints and radii: matrix products with an a-priori bound of their rounding."""
+        """F times values of shape (n, ...), by midpoints and radii: matrix products with an
+        a-priori bound of their rounding.
+        """
         middle = values.middle.reshape(self.n, -1)
-        radius = round_up(np.maximum(values.hi.reshape(middle.shape) - middle, middle - values.lo.reshape(middle.shape)))
-        # A product of n terms, in any order, is off by at most n units of rounding of the product of the magnitudes.
+        radius = round_up(
+            np.maximum(
+                values.hi.reshape(middle.shape) - middle, middle - values.lo.reshape(middle.shape)
+            )
+        )
+        # A product of n terms, in any order, is off by at most n units of rounding of the product
+        # of the magnitudes.
         slack = (self.n + 4) * 2.0**-51 * (np.abs(middle) + radius)
         total, spread = self.F @ middle, np.abs(self.F) @ round_up(radius + slack)
         shape = (len(self.F), *values.lo.shape[1:])
-        return Interval(round_down(total - spread).reshape(shape), round_up(total + spread).reshape(shape))
+        return Interval(
+            round_down(total - spread).reshape(shape), round_up(total + spread).reshape(shape)
+        )
 
     def largest_margin(self, x: np.ndarray) -> float:
-        """An upper bound of max_u min_i (b_i - A_i u) at the state x, shape (n,), by a linear program's multipliers; NaN if it fails."""
+        """An upper bound of max_u min_i (b_i - A_i u) at the state x, shape (n,), by a linear
+        program's multipliers; NaN if it fails.
+        """
         A, b = (part[..., 0] for part in self.rows(Interval.point(x[:, None])))
         program = linprog(
             [*[0.0] * self.d, -1.0],
@@ -63,7 +80,8 @@ class RowBounds:
         )
         if program.status != 0:
             return float("nan")
-        # For y >= 0 with sum 1 every margin is at most y . (b - A u) <= y . b + |y A|, whatever y is.
+        # For y >= 0 with sum 1 every margin is at most y . (b - A u) <= y . b + |y A|, whatever y
+        # is.
         y = Interval.point(np.maximum(-program.ineqlin.marginals, 0.0))
         pull, level = A * y[:, None], b * y
         bound = as_interval(0.0)
@@ -75,7 +93,8 @@ class RowBounds:
 def sum_up(terms: np.ndarray) -> np.ndarray:
     """Sums of non-negative terms over all axes but the first and the last, rounded up."""
     flat = terms.reshape(len(terms), -1, terms.shape[-1])
-    # A sum of k terms in any order is off by at most (k - 1) units of rounding, relative to a sum of positive terms.
+    # A sum of k terms in any order is off by at most (k - 1) units of rounding, relative to a sum
+    # of positive terms.
     return round_up(flat.sum(axis=1) * (1.0 + flat.shape[1] * 2.0**-51))
 
 

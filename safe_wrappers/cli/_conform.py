@@ -37,7 +37,13 @@ def conform(options: Conform) -> int:
     except (SafeWrappersError, TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     if options.json:
-        print(json.dumps({"system": options.system, "safe_set": options.safe_set, **_record(report)}, indent=2, allow_nan=False))
+        print(
+            json.dumps(
+                {"system": options.system, "safe_set": options.safe_set, **_record(report)},
+                indent=2,
+                allow_nan=False,
+            )
+        )
     else:
         _print(report, title)
     if options.plot is not None:
@@ -50,7 +56,8 @@ def conform(options: Conform) -> int:
 
 
 def _environment(options: Conform) -> tuple[Any, float | None, str]:
-    """The environment, what of its rounding must be allowed for if its system does not know, and a title.
+    """The environment, what of its rounding must be allowed for if its system does not know, and a
+    title.
 
     Raises:
         UsageError: If there is none.
@@ -58,9 +65,16 @@ def _environment(options: Conform) -> tuple[Any, float | None, str]:
     if ":" in options.system:
         for name in ("backend", "safe_set"):
             if getattr(options, name) is not None:
-                raise UsageError(f"--{name.replace('_', '-')} chooses for a bundled system, but {options.system} is an environment of its own.")
+                raise UsageError(
+                    f"--{name.replace('_', '-')} chooses for a bundled system, but "
+                    f"{options.system} is an environment of its own."
+                )
         found = imported("the environment", options.system)
-        env = found if isinstance(found, brax.envs.Env | gymnasium.Env) or not callable(found) else found()
+        env = (
+            found
+            if isinstance(found, brax.envs.Env | gymnasium.Env) or not callable(found)
+            else found()
+        )
         return env, None, options.system
     require_known("system", options.system, envs.registered_names())
     own = {}
@@ -73,13 +87,19 @@ def _environment(options: Conform) -> tuple[Any, float | None, str]:
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
     allowance = envs.seeker.ROUNDING if isinstance(env, envs.SafeSeeker) else None
-    safe_set = f", safe set {env.system.certificate.name}" if isinstance(env, envs.CertifiedEnv) and env.system.certificate else ""
+    safe_set = (
+        f", safe set {env.system.certificate.name}"
+        if isinstance(env, envs.CertifiedEnv) and env.system.certificate
+        else ""
+    )
     return env, allowance, f"{options.system} on {backend}{safe_set}"
 
 
 def _print(report: ConformanceReport, title: str) -> None:
     if report.own_disturbance:
-        question = "the environment draws its disturbances from W; what else differs must be rounding"
+        question = (
+            "the environment draws its disturbances from W; what else differs must be rounding"
+        )
     else:
         question = "all that differs from the undisturbed model must fit into W"
     print(f"{title} against its model: {question}")
@@ -87,18 +107,38 @@ def _print(report: ConformanceReport, title: str) -> None:
     for name, sample in report.parts.items():
         worst = f"{sample.excess.max():.3g}" if len(sample) else "-"
         print(_PART.format(name, f"{len(sample):,}", f"{int(sample.outside.sum()):,}", worst))
-    print(_BOX.format("model's error" if report.own_disturbance else "difference", "W", "box of random steps", "box of all steps"))
+    print(
+        _BOX.format(
+            "model's error" if report.own_disturbance else "difference",
+            "W",
+            "box of random steps",
+            "box of all steps",
+        )
+    )
     boxes = (report.disturbance_set, report.cover, report.total_cover)
     for j in range(report.disturbance_set.dim):
         print(_BOX.format(f"as w{j + 1}", *(_interval(box, j) for box in boxes)))
-    print(f"unexplained    {', '.join(f'{value:.2g}' for value in np.abs(report.all.unexplained).max(axis=0))} (states in their units)")
+    print(
+        "unexplained    "
+        f"{', '.join(f'{value:.2g}' for value in np.abs(report.all.unexplained).max(axis=0))} "
+        "(states in their units)"
+    )
     beta = 1 - report.confidence
-    print(f"With confidence 1 - {beta:.0e}, of random steps (states uniform in the safe set, requests uniform and made safe) at most")
+    print(
+        f"With confidence 1 - {beta:.0e}, of random steps (states uniform in the safe set, "
+        "requests uniform and made safe) at most"
+    )
     print(f"  {report.uncovered_probability:.3%} are not covered by W;")
-    print(f"  {report.cover_violation:.3%} lie outside the box of random steps (scenario bound; of the held-out steps {report.held_out_violation:.3%} do).")
+    print(
+        f"  {report.cover_violation:.3%} lie outside the box of random steps (scenario bound; of "
+        f"the held-out steps {report.held_out_violation:.3%} do)."
+    )
     print("For adversarial steps and trajectories no probability is stated.")
     if not report.conforms and report.explained:
-        print(f"A W for the next synthesis: {'; '.join(_interval(report.fitted, j) for j in range(report.fitted.dim))}")
+        print(
+            "A W for the next synthesis: "
+            f"{'; '.join(_interval(report.fitted, j) for j in range(report.fitted.dim))}"
+        )
     print(f"{report.message[0].upper()}{report.message[1:]} ({report.seconds:.1f} s)")
 
 
@@ -111,7 +151,9 @@ def _record(report: ConformanceReport) -> dict[str, Any]:
         "own_disturbance": report.own_disturbance,
         "steps": {name: len(sample) for name, sample in report.parts.items()},
         "uncovered": {name: int(sample.outside.sum()) for name, sample in report.parts.items()},
-        "excess": {name: _finite(sample.excess.max(initial=0)) for name, sample in report.parts.items()},
+        "excess": {
+            name: _finite(sample.excess.max(initial=0)) for name, sample in report.parts.items()
+        },
         "disturbance_set": _bounds(report.disturbance_set),
         "cover": _bounds(report.cover),
         "held_out_cover": _bounds(report.held_out.cover()),
@@ -123,7 +165,10 @@ def _record(report: ConformanceReport) -> dict[str, Any]:
         "uncovered_probability": report.uncovered_probability,
         "cover_violation": report.cover_violation,
         "held_out_violation": report.held_out_violation,
-        "worst": {name: _finite(getattr(steps, name)[i]) for name in ("x", "action", "disturbance", "excess")},
+        "worst": {
+            name: _finite(getattr(steps, name)[i])
+            for name in ("x", "action", "disturbance", "excess")
+        },
         "seconds": report.seconds,
         "message": report.message,
     }

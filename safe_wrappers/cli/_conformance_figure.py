@@ -7,13 +7,19 @@ from matplotlib.figure import Figure
 from ..conformance import ConformanceReport, Sample
 from ._figures import tidy
 
-_COLORS = {"random": "#1f5fa8", "held out": "#6b6b6b", "adversarial": "#d9822b", "trajectories": "#1b8a7a"}
+_COLORS = {
+    "random": "#1f5fa8",
+    "held out": "#6b6b6b",
+    "adversarial": "#d9822b",
+    "trajectories": "#1b8a7a",
+}
 _BLUE, _RED = "#1f5fa8", "#c0262d"
 _BINS = 60
 
 
 def residual_figure(report: ConformanceReport, *, title: str) -> Figure:
-    """The residuals of all steps as disturbances, against W, and what W leaves of them, against the allowance for rounding.
+    """The residuals of all steps as disturbances, against W, and what W leaves of them, against the
+    allowance for rounding.
 
     Args:
         report: Of `conform`.
@@ -28,8 +34,19 @@ def residual_figure(report: ConformanceReport, *, title: str) -> Figure:
         _draw_component(ax, report, j)
     _draw_excess(last, report)
     components[0].set_ylabel("steps")
-    handles = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    handles = {
+        label: handle
+        for ax in figure.axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
@@ -45,9 +62,17 @@ def _draw_component(ax: Axes, report: ConformanceReport, j: int) -> None:
             ax.axvline(bound, color=_BLUE, linewidth=1)
         low, high = min(low, declared[0]), max(high, declared[1])
         ax.set_xlabel(f"difference from the model as w{j + 1}")
-    _histograms(ax, report, lambda sample: sample.disturbance[:, j], np.linspace(low, high, _BINS + 1))
+    _histograms(
+        ax, report, lambda sample: sample.disturbance[:, j], np.linspace(low, high, _BINS + 1)
+    )
     for bound in (report.cover.lower[j], report.cover.upper[j]):
-        ax.axvline(float(bound), color="black", linestyle="--", linewidth=1, label="smallest box of random steps")
+        ax.axvline(
+            float(bound),
+            color="black",
+            linestyle="--",
+            linewidth=1,
+            label="smallest box of random steps",
+        )
     ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3))
 
 
@@ -55,14 +80,26 @@ def _draw_excess(ax: Axes, report: ConformanceReport) -> None:
     values = report.all.excess
     top, bottom = max(2.0, values.max()), max(1e-6, min(0.1, np.quantile(values, 0.001)))
     ax.set_xscale("log")
-    _histograms(ax, report, lambda sample: np.clip(sample.excess, bottom, None), np.geomspace(bottom, 1.1 * top, _BINS + 1))
+    _histograms(
+        ax,
+        report,
+        lambda sample: np.clip(sample.excess, bottom, None),
+        np.geomspace(bottom, 1.1 * top, _BINS + 1),
+    )
     ax.axvline(1, color=_RED, linewidth=1.5, label="allowance")
     ax.set_xlabel("left when W has explained what it can,\nin units of the allowance for rounding")
 
 
 def _histograms(ax: Axes, report: ConformanceReport, values, bins: np.ndarray) -> None:
     for name, sample in report.parts.items():
-        ax.hist(_finite(values, sample), bins=bins.tolist(), histtype="step", color=_COLORS[name], linewidth=1.3, label=name)
+        ax.hist(
+            _finite(values, sample),
+            bins=bins.tolist(),
+            histtype="step",
+            color=_COLORS[name],
+            linewidth=1.3,
+            label=name,
+        )
     ax.set_yscale("log")
     ax.set_ylim(bottom=0.7)
     tidy(ax)

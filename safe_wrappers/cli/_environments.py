@@ -15,7 +15,8 @@ _UNSAFE = "none"
 
 
 def make_environments(options: Train) -> tuple[envs.ModelEnv, brax_envs.Env]:
-    """The system's environment, and the one to train on: safeguarded, or the same with --safeguard none.
+    """The system's environment, and the one to train on: safeguarded, or the same with --safeguard
+    none.
 
     Raises:
         UsageError: On an unknown name or an option that the system does not have.
@@ -24,12 +25,24 @@ def make_environments(options: Train) -> tuple[envs.ModelEnv, brax_envs.Env]:
     require_known("safeguard", options.safeguard, (*NAMES, _UNSAFE))
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)
-    own = {name: value for name in ("safe_set", "target_angle", "x_target", "goal") if (value := getattr(options, name)) is not None}
+    own = {
+        name: value
+        for name in ("safe_set", "target_angle", "x_target", "goal")
+        if (value := getattr(options, name)) is not None
+    }
     try:
-        env = envs.get_environment(options.system, backend=options.backend, disturbance=options.disturbance, initial_states=options.initial_states, **own)
+        env = envs.get_environment(
+            options.system,
+            backend=options.backend,
+            disturbance=options.disturbance,
+            initial_states=options.initial_states,
+            **own,
+        )
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
-    return env, env if options.safeguard == _UNSAFE else SafeguardWrapper(env, make_safeguard(options.safeguard))
+    return env, env if options.safeguard == _UNSAFE else SafeguardWrapper(
+        env, make_safeguard(options.safeguard)
+    )
 
 
 def require_safe_set(system: str, safe_set: str) -> None:
@@ -39,7 +52,10 @@ def require_safe_set(system: str, safe_set: str) -> None:
         UsageError: Otherwise.
     """
     if not envs.certificate_names(system):
-        raise UsageError(f"{system} has explicit safe action sets and no safe sets to choose from; leave out --safe-set.")
+        raise UsageError(
+            f"{system} has explicit safe action sets and no safe sets to choose from; "
+            "leave out --safe-set."
+        )
     if not safe_set.endswith(".json"):
         require_known(f"safe set of {system}", safe_set, envs.certificate_names(system))
     elif not Path(safe_set).is_file():

@@ -21,7 +21,8 @@ class Episodes(NamedTuple):
         x: States of the model, last axis n.
         action: Executed actions, last axis d.
         reward: Task rewards, without regularisation.
-        margin: Distance of the next state to the boundary of the safe set, in the scale where its centre has 1.
+        margin: Distance of the next state to the boundary of the safe set, in the scale where its
+            centre has 1.
         violation: 1 where the next state lies outside the safe set.
         intervention: 1 where the request was not safe.
         fallback: 1 where the anchor was executed.
@@ -60,36 +61,59 @@ def episode_keys(num_episodes: int, seed: int) -> jax.Array:
 
 
 class Evaluation:
-    """A fixed set of episodes for several policies, which are compiled together, once for all of their parameters.
+    """A fixed set of episodes for several policies, which are compiled together, once for all of
+    their parameters.
 
     Args:
         env: A bundled environment, safeguarded or not.
         policies: By name, (parameters, state, key) -> action, shape (d,); unbatched.
-        keys: From `episode_keys`. The same keys give the same starts and disturbances in every wrapping of a system.
+        keys: From `episode_keys`. The same keys give the same starts and disturbances in every
+            wrapping of a system.
         episode_length: Steps of each episode.
     """
 
-    def __init__(self, env: envs.Env, policies: dict[str, Policy], keys: jax.Array, episode_length: int):
-        self._env, self._policies, self.keys, self.episode_length = env, policies, keys, episode_length
+    def __init__(
+        self, env: envs.Env, policies: dict[str, Policy], keys: jax.Array, episode_length: int
+    ):
+        self._env, self._policies, self.keys, self.episode_length = (
+            env,
+            policies,
+            keys,
+            episode_length,
+        )
         self._run = jax.jit(jax.vmap(self._episode, in_axes=(None, None, 0), out_axes=1))
 
     def __call__(self, policy: str, parameters: dict[str, Any]) -> Episodes:
-        """Runs the episodes with the named policy; `parameters` holds those of all policies, by name."""
+        """Runs the episodes with the named policy; `parameters` holds those of all policies, by
+        name.
+        """
         needed = {name: parameters[name] for name in self._policies}
         return self._run(list(self._policies).index(policy), needed, self.keys)
 
     def _episode(self, chosen: jax.Array, parameters: dict[str, Any], key: jax.Array) -> Episodes:
         def act(state: envs.State, key: jax.Array) -> jax.Array:
-            branches = [lambda name=name, policy=policy: policy(parameters[name], state, key) for name, policy in self._policies.items()]
+            branches = [
+                lambda name=name, policy=policy: policy(parameters[name], state, key)
+                for name, policy in self._policies.items()
+            ]
             return jax.lax.switch(chosen, branches)
 
         def step(state: envs.State, key: jax.Array):
             action = act(state, key)
             state = self._env.step(state, action)
-            return state, (state.reward, state.metrics, state.info["margin"], self._x(state), self._executed(state, action), state.info.get("goal"))
+            return state, (
+                state.reward,
+                state.metrics,
+                state.info["margin"],
+                self._x(state),
+                self._executed(state, action),
+                state.info.get("goal"),
+            )
 
         start = self._env.reset(key)
-        _, (reward, metrics, margin, x, action, goal) = jax.lax.scan(step, start, jax.random.split(key, self.episode_length))
+        _, (reward, metrics, margin, x, action, goal) = jax.lax.scan(
+            step, start, jax.random.split(key, self.episode_length)
+        )
         zeros = jnp.zeros_like(reward)
         return Episodes(
             x=jnp.concatenate([self._x(start)[None], x]),

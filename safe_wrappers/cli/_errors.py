@@ -20,7 +20,9 @@ def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
     """
     valid = list(valid)
     if value not in valid:
-        nearest = difflib.get_close_matches(value, valid, n=1) or [name for name in valid if name.startswith(value)]
+        nearest = difflib.get_close_matches(value, valid, n=1) or [
+            name for name in valid if name.startswith(value)
+        ]
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"valid: {', '.join(valid)}."
         raise UsageError(f"unknown {kind} {value!r}; {hint}")
 

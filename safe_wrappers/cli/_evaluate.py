@@ -23,17 +23,23 @@ def evaluate(options: Evaluate) -> int:
     run = folder.options()
     checkpoint = folder.newest_checkpoint()
     if checkpoint is None:
-        raise UsageError(f"{options.dir} has no checkpoint yet; train on with the command that started it.")
+        raise UsageError(
+            f"{options.dir} has no checkpoint yet; train on with the command that started it."
+        )
     output = folder.path / "evaluation"
     try:
         output.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{output} must be a folder that can be written to: {error.strerror}.") from error
+        raise UsageError(
+            f"{output} must be a folder that can be written to: {error.strerror}."
+        ) from error
     use_compilation_cache()
     env, guarded = make_environments(run)
     networks: Any = get_network(shac.checkpoint.load_config(checkpoint), shac.make_shac_networks)  # pyright: ignore[reportArgumentType]
     make_policy, params = shac.make_inference_fn(networks), shac.checkpoint.load(checkpoint)
-    contest = Contest(env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed)
+    contest = Contest(
+        env, guarded, make_policy, run, num_episodes=options.num_episodes, seed=options.seed
+    )
     baseline = contest.lqr_return(params)
     episodes = contest.episodes(params)
     numbers = {name.removeprefix("eval/"): value for name, value in episodes.metrics().items()}
@@ -53,14 +59,24 @@ def evaluate(options: Evaluate) -> int:
     title = run_title(run)
     files = save_episodes(output, env, episodes, title)
     write_json(output / "summary.json", summary)
-    print(f"{title}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of {run.episode_length} steps")
-    print(f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over starts{against(numbers['return'], baseline)}")
     print(
-        f"  safety   {numbers['violations']:,} violations, interventions in {numbers['interventions_per_step']:.1%} of steps, "
+        f"{title}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of "
+        f"{run.episode_length} steps"
+    )
+    print(
+        f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over "
+        f"starts{against(numbers['return'], baseline)}"
+    )
+    print(
+        f"  safety   {numbers['violations']:,} violations, interventions in "
+        f"{numbers['interventions_per_step']:.1%} of steps, "
         f"{numbers['fallbacks']:,} fallbacks, smallest margin {numbers['smallest_margin']:.2g}"
     )
     print(f"  files    {output}/: summary.json, {', '.join(files)}")
     if run.safeguard != "none" and numbers["violations"]:
-        print(violation_message(run, int(numbers["violations"]), output / "summary.json"), file=sys.stderr)
+        print(
+            violation_message(run, int(numbers["violations"]), output / "summary.json"),
+            file=sys.stderr,
+        )
         return 1
     return 0

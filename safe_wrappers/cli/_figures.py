@@ -17,15 +17,23 @@ from ._run_folder import Row
 
 _LABELS = {
     "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
-    "safe_cart_pole": ("cart position x (m)", "pole angle θ (rad)", "cart velocity ẋ (m/s)", "pole angular velocity θ̇ (rad/s)"),
+    "safe_cart_pole": (
+        "cart position x (m)",
+        "pole angle θ (rad)",
+        "cart velocity ẋ (m/s)",
+        "pole angular velocity θ̇ (rad/s)",
+    ),
     "safe_quadrotor": ("x (m)", "z (m)", "roll (rad)", "ẋ (m/s)", "ż (m/s)", "roll rate (rad/s)"),
 }
 _BLUE, _ORANGE, _RED, _GREY = "#1f5fa8", "#d9822b", "#c0262d", "#6b6b6b"
 _TRAJECTORIES = 24
 
 
-def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardstick: float | None) -> Figure:
-    """The return of every evaluation, and below it the interventions and violations of the training between them.
+def learning_curve(
+    rows: Sequence[Row], *, title: str, num_episodes: int, yardstick: float | None
+) -> Figure:
+    """The return of every evaluation, and below it the interventions and violations of the training
+    between them.
 
     Args:
         rows: Of metrics.csv.
@@ -41,12 +49,21 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
     _return_axis(top, returns if yardstick is None else np.append(returns, yardstick))
     top.plot(steps, -returns, color=_BLUE, marker="o", markersize=3.5, label="SHAC")
     if yardstick is not None:
-        top.axhline(-yardstick, color=_GREY, linestyle="--", linewidth=1, label="clipped LQR + boundary projection, same episodes")
+        top.axhline(
+            -yardstick,
+            color=_GREY,
+            linestyle="--",
+            linewidth=1,
+            label="clipped LQR + boundary projection, same episodes",
+        )
     top.set_ylabel(f"return, mean of {num_episodes} episodes")
     top.legend(loc="lower right", frameon=False)
 
     lengths = np.diff(steps)
-    for ax, name, unit, color in ((middle, "interventions", "% of steps", _ORANGE), (bottom, "violations", "training", _RED)):
+    for ax, name, unit, color in (
+        (middle, "interventions", "% of steps", _ORANGE),
+        (bottom, "violations", "training", _RED),
+    ):
         totals = np.array([row.get(f"training/{name}", 0.0) for row in rows])
         if name == "interventions":
             ax.stairs(100 * np.diff(totals) / lengths, steps, fill=True, color=color, alpha=0.75)
@@ -54,7 +71,13 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
         else:
             ax.plot(steps, totals, color=color, drawstyle="steps-post")
             ax.set_ylim(-0.05 * max(totals.max(), 1), 1.1 * max(totals.max(), 1))
-            ax.annotate(f"{totals[-1]:,.0f} in training", (0.99, 0.6), xycoords="axes fraction", ha="right", color=color)
+            ax.annotate(
+                f"{totals[-1]:,.0f} in training",
+                (0.99, 0.6),
+                xycoords="axes fraction",
+                ha="right",
+                color=color,
+            )
         ax.set_ylabel(f"{name}\n({unit})")
     bottom.set_xlabel("environment interactions")
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -66,7 +89,8 @@ def learning_curve(rows: Sequence[Row], *, title: str, num_episodes: int, yardst
 
 
 def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figure:
-    """The safe set and trajectories of evaluation episodes; in more than two dimensions, projections onto pairs of coordinates.
+    """The safe set and trajectories of evaluation episodes; in more than two dimensions,
+    projections onto pairs of coordinates.
 
     Args:
         env: The environment, for its sets.
@@ -85,38 +109,85 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
     exits = np.asarray(episodes.violation)[:, :_TRAJECTORIES] > 0
     for ax, (i, j) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
         corners = outline(env.system.safe_state_set, (i, j))
-        ax.fill(*corners.T, facecolor=to_rgba(_BLUE, 0.1), edgecolor=_BLUE, linewidth=1.5, label="safe set" if n == 2 else "safe set, projected")
+        ax.fill(
+            *corners.T,
+            facecolor=to_rgba(_BLUE, 0.1),
+            edgecolor=_BLUE,
+            linewidth=1.5,
+            label="safe set" if n == 2 else "safe set, projected",
+        )
         ax.plot(x[:, :, i], x[:, :, j], color=_GREY, linewidth=0.7, alpha=0.8)
-        ax.plot(x[0, :, i], x[0, :, j], "o", color=_ORANGE, markersize=4, label="start", linestyle="none")
-        ax.plot(x[-1, :, i], x[-1, :, j], "s", color="black", markersize=4, label="end", linestyle="none")
+        ax.plot(
+            x[0, :, i],
+            x[0, :, j],
+            "o",
+            color=_ORANGE,
+            markersize=4,
+            label="start",
+            linestyle="none",
+        )
+        ax.plot(
+            x[-1, :, i],
+            x[-1, :, j],
+            "s",
+            color="black",
+            markersize=4,
+            label="end",
+            linestyle="none",
+        )
         if exits.any():
-            ax.plot(x[1:, :, i][exits], x[1:, :, j][exits], "x", color=_RED, markersize=5, label="outside the safe set", linestyle="none")
+            ax.plot(
+                x[1:, :, i][exits],
+                x[1:, :, j][exits],
+                "x",
+                color=_RED,
+                markersize=5,
+                label="outside the safe set",
+                linestyle="none",
+            )
         _view(ax, corners, env.system.constraint_set, (i, j))
         ax.set_xlabel(labels[i])
         ax.set_ylabel(labels[j])
         tidy(ax)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+    )
     return figure
 
 
 def _return_axis(ax: Axes, returns: np.ndarray) -> None:
-    """Returns are costs with a minus sign, from thousands to a few: a logarithmic axis of -return, upside down."""
+    """Returns are costs with a minus sign, from thousands to a few: a logarithmic axis of -return,
+    upside down.
+    """
     ax.invert_yaxis()
     if np.all(returns[np.isfinite(returns)] < 0):
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:,g}".replace("-", "\N{MINUS SIGN}")))
+    ax.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{-value:,g}".replace("-", "\N{MINUS SIGN}"))
+    )
 
 
 def _view(ax: Axes, corners: np.ndarray, constraint_set, pair: tuple[int, int]) -> None:
-    """Looks at the set with some room around it, whatever a trajectory does, and draws bounds of the state constraints."""
+    """Looks at the set with some room around it, whatever a trajectory does, and draws bounds of
+    the state constraints.
+    """
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = 0.12 * (high - low)
     if isinstance(constraint_set, Box):
         for axis, line in zip(pair, (ax.axvline, ax.axhline), strict=True):
             for bound in (float(constraint_set.lower[axis]), float(constraint_set.upper[axis])):
-                line(bound, color=_RED, linestyle=":", linewidth=1, label="state constraints" if axis == pair[0] and bound < 0 else None)
+                line(
+                    bound,
+                    color=_RED,
+                    linestyle=":",
+                    linewidth=1,
+                    label="state constraints" if axis == pair[0] and bound < 0 else None,
+                )
     ax.set_xlim(low[0] - room[0], high[0] + room[0])
     ax.set_ylim(low[1] - room[1], high[1] + room[1])
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 class Interruptible:
     """Lets Ctrl-C end a training where nothing is being written: at the next `safe_point`.
 
-    Before the first safe point, while programs are compiled, and on a second Ctrl-C it acts at once, as usual.
+    Before the first safe point, while programs are compiled, and on a second Ctrl-C it acts at
+    once, as usual.
 
     Args:
         notify: Called when a Ctrl-C has been noted and will be obeyed later.

@@ -29,28 +29,42 @@ class LQR(NamedTuple):
 
 
 def lqr(env: ModelEnv) -> LQR | None:
-    """The regulator of the model linearised at the state of best reward, for the reward's own weights.
+    """The regulator of the model linearised at the state of best reward, for the reward's own
+    weights.
 
-    The reward must be a concave quadratic function of state and action, the same in all episodes. Where each episode has
-    a goal of its own, as for the quadrotor and the seeker, there is no such regulator: None.
+    The reward must be a concave quadratic function of state and action, the same in all episodes.
+    Where each episode has a goal of its own, as for the quadrotor and the seeker, there is no such
+    regulator: None.
     """
     n, d = env.model.state_size, env.model.action_size
     if jax.eval_shape(env.task_info, jnp.zeros(n), jax.random.PRNGKey(0)):
         return None
     origin = jnp.zeros(n + d)
     reward = lambda z: env.reward(z[:n], z[n:], {})  # noqa: E731
-    slope, curvature = (np.asarray(value, np.float64) for value in jax.jit(lambda z: (jax.grad(reward)(z), jax.hessian(reward)(z)))(origin))
+    slope, curvature = (
+        np.asarray(value, np.float64)
+        for value in jax.jit(lambda z: (jax.grad(reward)(z), jax.hessian(reward)(z)))(origin)
+    )
     Q, R = -0.5 * curvature[:n, :n], -0.5 * curvature[n:, n:]
     target = np.linalg.lstsq(2 * Q, slope[:n], rcond=None)[0]
 
     def linearised(x):
         affine = env.model.affine(x)
-        return affine.c, affine.B, jax.jacobian(lambda x, a: env.model(x, a, jnp.zeros(env.model.disturbance_size)))(x, hold(affine, x))
+        return (
+            affine.c,
+            affine.B,
+            jax.jacobian(lambda x, a: env.model(x, a, jnp.zeros(env.model.disturbance_size)))(
+                x, hold(affine, x)
+            ),
+        )
 
     def hold(affine, x):
         return jnp.linalg.lstsq(affine.B, x - affine.c)[0]
 
-    c, B, A = (np.asarray(value, np.float64) for value in jax.jit(linearised)(jnp.asarray(target, jnp.float32)))
+    c, B, A = (
+        np.asarray(value, np.float64)
+        for value in jax.jit(linearised)(jnp.asarray(target, jnp.float32))
+    )
     action = np.linalg.lstsq(B, target - c, rcond=None)[0]
     R = R + _LEAST_ACTION_WEIGHT * np.eye(d) * (np.linalg.eigvalsh(R).min() <= 0)
     P = solve_discrete_are(A, B, Q, R)

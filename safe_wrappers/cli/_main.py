@@ -11,7 +11,14 @@ import tyro
 from ._errors import UsageError, require_known
 from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
 
-_COMMANDS = {"train": Train, "evaluate": Evaluate, "show": Show, "certify": Certify, "conform": Conform, "synthesise": Synthesise}
+_COMMANDS = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "show": Show,
+    "certify": Certify,
+    "conform": Conform,
+    "synthesise": Synthesise,
+}
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -23,7 +30,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Arguments without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, a set was not proved or a
+        The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, a set was not
+            proved or a
         simulator did not conform; 2 if an argument was wrong; 130 after Ctrl-C.
     """
     try:
@@ -74,20 +82,31 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
     name = args[0] if args else "--help"
     if name.startswith("-"):
         require_known("option", name, ["-h", "--help"])
-        tyro.extras.subcommand_cli_from_dict(_COMMANDS, prog="safe-wrappers", description=_DESCRIPTION, args=["--help"])
+        tyro.extras.subcommand_cli_from_dict(
+            _COMMANDS, prog="safe-wrappers", description=_DESCRIPTION, args=["--help"]
+        )
     require_known("command", name, _COMMANDS)
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            options, unknown = tyro.cli(_COMMANDS[name], prog=f"safe-wrappers {name}", args=args[1:], return_unknown_args=True)
+            options, unknown = tyro.cli(
+                _COMMANDS[name],
+                prog=f"safe-wrappers {name}",
+                args=args[1:],
+                return_unknown_args=True,
+            )
     except SystemExit as error:
         if not error.code:
             raise
-        raise UsageError(f"{_first_paragraph(printed.getvalue())} See `safe-wrappers {name} --help`.") from None
+        raise UsageError(
+            f"{_first_paragraph(printed.getvalue())} See `safe-wrappers {name} --help`."
+        ) from None
     if unknown:
         option = unknown[0].split("=")[0]
         if not option.startswith("-"):
-            raise UsageError(f"unexpected argument {option!r} of `safe-wrappers {name}`; options start with --.")
+            raise UsageError(
+                f"unexpected argument {option!r} of `safe-wrappers {name}`; options start with --."
+            )
         require_known("option", option, _flags(_COMMANDS[name]))
     return options
 
@@ -97,7 +116,9 @@ def _flags(command: type) -> list[str]:
 
 
 def _first_paragraph(box: str) -> str:
-    """The message under the title of one of tyro's boxes, which are drawn in Unicode or in ASCII, as one line."""
+    """The message under the title of one of tyro's boxes, which are drawn in Unicode or in ASCII,
+    as one line.
+    """
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()[1:]]
     parts = itertools.groupby(lines, key=lambda line: line.strip("─-") == "" != line)
     message = next(list(part) for is_rule, part in parts if not is_rule)

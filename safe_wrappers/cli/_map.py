@@ -1,4 +1,6 @@
-"""The picture of the seeker: a map of each episode with its obstacles, its goal and the way that was taken."""
+"""The picture of the seeker: a map of each episode with its obstacles, its goal and the way that
+was taken.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,23 +25,58 @@ def seeker_map(episodes: Episodes, *, title: str) -> Figure:
     drawn = min(_MAPS[0] * _MAPS[1], x.shape[1])
     figure = Figure(figsize=(11.0, 7.6), layout="constrained")
     reached = np.linalg.norm(x[-1, :, :2] - goals[-1], axis=-1) < _REACHED
-    figure.suptitle(f"{title}\n{drawn} of {x.shape[1]} evaluation episodes, of which {reached.mean():.0%} end within {_REACHED} m of their goal")
+    figure.suptitle(
+        f"{title}\n{drawn} of {x.shape[1]} evaluation episodes, of which "
+        f"{reached.mean():.0%} end within {_REACHED} m of their goal"
+    )
     axes = figure.subplots(*_MAPS).flat
     for i, ax in enumerate(axes):
         ax.set_axis_off()
         if i >= drawn:
             continue
         position, exits = x[:, i, :2], np.asarray(episodes.violation)[:, i] > 0
-        ax.add_patch(Rectangle((-HALF_WIDTH, -HALF_WIDTH), 2 * HALF_WIDTH, 2 * HALF_WIDTH, facecolor="none", edgecolor=_GREY))
+        ax.add_patch(
+            Rectangle(
+                (-HALF_WIDTH, -HALF_WIDTH),
+                2 * HALF_WIDTH,
+                2 * HALF_WIDTH,
+                facecolor="none",
+                edgecolor=_GREY,
+            )
+        )
         for first, second, radius in x[0, i, 2:].reshape(-1, 3):
-            ax.add_patch(Circle((first, second), radius, facecolor=_RED, alpha=0.25, edgecolor="none", label="obstacle"))
+            ax.add_patch(
+                Circle(
+                    (first, second),
+                    radius,
+                    facecolor=_RED,
+                    alpha=0.25,
+                    edgecolor="none",
+                    label="obstacle",
+                )
+            )
         ax.plot(*position.T, color=_BLUE, linewidth=1.2, label="way")
         ax.plot(*position[0], "o", color=_ORANGE, markersize=5, label="start", linestyle="none")
         ax.plot(*goals[-1, i], "*", color="black", markersize=9, label="goal", linestyle="none")
         ax.plot(*position[-1], "s", color=_BLUE, markersize=4, label="end", linestyle="none")
         if exits.any():
-            ax.plot(*position[1:][exits].T, "x", color=_RED, markersize=4, label="collision", linestyle="none")
-        ax.set(aspect="equal", xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH), ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH))
-    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+            ax.plot(
+                *position[1:][exits].T,
+                "x",
+                color=_RED,
+                markersize=4,
+                label="collision",
+                linestyle="none",
+            )
+        ax.set(
+            aspect="equal",
+            xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+            ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+        )
+    found = {
+        label: handle
+        for ax in figure.axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=6, frameon=False)
     return figure

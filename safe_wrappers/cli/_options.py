@@ -12,14 +12,19 @@ _TUNED = "(default: tuned for the system)"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a policy with SHAC behind a safeguard. Running the same command again resumes an interrupted run."""
+    """Train a policy with SHAC behind a safeguard.
+
+    Running the same command again resumes an interrupted run.
+    """
 
     system: Annotated[Positional[str], arg(metavar="SYSTEM")]
     """The system, for example safe_pendulum."""
     logdir: Path
     """Folder for checkpoints, metrics, pictures and summary.json."""
     safeguard: str = "boundary_projection"
-    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, or none for the unprotected baseline."""
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
+    replacement, or none for the unprotected baseline.
+    """
     num_timesteps: int = 20_000
     """Environment interactions; rounded up to whole updates."""
     seed: int = 0
@@ -40,10 +45,17 @@ class Train:
     """Starts of episodes: uniform in the safe set, or generators (zonotopes only)."""
     episode_length: int = 240
     """Steps of an evaluation episode."""
-    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
+    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = (
+        None
+    )
     """Steps of a training episode."""
-    regularisation: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 0.1 with boundary_projection, else 0)")] = None
-    """Weight of the distance between requested and executed action in the loss, annealed to 0 at half of the training."""
+    regularisation: Annotated[
+        float | None,
+        arg(metavar="FLOAT", help_behavior_hint="(default: 0.1 with boundary_projection, else 0)"),
+    ] = None
+    """Weight of the distance between requested and executed action in the loss, annealed to 0 at
+    half of the training.
+    """
     num_envs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
     """Environments stepped side by side."""
     horizon_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
@@ -56,33 +68,55 @@ class Train:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Replay the newest checkpoint of a run; pictures and numbers go to its subfolder evaluation."""
+    """Replay the newest checkpoint of a run; pictures and numbers go to its subfolder
+    evaluation.
+    """
 
     dir: Annotated[Positional[Path], arg(metavar="DIR")]
     """The --logdir of a run."""
     num_episodes: int = 128
     """Episodes to run."""
     seed: int = 0
-    """Of starts and disturbances. The default gives the episodes that the training was evaluated on."""
+    """Of starts and disturbances.
+
+    The default gives the episodes that the training was evaluated on.
+    """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw what a safeguard does to actions and to gradients at single states, as a picture (.png)."""
+    """Draw what a safeguard does to actions and to gradients at single states, as a picture
+    (.png).
+    """
 
     system: Annotated[Positional[str], arg(metavar="SYSTEM")]
     """The system, for example safe_quadrotor."""
     safeguard: str = "boundary_projection"
-    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or replacement."""
-    mapping: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: hyperbolic)")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or
+    replacement.
+    """
+    mapping: Annotated[
+        str | None, arg(metavar="NAME", help_behavior_hint="(default: hyperbolic)")
+    ] = None
     """Of the ray_mask: hyperbolic or linear."""
-    center: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: chebyshev)")] = None
-    """The safe centre of ray_mask and gauge_map: chebyshev, analytic or box; for the ray_mask also orthogonal."""
-    gradient: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: exact)")] = None
-    """The derivative: exact, passthrough, straight_through or blend; for boundary_projection also inward."""
+    center: Annotated[
+        str | None, arg(metavar="NAME", help_behavior_hint="(default: chebyshev)")
+    ] = None
+    """The safe centre of ray_mask and gauge_map: chebyshev, analytic or box; for the ray_mask also
+    orthogonal.
+    """
+    gradient: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: exact)")] = (
+        None
+    )
+    """The derivative: exact, passthrough, straight_through or blend; for boundary_projection also
+    inward.
+    """
     safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
-    state: Annotated[tuple[float, ...] | None, arg(metavar="FLOAT ...", help_behavior_hint="(default: some near the boundary)")] = None
+    state: Annotated[
+        tuple[float, ...] | None,
+        arg(metavar="FLOAT ...", help_behavior_hint="(default: some near the boundary)"),
+    ] = None
     """The state to look at, all its numbers one after the other; it must lie in the safe set."""
     output: Path = Path()
     """Folder or file (.png) to write."""
@@ -90,14 +124,21 @@ class Show:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Certify:
-    """Prove that safe sets are invariant and satisfy the state constraints. Exit code 0 only when all are proved."""
+    """Prove that safe sets are invariant and satisfy the state constraints.
+
+    Exit code 0 only when all are proved.
+    """
 
     target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE")]
     """A bundled system, for all its shipped sets, or a certificate file."""
     safe_set: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: all)")] = None
     """Only this set of the system."""
-    model: Annotated[str | None, arg(metavar="MODULE:ATTRIBUTE", help_behavior_hint="(default: the bundled one)")] = None
-    """The model that a FILE is about, importable from the current directory: a `Model` or a function that returns one."""
+    model: Annotated[
+        str | None, arg(metavar="MODULE:ATTRIBUTE", help_behavior_hint="(default: the bundled one)")
+    ] = None
+    """The model that a FILE is about, importable from the current directory: a `Model` or a
+    function that returns one.
+    """
     json: bool = False
     """Print the results as JSON."""
     max_cells: int = 1_000_000
@@ -106,16 +147,25 @@ class Certify:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Conform:
-    """Compare a simulator with its model by sampling: does W cover the difference? Exit code 0 only when it does."""
+    """Compare a simulator with its model by sampling: does W cover the difference? Exit code 0 only
+    when it does.
+    """
 
     system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:ATTRIBUTE")]
-    """A bundled system, or an environment with a system, importable from the current directory, or a function that returns one."""
-    backend: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: closed_form)")] = None
+    """A bundled system, or an environment with a system, importable from the current directory, or
+    a function that returns one.
+    """
+    backend: Annotated[
+        str | None, arg(metavar="NAME", help_behavior_hint="(default: closed_form)")
+    ] = None
     """Physics of a bundled system: closed_form, generalized (Brax) or mjx (MuJoCo)."""
     safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
     """A shipped safe set of a bundled system, or a certificate file (.json)."""
     samples: int = 10_000
-    """Random steps that the smallest disturbance box is fitted to. Held-out and adversarial ones and trajectories are added."""
+    """Random steps that the smallest disturbance box is fitted to.
+
+    Held-out and adversarial ones and trajectories are added.
+    """
     seed: int = 0
     """Of everything random."""
     json: bool = False
@@ -134,16 +184,23 @@ class Synthesise:
     """Most facets of the set."""
     output: Path
     """Certificate file to write (.json)."""
-    constraints_of: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the system's)")] = None
+    constraints_of: Annotated[
+        str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the system's)")
+    ] = None
     """Take state constraints and disturbances from this shipped set or certificate file."""
     seeds: int = 4
     """Random starts of the search."""
     iterations: int = 400
     """Most quadratic programs per start."""
-    margin: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 1e-3 in the plane, else 2e-3)")] = None
+    margin: Annotated[
+        float | None,
+        arg(metavar="FLOAT", help_behavior_hint="(default: 1e-3 in the plane, else 2e-3)"),
+    ] = None
     """Margin asked for at the sample points, in the scale where the set is H x <= 1."""
     disturbance_scale: float = 1.5
-    """The search sees disturbances enlarged by this factor, which covers what happens between sample points."""
+    """The search sees disturbances enlarged by this factor, which covers what happens between
+    sample points.
+    """
     rounds: int = 4
     """Searches, each with the counterexamples to the sets before."""
     unproved: bool = False

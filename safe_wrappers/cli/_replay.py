@@ -20,7 +20,8 @@ from ._viewer import save_viewer
 
 
 class Contest:
-    """Episodes of the policy "shac" in a run's environment, and of clipped LQR on the same ones where there is one.
+    """Episodes of the policy "shac" in a run's environment, and of clipped LQR on the same ones
+    where there is one.
 
     Args:
         env: The bundled environment.
@@ -31,7 +32,16 @@ class Contest:
         seed: Of starts and disturbances.
     """
 
-    def __init__(self, env: ModelEnv, guarded: Env, make_policy: Callable, options: Train, *, num_episodes: int, seed: int):
+    def __init__(
+        self,
+        env: ModelEnv,
+        guarded: Env,
+        make_policy: Callable,
+        options: Train,
+        *,
+        num_episodes: int,
+        seed: int,
+    ):
         def policy(params, state, key: jax.Array) -> jax.Array:
             return make_policy(params, deterministic=True)(state.obs, key)[0]
 
@@ -39,25 +49,35 @@ class Contest:
         # Behind boundary projection both policies share a compiled program.
         self._shared = options.safeguard == "boundary_projection" and self._controller is not None
         policies = {"shac": policy, "lqr": lqr_policy(env)} if self._shared else {"shac": policy}
-        self._evaluation = Evaluation(guarded, policies, episode_keys(num_episodes, seed), options.episode_length)
+        self._evaluation = Evaluation(
+            guarded, policies, episode_keys(num_episodes, seed), options.episode_length
+        )
 
     def episodes(self, params: Any) -> Episodes:
         """The episodes with these parameters of the policy."""
         return self._evaluation("shac", {"shac": params, "lqr": self._controller})
 
     def lqr_return(self, params: Any) -> float | None:
-        """Mean return of clipped LQR + boundary projection; `params` are those of any policy, for their shapes."""
+        """Mean return of clipped LQR + boundary projection; `params` are those of any policy, for
+        their shapes.
+        """
         if self._controller is None:
             return None
         evaluation = self._evaluation
         if not self._shared:
             projected = SafeguardWrapper(self._env, BoundaryProjection())
-            evaluation = Evaluation(projected, {"lqr": lqr_policy(self._env)}, evaluation.keys, evaluation.episode_length)
+            evaluation = Evaluation(
+                projected,
+                {"lqr": lqr_policy(self._env)},
+                evaluation.keys,
+                evaluation.episode_length,
+            )
         return float(evaluation("lqr", {"shac": params, "lqr": self._controller}).returns.mean())
 
 
 def save_episodes(path: Path, env: ModelEnv, episodes: Episodes, title: str) -> list[str]:
-    """Writes the phase portrait, or for the seeker the map, and if it can be rendered the viewer of the episode with the lowest return.
+    """Writes the phase portrait, or for the seeker the map, and if it can be rendered the viewer of
+    the episode with the lowest return.
 
     Returns:
         The names of the files.

@@ -11,7 +11,8 @@ from typing import Any
 from ._errors import UsageError
 from ._options import Train
 
-# What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are totals so far.
+# What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are
+# totals so far.
 COLUMNS: tuple[str, ...] = (
     "interactions",
     "eval/return",
@@ -55,15 +56,18 @@ class RunFolder:
 
     @classmethod
     def for_training(cls, options: Train) -> "RunFolder":
-        """The folder `options.logdir`, created if need be, for a new run or to resume an interrupted one.
+        """The folder `options.logdir`, created if need be, for a new run or to resume an
+        interrupted one.
 
         Raises:
-            UsageError: If it cannot be written to, holds a finished run, or an interrupted one with other options.
+            UsageError: If it cannot be written to, holds a finished run, or an interrupted one with
+                other options.
         """
         folder = cls(options.logdir)
         if folder.summary.exists():
             raise UsageError(
-                f"{folder.path} holds a finished run; look at it with `safe-wrappers evaluate {folder.path}`, or give another --logdir for a new run."
+                f"{folder.path} holds a finished run; look at it with `safe-wrappers evaluate "
+                f"{folder.path}`, or give another --logdir for a new run."
             )
         if folder._options.exists():
             folder._require_same(options)
@@ -72,7 +76,9 @@ class RunFolder:
             folder.path.mkdir(parents=True, exist_ok=True)
             write_json(folder._options, _to_json(options))
         except OSError as error:
-            raise UsageError(f"--logdir {folder.path} must be a folder that can be written to: {error.strerror}.") from error
+            raise UsageError(
+                f"--logdir {folder.path} must be a folder that can be written to: {error.strerror}."
+            ) from error
         return folder
 
     def options(self) -> Train:
@@ -85,7 +91,10 @@ class RunFolder:
             content = json.loads(self._options.read_text())
             return Train(**content, logdir=self.path)
         except FileNotFoundError as error:
-            raise UsageError(f"{self.path} is not the folder of a run: it has no {self._options.name}; give the --logdir of a training.") from error
+            raise UsageError(
+                f"{self.path} is not the folder of a run: it has no "
+                f"{self._options.name}; give the --logdir of a training."
+            ) from error
         except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"{self._options} cannot be read: {error}.") from error
 
@@ -103,7 +112,10 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         with self.metrics.open(newline="") as file:
-            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+            rows = [
+                {name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
         rows = [row | {"interactions": int(row["interactions"])} for row in rows]
         return [row for row in rows if row["interactions"] <= until]
 
@@ -114,12 +126,15 @@ class RunFolder:
             name = different[0]
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(
-                f"{self.path} holds an interrupted run with {flag} {stored[name]}, not {given[name]}; resume it with its own options, or give another --logdir."
+                f"{self.path} holds an interrupted run with {flag} {stored[name]}, not "
+                f"{given[name]}; resume it with its own options, or give another --logdir."
             )
 
 
 class MetricsWriter:
-    """Writes metrics.csv and the TensorBoard events, and keeps the rows of the whole run, before an interruption too."""
+    """Writes metrics.csv and the TensorBoard events, and keeps the rows of the whole run, before an
+    interruption too.
+    """
 
     def __init__(self, folder: RunFolder, resumed_at: int):
         from tensorboardX import SummaryWriter
@@ -140,10 +155,14 @@ class MetricsWriter:
         self._tensorboard.close()
 
     def write(self, interactions: int, metrics: Mapping[str, float]) -> Row:
-        """Adds a row, complete on disk when this returns; the row that a resumed run starts from is there already."""
+        """Adds a row, complete on disk when this returns; the row that a resumed run starts from is
+        there already.
+        """
         if self.rows and self.rows[-1]["interactions"] == interactions:
             return self.rows[-1]
-        row = {name: float(metrics[name]) for name in COLUMNS if name in metrics} | {"interactions": interactions}
+        row = {name: float(metrics[name]) for name in COLUMNS if name in metrics} | {
+            "interactions": interactions
+        }
         row["training/walltime"] = self._seconds_before + metrics.get("training/walltime", 0.0)
         self.rows.append(row)
         self._csv.writerow(row)

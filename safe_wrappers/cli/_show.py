@@ -33,17 +33,29 @@ def show(options: Show) -> int:
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     safeguard = _safeguard(options.safeguard, given)
     try:
-        env = envs.get_environment(options.system, **({} if options.safe_set is None else {"safe_set": options.safe_set}))
+        env = envs.get_environment(
+            options.system, **({} if options.safe_set is None else {"safe_set": options.safe_set})
+        )
     except (ValueError, SafeWrappersError) as error:
         raise UsageError(str(error)) from error
     system = env.system
     if system.action_size not in _UNSAFE_SHARES:
-        raise UsageError(f"pictures are drawn for one or two actions, but {options.system} has {system.action_size}.")
+        raise UsageError(
+            f"pictures are drawn for one or two actions, but {options.system} has "
+            f"{system.action_size}."
+        )
     output = _output(options, given)
     use_compilation_cache()
-    states = chosen_states(env, _UNSAFE_SHARES[system.action_size]) if options.state is None else _given_state(env, options.state)
+    states = (
+        chosen_states(env, _UNSAFE_SHARES[system.action_size])
+        if options.state is None
+        else _given_state(env, options.state)
+    )
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
-    title = f"{options.system}{safe_set}, {', '.join([options.safeguard, *(f'{name} {value}' for name, value in given.items())])}"
+    title = (
+        f"{options.system}{safe_set}, "
+        f"{', '.join([options.safeguard, *(f'{name} {value}' for name, value in given.items())])}"
+    )
     draw = interval_figure if system.action_size == 1 else box_figure
     try:
         draw(system, safeguard, states, title=title).savefig(output, dpi=150)
@@ -54,10 +66,12 @@ def show(options: Show) -> int:
 
 
 def chosen_states(env: envs.ModelEnv, unsafe_shares: tuple[float, ...]) -> np.ndarray:
-    """One safe state for each share of the requests that is to be unsafe there, as nearly as some episodes have one; shape (s, n).
+    """One safe state for each share of the requests that is to be unsafe there, as nearly as some
+    episodes have one; shape (s, n).
 
-    The episodes are always the same, safeguarded, and each keeps asking for one corner of the action box, which leads it to the
-    boundary. Among states alike the one with the largest margin is taken: for the share 0 one in the middle of the safe set.
+    The episodes are always the same, safeguarded, and each keeps asking for one corner of the
+    action box, which leads it to the boundary. Among states alike the one with the largest margin
+    is taken: for the share 0 one in the middle of the safe set.
     """
     system, d = env.system, env.action_size
     requests = jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 15)] * d), axis=-1).reshape(-1, d)
@@ -72,11 +86,17 @@ def chosen_states(env: envs.ModelEnv, unsafe_shares: tuple[float, ...]) -> np.nd
     @jax.vmap
     def episode(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         request = jax.random.rademacher(key, (d,), jnp.float32)
-        return jax.lax.scan(lambda state, _: (guarded.step(state, request), survey(system.state(state))), guarded.reset(key), length=_STEPS)[1]
+        return jax.lax.scan(
+            lambda state, _: (guarded.step(state, request), survey(system.state(state))),
+            guarded.reset(key),
+            length=_STEPS,
+        )[1]
 
     found = episode(jax.random.split(jax.random.PRNGKey(0), _EPISODES))
     x, unsafe, margin = (np.asarray(value).reshape(-1, *value.shape[2:]) for value in found)
-    return np.stack([x[np.argmin(np.abs(unsafe - share) - 0.05 * margin)] for share in unsafe_shares])
+    return np.stack(
+        [x[np.argmin(np.abs(unsafe - share) - 0.05 * margin)] for share in unsafe_shares]
+    )
 
 
 def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
@@ -90,8 +110,14 @@ def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
     for option, value in given.items():
         if option not in hints[name]:
             having = [other for other in NAMES if option in hints[other]]
-            raise UsageError(f"{name} has no --{option}; it is an option of {' and '.join(having)}.")
-        require_known(f"{option} of {name}", value, kinds[name].gradients if option == "gradient" else get_args(hints[name][option]))
+            raise UsageError(
+                f"{name} has no --{option}; it is an option of {' and '.join(having)}."
+            )
+        require_known(
+            f"{option} of {name}",
+            value,
+            kinds[name].gradients if option == "gradient" else get_args(hints[name][option]),
+        )
     return make_safeguard(name, **given)
 
 
@@ -99,17 +125,24 @@ def _given_state(env: envs.ModelEnv, state: tuple[float, ...]) -> np.ndarray:
     """The state, shape (1, n).
 
     Raises:
-        UsageError: If it does not have the system's size, is not safe, or is none that the guarantee covers.
+        UsageError: If it does not have the system's size, is not safe, or is none that the
+            guarantee covers.
     """
     size = env.model.state_size
     if len(state) != size:
         raise UsageError(f"--state must have {size} numbers, but it has {len(state)}.")
     x = np.asarray(state, np.float32)
     if not (margin := float(env.system.margin(jnp.asarray(x)))) >= 0:
-        raise UsageError(f"--state must lie in the safe set, where the margin is at least 0, but its margin is {margin:.3g}.")
+        raise UsageError(
+            "--state must lie in the safe set, where the margin is at least 0, but "
+            f"its margin is {margin:.3g}."
+        )
     if not env.admissible(jnp.asarray(x)):
         kind = type(env).__name__
-        raise UsageError(f"--state must be one that the guarantee of {kind} covers; this one is safe, but not covered: see {kind}.admissible.")
+        raise UsageError(
+            f"--state must be one that the guarantee of {kind} covers; this one is "
+            f"safe, but not covered: see {kind}.admissible."
+        )
     return x[None]
 
 

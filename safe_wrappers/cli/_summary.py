@@ -14,7 +14,15 @@ from ._run_folder import Row
 _WITHIN = 0.05
 
 
-def summarise(options: Train, env: ModelEnv, rows: Sequence[Row], *, num_episodes: int, lqr_return: float | None, compile_seconds: float) -> dict[str, Any]:
+def summarise(
+    options: Train,
+    env: ModelEnv,
+    rows: Sequence[Row],
+    *,
+    num_episodes: int,
+    lqr_return: float | None,
+    compile_seconds: float,
+) -> dict[str, Any]:
     """The content of summary.json.
 
     Args:
@@ -22,7 +30,8 @@ def summarise(options: Train, env: ModelEnv, rows: Sequence[Row], *, num_episode
         env: Its environment.
         rows: Of metrics.csv, at least one.
         num_episodes: Per evaluation.
-        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there is one.
+        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there
+            is one.
         compile_seconds: Of this process.
     """
     last = rows[-1]
@@ -34,7 +43,10 @@ def summarise(options: Train, env: ModelEnv, rows: Sequence[Row], *, num_episode
         "safeguard": options.safeguard,
         "safe_set": None if certificate is None else certificate.name,
         "seed": options.seed,
-        "options": {name: str(value) if name == "logdir" else value for name, value in dataclasses.asdict(options).items()},
+        "options": {
+            name: str(value) if name == "logdir" else value
+            for name, value in dataclasses.asdict(options).items()
+        },
         "interactions": count("interactions"),
         "resets": count("training/episodes"),
         "final_return": final,
@@ -43,11 +55,15 @@ def summarise(options: Train, env: ModelEnv, rows: Sequence[Row], *, num_episode
         "lqr_return": lqr_return,
         "gap_to_lqr": gap(final, lqr_return),
         "evaluation_episodes": num_episodes,
-        "violations": count("training/violations") + sum(int(row["eval/violations"]) for row in rows),
+        "violations": count("training/violations")
+        + sum(int(row["eval/violations"]) for row in rows),
         "violations_in_training": count("training/violations"),
         "interventions": count("training/interventions"),
         "fallbacks": count("training/fallbacks"),
-        "smallest_margin": min([row["eval/smallest_margin"] for row in rows] + [last[name] for name in ("training/smallest_margin",) if name in last]),
+        "smallest_margin": min(
+            [row["eval/smallest_margin"] for row in rows]
+            + [last[name] for name in ("training/smallest_margin",) if name in last]
+        ),
         "compile_seconds": compile_seconds,
         "run_seconds": last["training/walltime"],
         "versions": versions(),
@@ -60,19 +76,25 @@ def interactions_to(level: float, rows: Sequence[Row]) -> int | None:
 
 
 def gap(value: float, reference: float | None) -> float | None:
-    """How far a return lies below the reference, relative to it; negative if it is better, None without a reference."""
+    """How far a return lies below the reference, relative to it; negative if it is better, None
+    without a reference.
+    """
     return None if reference is None else (reference - value) / abs(reference)
 
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that decide the result."""
     packages = {"safe_wrappers": "safe-wrappers", "jax": "jax", "brax": "brax"}
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(package) for name, package in packages.items()}
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(package) for name, package in packages.items()
+    }
 
 
 def run_title(options: Train) -> str:
     """Names a run in pictures and texts."""
-    safeguard = "no safeguard" if options.safeguard == "none" else options.safeguard.replace("_", " ")
+    safeguard = (
+        "no safeguard" if options.safeguard == "none" else options.safeguard.replace("_", " ")
+    )
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
     return f"{options.system}{safe_set}, {safeguard}, seed {options.seed}"
 
@@ -85,12 +107,17 @@ def describe(summary: dict[str, Any], title: str) -> str:
     return "\n".join(
         [
             f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
-            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean of {summary['evaluation_episodes']} episodes"
+            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean "
+            f"of {summary['evaluation_episodes']} episodes"
             f"{against(summary['final_return'], summary['lqr_return'])}",
-            f"           within 5 % of its final value after {'-' if reached is None else format(reached, ',')} interactions",
-            f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} interventions"
-            f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} fallbacks, smallest margin {summary['smallest_margin']:.2g}",
-            f"  time     {summary['compile_seconds']:.1f} s compiling, {summary['run_seconds']:.1f} s training",
+            "           within 5 % of its final value after "
+            f"{'-' if reached is None else format(reached, ',')} interactions",
+            f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} "
+            "interventions"
+            f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} "
+            f"fallbacks, smallest margin {summary['smallest_margin']:.2g}",
+            f"  time     {summary['compile_seconds']:.1f} s compiling, "
+            f"{summary['run_seconds']:.1f} s training",
         ]
     )
 
@@ -98,14 +125,26 @@ def describe(summary: dict[str, Any], title: str) -> str:
 def against(value: float, lqr_return: float | None) -> str:
     """The comparison with clipped LQR in words, empty if there is none."""
     relative = gap(value, lqr_return)
-    return "" if relative is None else f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} {'worse' if relative > 0 else 'better'}"
+    return (
+        ""
+        if relative is None
+        else (
+            f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} "
+            f"{'worse' if relative > 0 else 'better'}"
+        )
+    )
 
 
 def violation_message(options: Train, violations: int, path: object) -> str:
     """What is said loudly when a safeguarded run left its safe set."""
     safe_set = options.safe_set
-    target = safe_set if safe_set and safe_set.endswith(".json") else options.system + (f" --safe-set {safe_set}" if safe_set else "")
+    target = (
+        safe_set
+        if safe_set and safe_set.endswith(".json")
+        else options.system + (f" --safe-set {safe_set}" if safe_set else "")
+    )
     return (
-        f"VIOLATION: {violations:,} states lay outside the safe set although {options.safeguard} was on. This contradicts the guarantee: "
+        f"VIOLATION: {violations:,} states lay outside the safe set although {options.safeguard} "
+        "was on. This contradicts the guarantee: "
         f"run `safe-wrappers certify {target}`, and report it with {path}."
     )

@@ -18,18 +18,29 @@ from ._options import Synthesise
 def synthesise(options: Synthesise) -> int:
     """Searches, proves and writes a safe set. Returns 0 if a file was written."""
     require_known("system", options.system, envs.registered_names())
-    for name, least in {"seeds": 1, "iterations": 1, "rounds": 1, "disturbance_scale": 1, "margin": 0}.items():
+    for name, least in {
+        "seeds": 1,
+        "iterations": 1,
+        "rounds": 1,
+        "disturbance_scale": 1,
+        "margin": 0,
+    }.items():
         if (value := getattr(options, name)) is not None:
             require_at_least(f"--{name.replace('_', '-')}", value, least)
     _require_writable(options)
     model, reference = envs.get_model(options.system), _reference(options)
     X, W = reference.constraint_set, reference.disturbance_set
     if not isinstance(X, Box):
-        raise UsageError(f"the state constraints of the set {reference.name!r} must be a box to search in; give another --constraints-of.")
+        raise UsageError(
+            f"the state constraints of the set {reference.name!r} must be a box to "
+            "search in; give another --constraints-of."
+        )
     counterexamples = np.zeros((0, model.state_size))
     for search in range(options.rounds):
         try:
-            found = synthesis.synthesise(model, X, W, counterexamples=counterexamples, **_settings(options))
+            found = synthesis.synthesise(
+                model, X, W, counterexamples=counterexamples, **_settings(options)
+            )
         except (ImportError, ModelError, SetDimensionError) as error:
             raise UsageError(str(error)) from error
         except synthesis.SynthesisError as error:
@@ -38,7 +49,8 @@ def synthesise(options: Synthesise) -> int:
         certificate = _certificate(options, model, X, W, found)
         result = prove(certificate, model)
         print(
-            f"search {search + 1}: {len(found.safe_state_set.H)} facets, volume {found.volume:.5g}, {found.seconds:.1f} s; "
+            f"search {search + 1}: {len(found.safe_state_set.H)} facets, volume "
+            f"{found.volume:.5g}, {found.seconds:.1f} s; "
             f"{result.status}, {result.cells:,} cells, {result.seconds:.1f} s"
         )
         if result.proved or result.counterexample is None:
@@ -47,18 +59,30 @@ def synthesise(options: Synthesise) -> int:
     if not result.proved:
         print(f"safe-wrappers: not proved: {result.message}", file=sys.stderr)
         if not options.unproved:
-            print("safe-wrappers: nothing was written; try more --facets or --seeds, or write the set anyway with --unproved.", file=sys.stderr)
+            print(
+                "safe-wrappers: nothing was written; try more --facets or --seeds, or write the "
+                "set anyway with --unproved.",
+                file=sys.stderr,
+            )
             return 1
     certificate.save(options.output)
-    print(f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; use it with --safe-set {options.output}.")
+    print(
+        f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; use it "
+        f"with --safe-set {options.output}."
+    )
     return 0
 
 
 def _settings(options: Synthesise) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in ("facets", "seeds", "iterations", "margin", "disturbance_scale")}
+    return {
+        name: getattr(options, name)
+        for name in ("facets", "seeds", "iterations", "margin", "disturbance_scale")
+    }
 
 
-def _certificate(options: Synthesise, model: Model, X: Box, W: Box, found: synthesis.SynthesisResult) -> Certificate:
+def _certificate(
+    options: Synthesise, model: Model, X: Box, W: Box, found: synthesis.SynthesisResult
+) -> Certificate:
     metadata = {
         "method": "vertex SLP with growth (safe-wrappers synthesise)",
         "facets": len(found.safe_state_set.H),
@@ -66,7 +90,9 @@ def _certificate(options: Synthesise, model: Model, X: Box, W: Box, found: synth
         "seconds": round(found.seconds, 1),
         "settings": _settings(options),
     }
-    return Certificate.create(model, found.safe_state_set, X, W, name=options.output.stem, metadata=metadata)
+    return Certificate.create(
+        model, found.safe_state_set, X, W, name=options.output.stem, metadata=metadata
+    )
 
 
 def _reference(options: Synthesise) -> Certificate:
@@ -76,7 +102,9 @@ def _reference(options: Synthesise) -> Certificate:
         return envs.load_certificate(options.system, options.constraints_of)
     env = envs.get_environment(options.system)
     if not isinstance(env, envs.CertifiedEnv) or env.system.certificate is None:
-        raise UsageError(f"{options.system} has explicit safe action sets; there is no safe set to search for.")
+        raise UsageError(
+            f"{options.system} has explicit safe action sets; there is no safe set to search for."
+        )
     return env.system.certificate
 
 

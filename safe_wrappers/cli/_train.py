@@ -27,19 +27,32 @@ _BAR = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}"  # short: it must fit 80 c
 
 
 def train(options: Train) -> int:
-    """Trains, or resumes an interrupted run, and writes the folder of the run. Returns the exit code."""
+    """Trains, or resumes an interrupted run, and writes the folder of the run.
+
+    Returns the exit code.
+    """
     _check(options)
     env, guarded = make_environments(options)
     folder = RunFolder.for_training(options)
     checkpoint = folder.newest_checkpoint()
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
     if checkpoint is not None:
-        print(f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of {options.num_timesteps:,} interactions.")
+        print(
+            f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of "
+            f"{options.num_timesteps:,} interactions."
+        )
     use_compilation_cache()
     try:
-        with MetricsWriter(folder, resumed_at) as writer, tqdm(total=options.num_timesteps, bar_format=_BAR) as bar:
+        with (
+            MetricsWriter(folder, resumed_at) as writer,
+            tqdm(total=options.num_timesteps, bar_format=_BAR) as bar,
+        ):
             bar.set_postfix_str("compiling")
-            with Interruptible(lambda: bar.set_postfix_str("stopping at the next checkpoint; Ctrl-C again to stop at once")) as interruptible:
+            with Interruptible(
+                lambda: bar.set_postfix_str(
+                    "stopping at the next checkpoint; Ctrl-C again to stop at once"
+                )
+            ) as interruptible:
                 session = _Session(options, env, guarded, writer, bar, interruptible)
                 session.train(folder.checkpoints, checkpoint)
     except KeyboardInterrupt:
@@ -48,7 +61,13 @@ def train(options: Train) -> int:
     print(describe(summary, run_title(options)))
     files = session.save_pictures(folder.path)
     write_json(folder.summary, summary)
-    files = [folder.summary.name, *files, folder.metrics.name, f"{folder.tensorboard.name}/", f"{folder.checkpoints.name}/"]
+    files = [
+        folder.summary.name,
+        *files,
+        folder.metrics.name,
+        f"{folder.tensorboard.name}/",
+        f"{folder.checkpoints.name}/",
+    ]
     print(f"  files    {folder.path}/: {', '.join(files)}")
     if options.safeguard != "none" and summary["violations"]:
         print(violation_message(options, summary["violations"], folder.summary), file=sys.stderr)
@@ -59,7 +78,15 @@ def train(options: Train) -> int:
 class _Session:
     """One process's part of a run: the trainer's callbacks, and what is reported at the end."""
 
-    def __init__(self, options: Train, env: ModelEnv, guarded: Env, writer: MetricsWriter, bar: tqdm, interruptible: Interruptible):
+    def __init__(
+        self,
+        options: Train,
+        env: ModelEnv,
+        guarded: Env,
+        writer: MetricsWriter,
+        bar: tqdm,
+        interruptible: Interruptible,
+    ):
         self.options, self.env, self.guarded = options, env, guarded
         self.writer, self.bar, self.interruptible = writer, bar, interruptible
         self.contest: Contest | None = None
@@ -70,7 +97,10 @@ class _Session:
     def train(self, checkpoints: Path, restored: Path | None) -> None:
         """Runs SHAC."""
         options = self.options
-        given = {name: getattr(options, name) for name in ("num_envs", "horizon_length", "train_episode_length", "learning_rate")}
+        given = {
+            name: getattr(options, name)
+            for name in ("num_envs", "horizon_length", "train_episode_length", "learning_rate")
+        }
         shac.train(
             self.guarded,
             options.num_timesteps,
@@ -78,19 +108,25 @@ class _Session:
             seed=options.seed,
             regularisation=options.regularisation,
             num_evals=options.num_evals,
-            run_evals=False,  # `evaluate` runs its own, on the same starts and disturbances each time
+            # `evaluate` runs its own, on the same starts and disturbances each time
+            run_evals=False,
             policy_params_fn=self.evaluate,
             progress_fn=self.report,
             save_checkpoint_path=str(checkpoints),
             restore_checkpoint_path=None if restored is None else str(restored),
-            **{**shac.TUNED.get(options.system, {}), **{name: value for name, value in given.items() if value is not None}},
+            **{
+                **shac.TUNED.get(options.system, {}),
+                **{name: value for name, value in given.items() if value is not None},
+            },
         )
 
     def evaluate(self, _: int, make_policy: Callable, params: Any) -> None:
         """Runs the policy on the same episodes each time, and at first clipped LQR."""
         if self.contest is None:
             start = time.perf_counter()
-            self.contest = Contest(self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0)
+            self.contest = Contest(
+                self.env, self.guarded, make_policy, self.options, num_episodes=NUM_EPISODES, seed=0
+            )
             self.lqr_return = self.contest.lqr_return(params)
             self.compile_seconds += time.perf_counter() - start
         self.episodes = self.contest.episodes(params)
@@ -101,7 +137,8 @@ class _Session:
         self.metrics = metrics
         speed = f", {metrics['training/sps']:,.0f} steps/s" if "training/sps" in metrics else ""
         self.bar.set_postfix_str(
-            f"return {row['eval/return']:.4g}, {row.get('training/interventions', 0):,.0f} interventions, "
+            f"return {row['eval/return']:.4g}, {row.get('training/interventions', 0):,.0f} "
+            "interventions, "
             f"{row.get('training/violations', 0):,.0f} violations{speed}",
             refresh=False,
         )
@@ -124,15 +161,25 @@ class _Session:
     def save_pictures(self, path: Path) -> list[str]:
         """Writes the pictures and the viewer; returns the names of the files."""
         title = run_title(self.options)
-        curve = learning_curve(self.writer.rows, title=title, num_episodes=NUM_EPISODES, yardstick=self.lqr_return)
+        curve = learning_curve(
+            self.writer.rows, title=title, num_episodes=NUM_EPISODES, yardstick=self.lqr_return
+        )
         curve.savefig(path / "learning_curve.png", dpi=150)
         return ["learning_curve.png", *save_episodes(path, self.env, self.episodes, title)]
 
 
 def _interrupted(folder: RunFolder) -> int:
     checkpoint = folder.newest_checkpoint()
-    kept = "nothing was saved yet" if checkpoint is None else f"saved at {int(checkpoint.name):,} interactions"
-    print(f"\nInterrupted; {kept}. Run the same command again to {'start anew' if checkpoint is None else 'resume'}.", file=sys.stderr)
+    kept = (
+        "nothing was saved yet"
+        if checkpoint is None
+        else f"saved at {int(checkpoint.name):,} interactions"
+    )
+    print(
+        f"\nInterrupted; {kept}. Run the same command again to "
+        f"{'start anew' if checkpoint is None else 'resume'}.",
+        file=sys.stderr,
+    )
     return 130
 
 
@@ -142,12 +189,25 @@ def _check(options: Train) -> None:
     Raises:
         UsageError: On a number out of range.
     """
-    at_least_1 = ("num_timesteps", "episode_length", "train_episode_length", "num_envs", "horizon_length")
-    for name, least in {**dict.fromkeys(at_least_1, 1), "seed": 0, "regularisation": 0, "num_evals": 2}.items():
+    at_least_1 = (
+        "num_timesteps",
+        "episode_length",
+        "train_episode_length",
+        "num_envs",
+        "horizon_length",
+    )
+    for name, least in {
+        **dict.fromkeys(at_least_1, 1),
+        "seed": 0,
+        "regularisation": 0,
+        "num_evals": 2,
+    }.items():
         value = getattr(options, name)
         if value is not None:
             require_at_least(f"--{name.replace('_', '-')}", value, least)
     if options.learning_rate is not None and not 0 < options.learning_rate < float("inf"):
         raise UsageError(f"--learning-rate must be positive, but it is {options.learning_rate}.")
     if options.backend == "mjx":
-        raise UsageError("--backend mjx has no gradients to train with; use closed_form or generalized.")
+        raise UsageError(
+            "--backend mjx has no gradients to train with; use closed_form or generalized."
+        )

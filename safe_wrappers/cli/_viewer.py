@@ -10,7 +10,9 @@ from brax.io import html
 
 
 def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
-    """Writes an HTML page that plays an episode. It loads Brax's viewer script from the web when it is opened.
+    """Writes an HTML page that plays an episode.
+
+    It loads Brax's viewer script from the web when it is opened.
 
     Args:
         path: File to write.
@@ -23,5 +25,7 @@ def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
         data.qpos[:] = state[: sys.q_size()]
         mujoco.mj_kinematics(sys.mj_model, data)  # pyright: ignore[reportAttributeAccessIssue]
         # Brax's links are MuJoCo's bodies without the world.
-        frames.append(SimpleNamespace(x=base.Transform(pos=data.xpos[1:].copy(), rot=data.xquat[1:].copy())))
+        frames.append(
+            SimpleNamespace(x=base.Transform(pos=data.xpos[1:].copy(), rot=data.xquat[1:].copy()))
+        )
     html.save(str(path), sys, frames)

@@ -11,20 +11,29 @@ BATCH = 512
 
 
 def rows_of(count: int):
-    """The rows of all batches of `count` arguments, each filled up with copies of its first one to `BATCH` rows: pairs (rows, how many are real)."""
+    """The rows of all batches of `count` arguments, each filled up with copies of its first one to
+    `BATCH` rows: pairs (rows, how many are real).
+    """
     for first in range(0, count, BATCH):
         rows = np.arange(first, first + BATCH)
         yield np.where(rows < count, rows, first), min(BATCH, count - first)
 
 
 def in_batches(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of one argument each, as one of NumPy arrays of N > 0 of them; the results are NumPy arrays of N."""
+    """`function` of one argument each, as one of NumPy arrays of N > 0 of them; the results are
+    NumPy arrays of N.
+    """
     compiled = jax.jit(jax.vmap(function))
 
     def over(*arguments: Any) -> Any:
         count = len(jax.tree.leaves(arguments)[0])
-        parts = [(compiled(*jax.tree.map(lambda value: jnp.asarray(value[rows]), arguments)), real) for rows, real in rows_of(count)]  # noqa: B023
-        return joined([jax.tree.map(lambda value: np.asarray(value)[:real], part) for part, real in parts])  # noqa: B023
+        parts = [
+            (compiled(*jax.tree.map(lambda value: jnp.asarray(value[rows]), arguments)), real)
+            for rows, real in rows_of(count)
+        ]
+        return joined(
+            [jax.tree.map(lambda value: np.asarray(value)[:real], part) for part, real in parts]
+        )
 
     return over
 

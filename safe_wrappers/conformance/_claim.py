@@ -17,12 +17,14 @@ class Explanation(NamedTuple):
     """A step as the model sees it: x' = c(x) + B(x) a + E(x) w + r.
 
     Attributes:
-        disturbance: w, by least squares in the scale of the safe set; beyond the disturbance that the simulator drew, if that is
-            known. Shape (k,).
+        disturbance: w, by least squares in the scale of the safe set; beyond the disturbance that
+            the simulator drew, if that is known. Shape (k,).
         unexplained: r, what no disturbance of any size explains. Shape (n,).
-        excess: What the disturbance in W nearest to that of the step leaves unexplained, in units of the allowance: the step is
-            covered if it is at most 1. NaN if the step is not finite. Shape ().
-        least_excess: The same with a disturbance of any size. Above 1, no disturbance set covers the step. Shape ().
+        excess: What the disturbance in W nearest to that of the step leaves unexplained, in units
+            of the allowance: the step is covered if it is at most 1. NaN if the step is not finite.
+            Shape ().
+        least_excess: The same with a disturbance of any size. Above 1, no disturbance set covers
+            the step. Shape ().
     """
 
     disturbance: jax.Array
@@ -38,11 +40,13 @@ class Explanation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Claim:
-    """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for rounding, and for a remainder if there is one.
+    """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for
+    rounding, and for a remainder if there is one.
 
-    It is what invariance rests on. Of S = {x : N (x - c_s) <= 1} the safe action set keeps N_i (c + B a + E w - c_s) <= 1 - eps_i
-    for all w in W; a step with x' = c + B a + E w + r, w in W and N_i r <= eps_i therefore ends in S, in exact arithmetic. A
-    model that is not affine has rows that are tighter by |N_i| remainder(x), and R is as much larger.
+    It is what invariance rests on. Of S = {x : N (x - c_s) <= 1} the safe action set keeps N_i (c +
+    B a + E w - c_s) <= 1 - eps_i for all w in W; a step with x' = c + B a + E w + r, w in W and N_i
+    r <= eps_i therefore ends in S, in exact arithmetic. A model that is not affine has rows that
+    are tighter by |N_i| remainder(x), and R is as much larger.
 
     Args:
         model: f = c + B a + E w, n states, d actions, k disturbances.
@@ -61,13 +65,19 @@ class Claim:
 
     def __post_init__(self):
         if not np.all(self.allowance > 0):
-            raise CertificateError("Rounding needs some room, but the system's `eps` is not positive; give eps > 0, of the order of 1e-5.")
+            raise CertificateError(
+                "Rounding needs some room, but the system's `eps` is not "
+                "positive; give eps > 0, of the order of 1e-5."
+            )
         # |metric v| is the root mean square of N v, at the cost of n rows instead of m.
-        object.__setattr__(self, "_metric", np.linalg.cholesky(self.facets.T @ self.facets / len(self.facets)).T)
+        object.__setattr__(
+            self, "_metric", np.linalg.cholesky(self.facets.T @ self.facets / len(self.facets)).T
+        )
 
     @classmethod
     def of(cls, system: System, share: float = 1.0) -> "Claim":
-        """The claim of a system with a model, a disturbance set and a polytope or zonotope of safe states.
+        """The claim of a system with a model, a disturbance set and a polytope or zonotope of safe
+        states.
 
         Args:
             system: A `ModelSystem` or `ZonotopeSystem`.
@@ -78,7 +88,8 @@ class Claim:
         """
         if not isinstance(system, ModelSystem | ZonotopeSystem):
             raise CertificateError(
-                f"A step is compared with a model, a disturbance set and a safe set, but `{type(system).__name__}` does not have them; "
+                "A step is compared with a model, a disturbance set and a safe set, but "
+                f"`{type(system).__name__}` does not have them; "
                 "use a `ModelSystem` or a `ZonotopeSystem`."
             )
         S = system.safe_state_set
@@ -86,11 +97,20 @@ class Claim:
         center = np.asarray(S.center, np.float64) if isinstance(S, Zonotope) else np.zeros(S.dim)
         facets = H / (h - H @ center)[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
-        return cls(system.model, system.disturbance_set, facets, allowance, getattr(system, "remainder", None))
+        return cls(
+            system.model,
+            system.disturbance_set,
+            facets,
+            allowance,
+            getattr(system, "remainder", None),
+        )
 
     @classmethod
-    def per_state(cls, model: Model, disturbance_set: Box, allowance: np.ndarray | float) -> "Claim":
-        """The claim with an allowance for each state, shape (n,) or (), in its unit: for systems without a polytope of safe states.
+    def per_state(
+        cls, model: Model, disturbance_set: Box, allowance: np.ndarray | float
+    ) -> "Claim":
+        """The claim with an allowance for each state, shape (n,) or (), in its unit: for systems
+        without a polytope of safe states.
 
         Raises:
             SetDimensionError: If the shape is another one.
@@ -98,15 +118,26 @@ class Claim:
         """
         n = model.state_size
         if np.shape(allowance) not in ((), (n,)):
-            raise SetDimensionError(f"`allowance` must be a number or have shape ({n},), but its shape is {np.shape(allowance)}.")
+            raise SetDimensionError(
+                f"`allowance` must be a number or have shape ({n},), but its "
+                f"shape is {np.shape(allowance)}."
+            )
         eye = np.eye(n)
-        return cls(model, disturbance_set, np.concatenate([eye, -eye]), np.tile(np.broadcast_to(np.asarray(allowance, np.float64), n), 2))
+        return cls(
+            model,
+            disturbance_set,
+            np.concatenate([eye, -eye]),
+            np.tile(np.broadcast_to(np.asarray(allowance, np.float64), n), 2),
+        )
 
-    def explain(self, x: jax.Array, action: jax.Array, next_x: jax.Array, drawn: jax.Array | None = None) -> Explanation:
+    def explain(
+        self, x: jax.Array, action: jax.Array, next_x: jax.Array, drawn: jax.Array | None = None
+    ) -> Explanation:
         """Compares one step with the claim. Unbatched, jit-able, in the dtype of x.
 
-        Without `drawn` the whole difference from the undisturbed model must fit into W. With it the simulator has used W up by itself:
-        then `drawn` must lie in W and explain the step up to the allowance, and `disturbance` is the model's error.
+        Without `drawn` the whole difference from the undisturbed model must fit into W. With it the
+        simulator has used W up by itself: then `drawn` must lie in W and explain the step up to the
+        allowance, and `disturbance` is the model's error.
 
         Args:
             x: State before the step, shape (n,).
@@ -121,9 +152,17 @@ class Claim:
             metric = jnp.asarray(self._metric, x.dtype)
             disturbance = _least_squares(metric @ E, metric @ rest)
             unexplained = rest - E @ disturbance
-            lower, upper = (jnp.asarray(bound, x.dtype) for bound in (self.disturbance_set.lower, self.disturbance_set.upper))
+            lower, upper = (
+                jnp.asarray(bound, x.dtype)
+                for bound in (self.disturbance_set.lower, self.disturbance_set.upper)
+            )
             nearest = jnp.clip(disturbance if drawn is None else drawn, lower, upper)
-            return Explanation(disturbance, unexplained, self._excess(x, residual - E @ nearest), self._excess(x, unexplained))
+            return Explanation(
+                disturbance,
+                unexplained,
+                self._excess(x, residual - E @ nearest),
+                self._excess(x, unexplained),
+            )
 
     def monitor(self, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
         """`explain` as a constant for derivatives: what wrappers report of a step."""
@@ -132,17 +171,27 @@ class Claim:
     def nothing(self) -> Explanation:
         """What wrappers report before the first step: no disturbance, nothing unexplained."""
         zero = jnp.zeros(())
-        return Explanation(jnp.zeros(self.model.disturbance_size), jnp.zeros(self.model.state_size), zero, zero)
+        return Explanation(
+            jnp.zeros(self.model.disturbance_size), jnp.zeros(self.model.state_size), zero, zero
+        )
 
     def _excess(self, x: jax.Array, rest: jax.Array) -> jax.Array:
-        facets, allowance = jnp.asarray(self.facets, rest.dtype), jnp.asarray(self.allowance, rest.dtype)
+        facets, allowance = (
+            jnp.asarray(self.facets, rest.dtype),
+            jnp.asarray(self.allowance, rest.dtype),
+        )
         if self.remainder is not None:
-            allowance = allowance + jnp.abs(facets) @ jnp.asarray(self.remainder(x) if callable(self.remainder) else self.remainder, rest.dtype)
+            allowance = allowance + jnp.abs(facets) @ jnp.asarray(
+                self.remainder(x) if callable(self.remainder) else self.remainder, rest.dtype
+            )
         return jnp.max(facets @ rest / allowance)
 
 
 def _least_squares(A: jax.Array, b: jax.Array) -> jax.Array:
-    """The shortest minimiser of |A w - b|, in units in which the columns of A (n, k) have length 1. Shape (k,)."""
+    """The shortest minimiser of |A w - b|, in units in which the columns of A (n, k) have length 1.
+
+    Shape (k,).
+    """
     length = jnp.sqrt(jnp.sum(A * A, axis=0))
     unit = jnp.where(length > 0, length, 1.0)
     if A.shape[1] == 1:  # the common case, without a decomposition

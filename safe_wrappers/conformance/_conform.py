@@ -19,9 +19,11 @@ from ._search import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._steps import Steps
 from ._subject import subject_of
 
-_SHARE = 0.1  # of the rounding allowance eps, most of which belongs to the rows of the safe action set
+# of the rounding allowance eps, most of which belongs to the rows of the safe action set
+_SHARE = 0.1
 _POPULATION = 512  # adversarial steps of a round
-_WIDTHS = (0.3, 0.1, 0.03, 0.01)  # of the search around the worst steps, relative to the spread of the states and to the actions
+# of the search around the worst steps, relative to the spread of the states and to the actions
+_WIDTHS = (0.3, 0.1, 0.03, 0.01)
 _STARTS, _LENGTH, _HOLD = 512, 32, 4.0  # trajectories
 
 Runner = BraxRunner | GymRunner
@@ -39,42 +41,53 @@ def conform(
     enlargement: float = 0.1,
     seed: int = 0,
 ) -> ConformanceReport:
-    """Samples a simulator against the model of its system, and says whether the declared disturbance set covers the difference.
+    """Samples a simulator against the model of its system, and says whether the declared
+    disturbance set covers the difference.
 
-    A step conforms if x' = c(x) + B(x) a + E(x) w + r for some w in W, with N_i r at most a tenth of the rounding allowance eps_i for
-    every facet N_i of the safe set: then the certificate's claim holds for it. There are two questions, and one answer for each:
+    A step conforms if x' = c(x) + B(x) a + E(x) w + r for some w in W, with N_i r at most a tenth
+    of the rounding allowance eps_i for every facet N_i of the safe set: then the certificate's
+    claim holds for it. There are two questions, and one answer for each:
 
-    - The environment draws disturbances from W itself and reports them (`own_disturbance`, as the bundled ones do). They use W
-      up, so the reported w must explain the step: *the model's error must be rounding*.
-    - It does not (third-party environments). Everything in which it differs from the undisturbed model, noise included, is a
-      disturbance: *the whole difference must fit into W*.
+    - The environment draws disturbances from W itself and reports them (`own_disturbance`, as the
+      bundled ones do). They use W up, so the reported w must explain the step: *the model's error
+      must be rounding*.
+    - It does not (third-party environments). Everything in which it differs from the undisturbed
+      model, noise included, is a disturbance: *the whole difference must fit into W*.
 
-    Only safeguarded steps are compared, from states of the safe set: others never happen, and nothing is claimed about them.
+    Only safeguarded steps are compared, from states of the safe set: others never happen, and
+    nothing is claimed about them.
 
-    - random: states from `system.sample_initial` (for a polytope uniform by volume), requests uniform in the box, made safe. They are
-      independent and identically distributed, so that probabilities can be stated (`violation_bound`).
+    - random: states from `system.sample_initial` (for a polytope uniform by volume), requests
+      uniform in the box, made safe. They are independent and identically distributed, so that
+      probabilities can be stated (`violation_bound`).
     - held out: the same distribution, a quarter as many, not used for the smallest box.
-    - adversarial: states at the boundary of the safe set with bang-bang requests, then four rounds of resampling around the steps
-      with the largest differences, ever closer. About these and the next there is no probability statement.
-    - trajectories: 512 of 32 steps under bang-bang requests, with whatever the simulator keeps from step to step.
+    - adversarial: states at the boundary of the safe set with bang-bang requests, then four rounds
+      of resampling around the steps with the largest differences, ever closer. About these and the
+      next there is no probability statement.
+    - trajectories: 512 of 32 steps under bang-bang requests, with whatever the simulator keeps from
+      step to step.
 
     The answer is *tested*, never *proved*.
 
     Args:
-        env: A single environment of Brax or Gymnasium, safeguarded or not, or a `PlaygroundSafeguardWrapper`. Of a `GymEnv` the Brax
-            environment inside is compared.
-        system: Its model and safe set, a `ModelSystem` or `ZonotopeSystem`. Default: `env.system`. For another system with safe action
-            sets give `allowance`; the model and W are then `env.model` and `env.disturbance_set`.
+        env: A single environment of Brax or Gymnasium, safeguarded or not, or a
+            `PlaygroundSafeguardWrapper`. Of a `GymEnv` the Brax environment inside is compared.
+        system: Its model and safe set, a `ModelSystem` or `ZonotopeSystem`. Default: `env.system`.
+            For another system with safe action sets give `allowance`; the model and W are then
+            `env.model` and `env.disturbance_set`.
         samples: N, random steps for the smallest box.
-        own_disturbance: Whether `state.info["disturbance"]` after a step is the w that the environment drew in it, shape (k,). Default:
-            whether there is such an entry. False makes it part of the difference.
-        start: Puts the environment into a state: (x, key) -> state in Brax and Playground, by default `reset_to` of the wrapper, that of
-            the environment or, for a `PipelineEnv`, a reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by
+        own_disturbance: Whether `state.info["disturbance"]` after a step is the w that the
+            environment drew in it, shape (k,). Default: whether there is such an entry. False makes
+            it part of the difference.
+        start: Puts the environment into a state: (x, key) -> state in Brax and Playground, by
+            default `reset_to` of the wrapper, that of the environment or, for a `PipelineEnv`, a
+            reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by
             default `set_state` of the wrapper.
-        allowance: What may be left of each state after W has explained what it can, shape (n,) or (), in the states' units. Default:
-            a tenth of the system's eps, per facet.
+        allowance: What may be left of each state after W has explained what it can, shape (n,) or
+            (), in the states' units. Default: a tenth of the system's eps, per facet.
         confidence: 1 - beta of the probability statements.
-        enlargement: By which part of its widths `fitted` is larger than the smallest box, on each side.
+        enlargement: By which part of its widths `fitted` is larger than the smallest box, on each
+            side.
         seed: Of everything random, as far as the environment lets it.
 
     Raises:
@@ -90,7 +103,8 @@ def conform(
     """
     if samples < 1 or not 0 < confidence < 1 or not 0 <= enlargement < np.inf:
         raise ValueError(
-            f"`samples` must be at least 1, `confidence` between 0 and 1, `enlargement` at least 0, but they are {samples}, {confidence} and {enlargement}."
+            "`samples` must be at least 1, `confidence` between 0 and 1, `enlargement` at least "
+            f"0, but they are {samples}, {confidence} and {enlargement}."
         )
     began = time.perf_counter()
     subject = subject_of(env, system, start)
@@ -98,7 +112,10 @@ def conform(
     claim = _claim(subject.env, system, allowance)
     if isinstance(subject.env, gymnasium.Env):
         if own_disturbance:
-            raise ValueError("A Gymnasium environment reports no disturbance of its own; leave out `own_disturbance`.")
+            raise ValueError(
+                "A Gymnasium environment reports no disturbance of its own; leave out "
+                "`own_disturbance`."
+            )
         runner: Runner = GymRunner(subject)
     else:
         runner = BraxRunner(subject, own_disturbance, claim.model.disturbance_size)
@@ -111,7 +128,10 @@ def conform(
     x = np.asarray(in_batches(system.sample_initial)(keys), np.float64)
     both = compare(x, rng.uniform(-1, 1, (1, len(x), system.action_size)))
     if not len(both.x):
-        raise ValueError("No step began in the safe set; `start` must put the environment into the state that it is given.")
+        raise ValueError(
+            "No step began in the safe set; `start` must put the environment into the "
+            "state that it is given."
+        )
     cut = len(both.x) * samples // (samples + held_out)
     random, rest = both[:cut], both[cut:]
 
@@ -121,11 +141,15 @@ def conform(
     for width in _WIDTHS:
         seen = Sample.joined(random, *adversarial)
         worst = seen[extreme(seen.disturbance, seen.least_excess)]
-        near, requests = neighbours(is_safe, worst.x, worst.action, count=_POPULATION, width=width * spread, rng=rng)
+        near, requests = neighbours(
+            is_safe, worst.x, worst.action, count=_POPULATION, width=width * spread, rng=rng
+        )
         adversarial.append(compare(near, requests[None]))
 
     starts = x[rng.integers(len(x), size=_STARTS)]
-    trajectories = compare(starts, bang_bang((_LENGTH, _STARTS, system.action_size), rng, hold=_HOLD))
+    trajectories = compare(
+        starts, bang_bang((_LENGTH, _STARTS, system.action_size), rng, hold=_HOLD)
+    )
     return ConformanceReport(
         name=subject.name,
         disturbance_set=claim.disturbance_set,
@@ -149,8 +173,13 @@ class _Comparison:
         self._explain = in_batches(claim.explain)
 
     def __call__(self, x: np.ndarray, requests: np.ndarray) -> Sample:
-        """The steps that begin in the safe set, of those from x, shape (N, n), under the requests, shape (T, N, d)."""
-        steps = jax.tree.map(lambda value: np.asarray(value, np.float64), self._runner.run(x, requests, int(next(self._seeds))))
+        """The steps that begin in the safe set, of those from x, shape (N, n), under the requests,
+        shape (T, N, d).
+        """
+        steps = jax.tree.map(
+            lambda value: np.asarray(value, np.float64),
+            self._runner.run(x, requests, int(next(self._seeds))),
+        )
         begins_safe = self._is_safe(steps.x)
         steps: Steps = jax.tree.map(lambda value: value[begins_safe], steps)
         if not begins_safe.any():
@@ -167,5 +196,8 @@ def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> Cl
     source = system if hasattr(system, "model") else env
     model, disturbance_set = (getattr(source, name, None) for name in ("model", "disturbance_set"))
     if model is None or disturbance_set is None:
-        raise CertificateError(f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has a `model` and a `disturbance_set` to compare with.")
+        raise CertificateError(
+            f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has "
+            "a `model` and a `disturbance_set` to compare with."
+        )
     return Claim.per_state(model, disturbance_set, allowance)

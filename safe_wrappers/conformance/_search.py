@@ -12,7 +12,9 @@ _ELITES = 16  # for each objective
 
 
 def boundary_states(is_safe: IsSafe, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """States just inside the boundary of the safe set, shape (N, n): where the rays from the safe states x towards one another leave it."""
+    """States just inside the boundary of the safe set, shape (N, n): where the rays from the safe
+    states x towards one another leave it.
+    """
     way = x[rng.permutation(len(x))] - x
     inside, outside = np.zeros(len(x)), np.full(len(x), _FAR)
     for _ in range(_BISECTIONS):
@@ -29,13 +31,26 @@ def bang_bang(shape: tuple[int, ...], rng: np.random.Generator, hold: float = 1.
 
 
 def extreme(disturbance: np.ndarray, least_excess: np.ndarray) -> np.ndarray:
-    """Indices of the steps with the largest disturbances of either sign in each component, and with the largest unexplained parts."""
+    """Indices of the steps with the largest disturbances of either sign in each component, and with
+    the largest unexplained parts.
+    """
     objectives = np.concatenate([disturbance.T, -disturbance.T, least_excess[None]])
-    return np.argsort(-np.nan_to_num(objectives, nan=np.inf, posinf=np.inf), axis=1)[:, :_ELITES].ravel()
+    return np.argsort(-np.nan_to_num(objectives, nan=np.inf, posinf=np.inf), axis=1)[
+        :, :_ELITES
+    ].ravel()
 
 
-def neighbours(is_safe: IsSafe, x: np.ndarray, action: np.ndarray, *, count: int, width: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Random states and requests around the given ones, shapes (count, n) and (count, d); a state that would not be safe is its parent instead.
+def neighbours(
+    is_safe: IsSafe,
+    x: np.ndarray,
+    action: np.ndarray,
+    *,
+    count: int,
+    width: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random states and requests around the given ones, shapes (count, n) and (count, d); a state
+    that would not be safe is its parent instead.
 
     Args:
         is_safe: States (N, n) -> whether they lie in the safe set (N,).

@@ -25,7 +25,9 @@ class Steps(NamedTuple):
 
 
 def executed(system: System, x: jax.Array, request: jax.Array) -> jax.Array:
-    """A request pulled back towards the anchor until it is safe, shape (d,): only safe actions are ever executed, so only they are compared."""
+    """A request pulled back towards the anchor until it is safe, shape (d,): only safe actions are
+    ever executed, so only they are compared.
+    """
     safe = system.safe_action_set(x)
     way = request - safe.anchor
     slack, slope = safe.b - safe.A @ safe.anchor, safe.A @ way

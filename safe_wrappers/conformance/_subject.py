@@ -29,10 +29,12 @@ class Subject(NamedTuple):
 
 
 def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
-    """What is compared when a user hands over `env`; a given `system` or `start` comes before the wrapper's.
+    """What is compared when a user hands over `env`; a given `system` or `start` comes before the
+    wrapper's.
 
     Raises:
-        TypeError, WrapperOrderError, CertificateError: If it is no environment, is wrapped in another way, or has no system.
+        TypeError, WrapperOrderError, CertificateError: If it is no environment, is wrapped in
+            another way, or has no system.
     """
     if isinstance(env, gymnasium.Env):
         inside = getattr(env.unwrapped, "env", None)  # of a `GymEnv`, whose wrappers have no system
@@ -41,12 +43,20 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
         return _gymnasium_subject(env, system, start)
     guarded = getattr(env, "_guarded", None)
     if isinstance(guarded, envs.Env):  # of a `PlaygroundSafeguardWrapper`
-        return subject_of(guarded, system, start)._replace(name=f"{type(env.env).__name__} on {guarded.backend}")
+        return subject_of(guarded, system, start)._replace(
+            name=f"{type(env.env).__name__} on {guarded.backend}"
+        )
     name = type(env).__name__
     if not isinstance(env, envs.Env):
-        raise TypeError(f"`env` must be a single environment of Brax or Gymnasium, or a `PlaygroundSafeguardWrapper`, but it is a `{name}`.")
+        raise TypeError(
+            "`env` must be a single environment of Brax or Gymnasium, or a "
+            f"`PlaygroundSafeguardWrapper`, but it is a `{name}`."
+        )
     if isinstance(env, envs.Wrapper):
-        raise WrapperOrderError(f"A single environment is compared with its model, but `env` is a `{name}`; give the environment inside.")
+        raise WrapperOrderError(
+            "A single environment is compared with its model, but `env` is a "
+            f"`{name}`; give the environment inside."
+        )
     system = system if system is not None else getattr(env, "system", None)
     if system is None:
         raise _without_system(name)
@@ -56,7 +66,9 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
     return Subject(env, f"{type(env).__name__} on {env.backend}", system, start)
 
 
-def _gymnasium_subject(env: gymnasium.Env[Any, Any], system: System | None, start: Start | None) -> Subject:
+def _gymnasium_subject(
+    env: gymnasium.Env[Any, Any], system: System | None, start: Start | None
+) -> Subject:
     """The safeguard's wrapper need not be the outermost one."""
 
     def known(name: str) -> Any:
@@ -71,4 +83,6 @@ def _gymnasium_subject(env: gymnasium.Env[Any, Any], system: System | None, star
 
 
 def _without_system(name: str) -> CertificateError:
-    return CertificateError(f"`{name}` has no `system`, so there is no model to compare it with; give `system=...`.")
+    return CertificateError(
+        f"`{name}` has no `system`, so there is no model to compare it with; give `system=...`."
+    )

@@ -1,4 +1,6 @@
-"""One-step models x' = f(x, a, w), written once in JAX: the environment steps them and the prover encloses them."""
+"""One-step models x' = f(x, a, w), written once in JAX: the environment steps them and the prover
+encloses them.
+"""
 
 from ._affinity import require_affine as require_affine
 from ._model import Affine as Affine

@@ -1,7 +1,9 @@
-"""Whether a model is affine in action and disturbance, decided on its jaxpr: sampling cannot decide it.
+"""Whether a model is affine in action and disturbance, decided on its jaxpr: sampling cannot decide
+it.
 
-A scalar is either free of (a, w) or affine in them with coefficients that depend on x in any way. Sums keep this form, a
-product needs one factor free of (a, w), a quotient a free denominator, and every other operation only free operands.
+A scalar is either free of (a, w) or affine in them with coefficients that depend on x in any way.
+Sums keep this form, a product needs one factor free of (a, w), a quotient a free denominator, and
+every other operation only free operands.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +27,15 @@ def require_affine(model: Model) -> None:
     """
     jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
     sizes = (model.state_size, model.action_size, model.disturbance_size)
-    inputs = [[touched] * size for touched, size in zip((_FREE, _AFFINE, _AFFINE), sizes, strict=True)]
+    inputs = [
+        [touched] * size for touched, size in zip((_FREE, _AFFINE, _AFFINE), sizes, strict=True)
+    ]
     try:
         interpret(jaxpr, _DEPENDENCE, *inputs)
     except _Touched as error:
         raise ModelError(
-            f"The model {model.name!r} must be affine in (action, disturbance), but one of them passes through `{error}`. "
+            f"The model {model.name!r} must be affine in (action, disturbance), but one of them "
+            f"passes through `{error}`. "
             "Write f(x, a, w) = c(x) + B(x) a + E(x) w, or bound what is left by a remainder."
         ) from None
 
@@ -71,9 +76,16 @@ def _power(base: _Dependence, exponent: int) -> _Dependence:
     return base if exponent != 0 else _FREE
 
 
-def _other(name: str, operands: list[np.ndarray], shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """Any other primitive: of free operands it is free; only a choice by a free predicate keeps affine ones affine."""
-    touched = [any(isinstance(element, _Dependence) and element.touched for element in operand.ravel()) for operand in operands]
+def _other(
+    name: str, operands: list[np.ndarray], shapes: list[tuple[int, ...]]
+) -> list[np.ndarray]:
+    """Any other primitive: of free operands it is free; only a choice by a free predicate keeps
+    affine ones affine.
+    """
+    touched = [
+        any(isinstance(element, _Dependence) and element.touched for element in operand.ravel())
+        for operand in operands
+    ]
     if any(touched) and (name != "select_n" or touched[0]):
         raise _Touched(name)
     return [_filled(shape, _AFFINE if any(touched) else _FREE) for shape in shapes]
@@ -91,4 +103,6 @@ _OPERATIONS: dict[str, Callable[..., _Dependence]] = {
     "div": _divide,
     "integer_pow": _power,
 }
-_DEPENDENCE = Arithmetic(constant=lambda value: _FREE, operations=_OPERATIONS, total=_any, otherwise=_other)
+_DEPENDENCE = Arithmetic(
+    constant=lambda value: _FREE, operations=_OPERATIONS, total=_any, otherwise=_other
+)

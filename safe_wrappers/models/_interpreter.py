@@ -1,8 +1,10 @@
-"""Interpretation of a JAX function over any arithmetic: intervals, rounding errors, dependence on an argument.
+"""Interpretation of a JAX function over any arithmetic: intervals, rounding errors, dependence on
+an argument.
 
-The function is traced once, with float64 constants, and its jaxpr is walked. An array of the jaxpr becomes a numpy
-array of scalars of that arithmetic, or of plain numbers where the value is a constant, so primitives that only move
-elements need no rules of their own. Nothing else in the package depends on how a jaxpr looks.
+The function is traced once, with float64 constants, and its jaxpr is walked. An array of the jaxpr
+becomes a numpy array of scalars of that arithmetic, or of plain numbers where the value is a
+constant, so primitives that only move elements need no rules of their own. Nothing else in the
+package depends on how a jaxpr looks.
 """
 
 import functools
@@ -26,8 +28,8 @@ _CALLS = {
     "custom_vjp_call": "call_jaxpr",
 }
 
-# Primitives that only move elements, and the positions of the operands that are moved (None: all of them). The other
-# operands are indices or predicates and must be constants.
+# Primitives that only move elements, and the positions of the operands that are moved (None: all of
+# them). The other operands are indices or predicates and must be constants.
 _MOVES: dict[str, tuple[int, ...] | None] = {
     "broadcast_in_dim": (0,),
     "concatenate": None,
@@ -54,22 +56,27 @@ class Arithmetic(NamedTuple):
 
     Args:
         constant: Makes a scalar from a float.
-        operations: Scalar functions by primitive name (`add`, `mul`, `sin`, ...); `integer_pow` also takes the exponent.
+        operations: Scalar functions by primitive name (`add`, `mul`, `sin`, ...); `integer_pow`
+            also takes the exponent.
         total: The sum of a sequence of scalars, in an unspecified order.
-        otherwise: Called with (name, operand arrays, output shapes) for a primitive without a rule; returns the
-            output arrays, or None to refuse it.
+        otherwise: Called with (name, operand arrays, output shapes) for a primitive without a rule;
+            returns the output arrays, or None to refuse it.
     """
 
     constant: Callable[[float], Any]
     operations: Mapping[str, Callable[..., Any]]
     total: Callable[[Sequence[Any]], Any]
-    otherwise: Callable[[str, list[np.ndarray], list[tuple[int, ...]]], list[np.ndarray] | None] = lambda *_: None
+    otherwise: Callable[[str, list[np.ndarray], list[tuple[int, ...]]], list[np.ndarray] | None] = (
+        lambda *_: None
+    )
 
 
 def trace(function: Callable[..., Any], *sizes: int) -> jax.extend.core.ClosedJaxpr:  # pyright: ignore[reportAttributeAccessIssue]
     """The jaxpr of `function` of float64 vectors of these sizes, with float64 constants."""
     with jax.enable_x64():
-        return jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct((size,), jnp.float64) for size in sizes))
+        return jax.make_jaxpr(function)(
+            *(jax.ShapeDtypeStruct((size,), jnp.float64) for size in sizes)
+        )
 
 
 def interpret(closed_jaxpr, arithmetic: Arithmetic, *inputs: Sequence[Any]) -> list[np.ndarray]:
@@ -98,7 +105,11 @@ def interpret(closed_jaxpr, arithmetic: Arithmetic, *inputs: Sequence[Any]) -> l
 
 
 def _lift(arithmetic: Arithmetic, element: Any) -> Any:
-    return arithmetic.constant(float(element)) if isinstance(element, (bool, int, float, np.number, np.bool_)) else element
+    return (
+        arithmetic.constant(float(element))
+        if isinstance(element, (bool, int, float, np.number, np.bool_))
+        else element
+    )
 
 
 def _elementwise(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
@@ -112,7 +123,9 @@ def _elementwise(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarra
 
 
 def _run(jaxpr, consts, inputs: list[np.ndarray], arithmetic: Arithmetic) -> list[np.ndarray]:
-    values: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, (np.asarray(c) for c in consts), strict=True))
+    values: dict[Any, np.ndarray] = dict(
+        zip(jaxpr.constvars, (np.asarray(c) for c in consts), strict=True)
+    )
     values.update(zip(jaxpr.invars, inputs, strict=True))
 
     def read(atom) -> np.ndarray:
@@ -150,16 +163,29 @@ def _equation(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> l
             exponent = params.get("y", 2)
             return [_elementwise(lambda element: power(lift(element), exponent), *operands)]
     if name == "reduce_sum":
-        return [_sum_over(operands[0], params["axes"], lambda terms: arithmetic.total([lift(t) for t in terms]))]
+        return [
+            _sum_over(
+                operands[0],
+                params["axes"],
+                lambda terms: arithmetic.total([lift(t) for t in terms]),
+            )
+        ]
     if name == "dot_general":
-        return [_dot_general(operands[0], operands[1], params["dimension_numbers"], arithmetic, lift)]
+        return [
+            _dot_general(operands[0], operands[1], params["dimension_numbers"], arithmetic, lift)
+        ]
     if name in arithmetic.operations:
         operation = arithmetic.operations[name]
         return [_elementwise(lambda *elements: operation(*map(lift, elements)), *operands)]
     outputs = arithmetic.otherwise(name, operands, [v.aval.shape for v in equation.outvars])
     if outputs is None:
-        known = sorted({*arithmetic.operations, "square", "reduce_sum", "dot_general"} | set(_MOVES))
-        raise ModelError(f"The model must be built from known operations only, but it uses `{name}`, which has no rule here. Known: {', '.join(known)}.")
+        known = sorted(
+            {*arithmetic.operations, "square", "reduce_sum", "dot_general"} | set(_MOVES)
+        )
+        raise ModelError(
+            "The model must be built from known operations only, but it uses "
+            f"`{name}`, which has no rule here. Known: {', '.join(known)}."
+        )
     return outputs
 
 
@@ -171,15 +197,27 @@ def _unroll(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> lis
     turns = range(params["length"])
     collected = [[] for _ in equation.outvars[params["num_carry"] :]]
     for i in reversed(turns) if params["reverse"] else turns:
-        # Slices of one element, reshaped: numpy would unwrap the element of a zero-dimensional object array.
-        outputs = _run(body.jaxpr, body.consts, [*consts, *carry, *(a[i : i + 1].reshape(a.shape[1:]) for a in inputs)], arithmetic)
+        # Slices of one element, reshaped: numpy would unwrap the element of a zero-dimensional
+        # object array.
+        outputs = _run(
+            body.jaxpr,
+            body.consts,
+            [*consts, *carry, *(a[i : i + 1].reshape(a.shape[1:]) for a in inputs)],
+            arithmetic,
+        )
         carry = outputs[: params["num_carry"]]
         for column, output in zip(collected, outputs[params["num_carry"] :], strict=True):
             column.append(output)
     if params["reverse"]:
         collected = [column[::-1] for column in collected]
     shapes = [variable.aval.shape for variable in equation.outvars[params["num_carry"] :]]
-    return [*carry, *(np.stack(column) if column else np.zeros(shape) for column, shape in zip(collected, shapes, strict=True))]
+    return [
+        *carry,
+        *(
+            np.stack(column) if column else np.zeros(shape)
+            for column, shape in zip(collected, shapes, strict=True)
+        ),
+    ]
 
 
 def _bind(equation, operands: list[np.ndarray]) -> list[np.ndarray]:
@@ -188,8 +226,12 @@ def _bind(equation, operands: list[np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(r) for r in (result if equation.primitive.multiple_results else [result])]
 
 
-def _move(equation, operands: list[np.ndarray], positions: tuple[int, ...] | None) -> list[np.ndarray] | None:
-    """Moves elements as the primitive moves their numbers; None if an index or a predicate is not a constant."""
+def _move(
+    equation, operands: list[np.ndarray], positions: tuple[int, ...] | None
+) -> list[np.ndarray] | None:
+    """Moves elements as the primitive moves their numbers; None if an index or a predicate is not a
+    constant.
+    """
     name = equation.primitive.name
     first = 1 if name == "select_n" else 0
     positions = tuple(range(first, len(operands))) if positions is None else positions
@@ -202,7 +244,9 @@ def _move(equation, operands: list[np.ndarray], positions: tuple[int, ...] | Non
     numbered = list(operands)
     for position, start in zip(positions, starts[:-1], strict=True):
         shape = operands[position].shape
-        numbered[position] = np.arange(start, start + operands[position].size, dtype=np.int64).reshape(shape)
+        numbered[position] = np.arange(
+            start, start + operands[position].size, dtype=np.int64
+        ).reshape(shape)
     pool = np.concatenate([operands[i].ravel() for i in positions])
     indices = _move_numbers(equation, numbered)
     if any(index.size and (index.min() < 0 or index.max() >= starts[-1]) for index in indices):
@@ -212,13 +256,17 @@ def _move(equation, operands: list[np.ndarray], positions: tuple[int, ...] | Non
 
 
 def _move_numbers(equation, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """The primitive on integer arrays: numpy for the everyday ones, which saves their compilation, else JAX."""
+    """The primitive on integer arrays: numpy for the everyday ones, which saves their compilation,
+    else JAX.
+    """
     name, params, array = equation.primitive.name, equation.params, arrays[0]
     shape = equation.outvars[0].aval.shape
     if name == "slice":
         strides = params["strides"] or (1,) * array.ndim
         return [array[tuple(map(slice, params["start_indices"], params["limit_indices"], strides))]]
-    if name in ("squeeze", "expand_dims") or (name == "reshape" and params.get("dimensions") is None):
+    if name in ("squeeze", "expand_dims") or (
+        name == "reshape" and params.get("dimensions") is None
+    ):
         return [array.reshape(shape)]
     if name == "broadcast_in_dim":
         kept = np.ones(len(shape), int)
@@ -231,7 +279,9 @@ def _move_numbers(equation, arrays: list[np.ndarray]) -> list[np.ndarray]:
     return _bind(equation, arrays)
 
 
-def _sum_over(array: np.ndarray, axes: Sequence[int], total: Callable[[Sequence[Any]], Any]) -> np.ndarray:
+def _sum_over(
+    array: np.ndarray, axes: Sequence[int], total: Callable[[Sequence[Any]], Any]
+) -> np.ndarray:
     kept = [i for i in range(array.ndim) if i not in axes]
     rows = array.transpose([*kept, *axes]).reshape(*(array.shape[i] for i in kept), -1)
     result = np.empty(rows.shape[:-1], object)
@@ -240,7 +290,9 @@ def _sum_over(array: np.ndarray, axes: Sequence[int], total: Callable[[Sequence[
     return result
 
 
-def _dot_general(left: np.ndarray, right: np.ndarray, dimension_numbers, arithmetic: Arithmetic, lift) -> np.ndarray:
+def _dot_general(
+    left: np.ndarray, right: np.ndarray, dimension_numbers, arithmetic: Arithmetic, lift
+) -> np.ndarray:
     (left_sum, right_sum), (left_batch, right_batch) = dimension_numbers
     left_free = [i for i in range(left.ndim) if i not in (*left_sum, *left_batch)]
     right_free = [i for i in range(right.ndim) if i not in (*right_sum, *right_batch)]
@@ -248,7 +300,13 @@ def _dot_general(left: np.ndarray, right: np.ndarray, dimension_numbers, arithme
     rows, columns = [left.shape[i] for i in left_free], [right.shape[i] for i in right_free]
     count = int(np.prod([left.shape[i] for i in left_sum], dtype=int))
     ones_left, ones_right = [1] * len(rows), [1] * len(columns)
-    left = left.transpose([*left_batch, *left_free, *left_sum]).reshape(*batch, *rows, *ones_right, count)
-    right = right.transpose([*right_batch, *right_free, *right_sum]).reshape(*batch, *ones_left, *columns, count)
-    products = _elementwise(lambda a, b: arithmetic.operations["mul"](lift(a), lift(b)), left, right)
+    left = left.transpose([*left_batch, *left_free, *left_sum]).reshape(
+        *batch, *rows, *ones_right, count
+    )
+    right = right.transpose([*right_batch, *right_free, *right_sum]).reshape(
+        *batch, *ones_left, *columns, count
+    )
+    products = _elementwise(
+        lambda a, b: arithmetic.operations["mul"](lift(a), lift(b)), left, right
+    )
     return _sum_over(products, (products.ndim - 1,), arithmetic.total)

@@ -25,7 +25,8 @@ class Model:
 
     Args:
         name: Name of the system, stored in certificates.
-        step: f in JAX, unbatched and without clamping or wrapping: x (n,), a (d,) in [-1, 1]^d, w (k,) -> x' (n,).
+        step: f in JAX, unbatched and without clamping or wrapping: x (n,), a (d,) in [-1, 1]^d, w
+            (k,) -> x' (n,).
             It must follow the dtype of its arguments.
         state_size: n.
         action_size: d.
@@ -45,15 +46,24 @@ class Model:
         return self.step(x, action, disturbance)
 
     def affine(self, x: jax.Array) -> Affine:
-        """c, B and E at the state x, exact for a model that is affine in (a, w); in the dtype of x, jit-able and differentiable.
+        """c, B and E at the state x, exact for a model that is affine in (a, w); in the dtype of x,
+        jit-able and differentiable.
 
         Raises:
             ModelError: If `step` does not return the shape of x.
         """
-        zero_a, zero_w = jnp.zeros(self.action_size, x.dtype), jnp.zeros(self.disturbance_size, x.dtype)
+        zero_a, zero_w = (
+            jnp.zeros(self.action_size, x.dtype),
+            jnp.zeros(self.disturbance_size, x.dtype),
+        )
         c, push = jax.linearize(lambda a, w: self.step(x, a, w), zero_a, zero_w)
         if c.shape != (self.state_size,):
-            raise ModelError(f"`step` of the model `{self.name}` must return shape ({self.state_size},), but its shape is {c.shape}.")
+            raise ModelError(
+                f"`step` of the model `{self.name}` must return shape "
+                f"({self.state_size},), but its shape is {c.shape}."
+            )
         B = jax.vmap(lambda a: push(a, zero_w), out_axes=1)(np.eye(self.action_size, dtype=x.dtype))
-        E = jax.vmap(lambda w: push(zero_a, w), out_axes=1)(np.eye(self.disturbance_size, dtype=x.dtype))
+        E = jax.vmap(lambda w: push(zero_a, w), out_axes=1)(
+            np.eye(self.disturbance_size, dtype=x.dtype)
+        )
         return Affine(c, B, E)

@@ -1,4 +1,6 @@
-"""The safe action set of a state, from the model, the safe state set and the disturbance set, or given explicitly."""
+"""The safe action set of a state, from the model, the safe state set and the disturbance set, or
+given explicitly.
+"""
 
 from ._action_set import SafeActionSet as SafeActionSet
 from ._explicit import ExplicitSystem as ExplicitSystem

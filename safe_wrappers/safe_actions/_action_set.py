@@ -13,11 +13,13 @@ class SafeActionSet:
     """The set {a in [-1, 1]^d : A a <= b} with a certified member.
 
     Args:
-        A: Rows, shape (m, d), without the rows of the box. A zero row is inactive if its b is at least 0 and makes the
-            set empty otherwise, and so does a row with a NaN or with an infinite slope.
+        A: Rows, shape (m, d), without the rows of the box. A zero row is inactive if its b is at
+            least 0 and makes the set empty otherwise, and so does a row with a NaN or with an
+            infinite slope.
         b: Offsets, shape (m,).
-        anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an interior,
-            otherwise the least violating action. It is what is executed when all else fails.
+        anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an
+            interior, otherwise the least violating action. It is what is executed when all else
+            fails.
     """
 
     A: jax.Array
@@ -26,7 +28,8 @@ class SafeActionSet:
 
     @classmethod
     def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
-        """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint, clipped to the box, else by a small linear program.
+        """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint,
+        clipped to the box, else by a small linear program.
 
         Without rows (m = 0) it is the whole box, with the anchor 0.
 
@@ -35,28 +38,40 @@ class SafeActionSet:
         """
         A, b = jnp.asarray(A), jnp.asarray(b)
         if A.ndim != 2 or b.shape != A.shape[:1]:
-            raise SetDimensionError(f"`A` must have shape (m, d) and `b` shape (m,), but they are {A.shape} and {b.shape}.")
+            raise SetDimensionError(
+                "`A` must have shape (m, d) and `b` shape (m,), but they are "
+                f"{A.shape} and {b.shape}."
+            )
         if A.shape[1] == 1:
             anchor = midpoint(A, b)[None]
         else:
-            anchor = max_margin(*_normalise(*_known(A, b)))[0] if len(A) else jnp.zeros(A.shape[1], b.dtype)
+            anchor = (
+                max_margin(*_normalise(*_known(A, b)))[0]
+                if len(A)
+                else jnp.zeros(A.shape[1], b.dtype)
+            )
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
     def unit_rows(self) -> tuple[jax.Array, jax.Array]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.
 
-        With one action all rows merge into three: the interval's two ends, and a zero row that is unsatisfiable if one was.
+        With one action all rows merge into three: the interval's two ends, and a zero row that is
+        unsatisfiable if one was.
 
         Returns:
-            (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <= -1 (no safe action).
+            (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <=
+            -1 (no safe action).
         """
         if self.A.shape[1] != 1:
             return _normalise(*_known(self.A, self.b))
         lower, upper = interval(self.A, self.b)
         slope = self.A[:, 0]
-        # What bounds neither end must be a constraint that always holds; a comparison with NaN is False.
+        # What bounds neither end must be a constraint that always holds; a comparison with NaN is
+        # False.
         possible = jnp.all(_bounds(slope, self.b) | (jnp.isfinite(slope) & (self.b >= 0)))
-        return jnp.array([[-1.0], [1.0], [0.0]], lower.dtype), jnp.stack([-lower, upper, jnp.where(possible, 1.0, -1.0).astype(lower.dtype)])
+        return jnp.array([[-1.0], [1.0], [0.0]], lower.dtype), jnp.stack(
+            [-lower, upper, jnp.where(possible, 1.0, -1.0).astype(lower.dtype)]
+        )
 
 
 def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -66,7 +81,8 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     slope = A[:, 0]
     bounds = _bounds(slope, b)
-    # The double where: a division by zero or a NaN in the branch not taken would make the derivative NaN.
+    # The double where: a division by zero or a NaN in the branch not taken would make the
+    # derivative NaN.
     end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0))
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
@@ -75,18 +91,24 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @jax.custom_jvp
 def _end(b: jax.Array, slope: jax.Array) -> jax.Array:
-    """b / slope, a constant far from the box, where its derivative matters to no action and may overflow.
+    """b / slope, a constant far from the box, where its derivative matters to no action and may
+    overflow.
 
-    JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes below 1e-19.
+    JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes
+    below 1e-19.
     """
     return b / slope
 
 
 @_end.defjvp
-def _end_jvp(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _end_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
     value = _end(*primals)
     near = jnp.abs(value) <= 2.0
-    change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(near, primals[1], 1.0)
+    change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(
+        near, primals[1], 1.0
+    )
     return value, jnp.where(near, change, 0.0)
 
 
@@ -98,29 +120,38 @@ def _bounds(slope: jax.Array, b: jax.Array) -> jax.Array:
 def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
     """The middle of {a : A a <= b} for d = 1, clipped to the box: an anchor. Shape ()."""
     lower, upper = interval(A, b)
-    # An absent side becomes a distant one, so that the midpoint stays defined and lands on the right end of the box.
+    # An absent side becomes a distant one, so that the midpoint stays defined and lands on the
+    # right end of the box.
     return jnp.clip((jnp.clip(lower, -1e6, 1e6) + jnp.clip(upper, -1e6, 1e6)) / 2, -1.0, 1.0)
 
 
 def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The rows with those that are not finite as zero rows: inactive if only b is and b = inf, otherwise unsatisfiable.
+    """The rows with those that are not finite as zero rows: inactive if only b is and b = inf,
+    otherwise unsatisfiable.
 
     A NaN must not drop out of a comparison unnoticed, nor reach a derivative.
     """
     slope = jnp.all(jnp.isfinite(A), axis=-1)
     known = slope & jnp.isfinite(b)
-    return jnp.where(known[:, None], A, 0.0), jnp.where(known, b, jnp.where(slope & (b > 0), 1.0, -1.0))
+    return jnp.where(known[:, None], A, 0.0), jnp.where(
+        known, b, jnp.where(slope & (b > 0), 1.0, -1.0)
+    )
 
 
 def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # Scaled by the largest entry first, so that no square overflows: a length of infinity would erase the row.
+    # Scaled by the largest entry first, so that no square overflows: a length of infinity would
+    # erase the row.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(A), axis=-1))
     reach = jax.lax.stop_gradient(jnp.abs(b / jnp.where(largest > 0, largest, 1.0)))
     nonzero = (largest > 0) & jnp.isfinite(reach)
     scale = jnp.where(nonzero, largest, 1.0)
-    # Far from the box a row of tiny slopes is a constant: it binds nowhere, and its derivative, reach / scale, would overflow.
+    # Far from the box a row of tiny slopes is a constant: it binds nowhere, and its derivative,
+    # reach / scale, would overflow.
     constant = reach > jnp.maximum(2.0 * A.shape[-1], scale * float(jnp.finfo(b.dtype).max) ** 0.75)
-    A, b = jnp.where(constant[:, None], jax.lax.stop_gradient(A), A), jnp.where(constant, jax.lax.stop_gradient(b), b)
+    A, b = (
+        jnp.where(constant[:, None], jax.lax.stop_gradient(A), A),
+        jnp.where(constant, jax.lax.stop_gradient(b), b),
+    )
     A, b = jnp.where(nonzero[:, None], A, 0.0) / scale[:, None], b / scale
     # The double where again, here for the square root at 0.
     length = jnp.sqrt(jnp.where(nonzero, jnp.sum(A * A, axis=-1), 1.0))

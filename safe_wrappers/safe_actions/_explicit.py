@@ -13,27 +13,34 @@ from ._action_set import SafeActionSet
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExplicitSystem:
-    """A system with explicit safe action sets {a in [-1, 1]^d : A(x) a <= b(x)}: plain JAX functions of the state.
+    """A system with explicit safe action sets {a in [-1, 1]^d : A(x) a <= b(x)}: plain JAX
+    functions of the state.
 
     What the functions promise, and nobody checks: for every x with margin(x) >= 0,
 
-    1. every such action leads to a next state with margin >= 0, whatever the admissible disturbance, in the arithmetic of
-       the environment (b has room for rounding);
-    2. the anchor satisfies the rows, with at least (4 d + 12) machine eps times the length of each row to spare.
+    1. every such action leads to a next state with margin >= 0, whatever the admissible
+       disturbance, in the arithmetic of the environment (b has room for rounding);
+    2. the anchor satisfies the rows, with at least (4 d + 12) machine eps times the length of each
+       row to spare.
 
-    Then no trajectory that starts with margin >= 0 ever leaves that set, as for `ModelSystem`. Call the guarantee "tested"
-    unless you have proved both; `envs.SafeSeeker` is an example with a proof.
+    Then no trajectory that starts with margin >= 0 ever leaves that set, as for `ModelSystem`. Call
+    the guarantee "tested" unless you have proved both; `envs.SafeSeeker` is an example with a
+    proof.
 
     Args:
         action_size: Number of actions d.
-        rows: x (n,) -> A (m, d), b (m,), without the rows of the box; differentiable if gradients are wanted.
-        margin: x (n,) -> (), at least 0 exactly on the safe states, in the scale where their centre has 1.
+        rows: x (n,) -> A (m, d), b (m,), without the rows of the box; differentiable if gradients
+            are wanted.
+        margin: x (n,) -> (), at least 0 exactly on the safe states, in the scale where their centre
+            has 1.
         sample_initial: Random key -> a safe state (n,).
         state: Reads x from the environment's state. Everything that `rows` needs must be in it.
-        anchor: x (n,) -> a safe action (d,). Default: the action of largest margin, by a small linear program.
+        anchor: x (n,) -> a safe action (d,). Default: the action of largest margin, by a small
+            linear program.
 
     Raises:
-        SetDimensionError: If `action_size` is not positive; at trace time, if `rows` or `anchor` have other shapes.
+        SetDimensionError: If `action_size` is not positive; at trace time, if `rows` or `anchor`
+            have other shapes.
 
     Example:
         >>> system = ExplicitSystem(
@@ -56,7 +63,9 @@ class ExplicitSystem:
 
     def __post_init__(self):
         if self.action_size < 1:
-            raise SetDimensionError(f"`action_size` must be at least 1, but it is {self.action_size}.")
+            raise SetDimensionError(
+                f"`action_size` must be at least 1, but it is {self.action_size}."
+            )
 
     @property
     def neutral_action(self) -> jax.Array:
@@ -67,12 +76,17 @@ class ExplicitSystem:
         A, b = self.rows(x)
         m, d = jnp.size(b), self.action_size
         if jnp.shape(A) != (m, d) or jnp.shape(b) != (m,):
-            raise SetDimensionError(f"`rows` must return shapes (m, {d}) and (m,), but they are {jnp.shape(A)} and {jnp.shape(b)}.")
+            raise SetDimensionError(
+                f"`rows` must return shapes (m, {d}) and (m,), but they are "
+                f"{jnp.shape(A)} and {jnp.shape(b)}."
+            )
         if self.anchor is None:
             return SafeActionSet.from_rows(A, b)
         anchor = jax.lax.stop_gradient(self.anchor(x))
         if jnp.shape(anchor) != (d,):
-            raise SetDimensionError(f"`anchor` must return shape ({d},), but its shape is {jnp.shape(anchor)}.")
+            raise SetDimensionError(
+                f"`anchor` must return shape ({d},), but its shape is {jnp.shape(anchor)}."
+            )
         return SafeActionSet(A, b, anchor)
 
     def violation(self, x: jax.Array) -> jax.Array:

@@ -16,9 +16,9 @@ from ._action_set import midpoint
 class ProductAnchor:
     """A safe action of a product set in closed form, one action after the other, without a solver.
 
-    For each block take the interval of its action that satisfies the block's rows whatever the other actions are. The proof
-    of a product set shows that it has an interior; its midpoint keeps at least half of the best robust margin. Together the
-    midpoints satisfy all rows.
+    For each block take the interval of its action that satisfies the block's rows whatever the
+    other actions are. The proof of a product set shows that it has an interior; its midpoint keeps
+    at least half of the best robust margin. Together the midpoints satisfy all rows.
 
     Args:
         blocks: They share out the states and the actions, with at most one action each.
@@ -30,12 +30,22 @@ class ProductAnchor:
 
     def __init__(self, blocks: Sequence[Block], H: np.ndarray):
         if any(len(block.actions) > 1 for block in blocks):
-            raise SetDimensionError(f"A block must have at most one action for an anchor in closed form, but the blocks have {[b.actions for b in blocks]}.")
+            raise SetDimensionError(
+                "A block must have at most one action for an anchor in closed "
+                f"form, but the blocks have {[b.actions for b in blocks]}."
+            )
         # By ascending action: where its rows are.
-        self._facets = [block.facets(H) for block in sorted(blocks, key=lambda block: block.actions) if block.actions]
+        self._facets = [
+            block.facets(H)
+            for block in sorted(blocks, key=lambda block: block.actions)
+            if block.actions
+        ]
 
     def __call__(self, A: jax.Array, b: jax.Array) -> jax.Array:
-        """The anchor, shape (d,), of the rows A (m, d) and b (m,) of all facets. A constant for derivatives."""
+        """The anchor, shape (d,), of the rows A (m, d) and b (m,) of all facets.
+
+        A constant for derivatives.
+        """
         anchor = []
         for action, rows in enumerate(self._facets):
             others = jnp.sum(jnp.abs(jnp.delete(A[rows], action, axis=1)), axis=1)
@@ -58,4 +68,6 @@ class ProductSampler:
     def sample(self, key: jax.Array) -> jax.Array:
         """A point, shape (n,)."""
         keys = jax.random.split(key, len(self._cells))
-        return jnp.concatenate([cells.sample(key) for cells, key in zip(self._cells, keys, strict=True)])[self._order]
+        return jnp.concatenate(
+            [cells.sample(key) for cells, key in zip(self._cells, keys, strict=True)]
+        )[self._order]

@@ -15,7 +15,8 @@ from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._product import ProductAnchor, ProductSampler
 
-# Resets lie in (1 - RESET_SHRINK) S, so that the rounding of a sampled state cannot put it outside S.
+# Resets lie in (1 - RESET_SHRINK) S, so that the rounding of a sampled state cannot put it outside
+# S.
 RESET_SHRINK = 1e-4
 
 
@@ -23,7 +24,8 @@ RESET_SHRINK = 1e-4
 class System(Protocol):
     """What the safeguards and wrappers use.
 
-    `ModelSystem` implements it for a model and a polytope, `ExplicitSystem` for safe action sets given as rows.
+    `ModelSystem` implements it for a model and a polytope, `ExplicitSystem` for safe action sets
+    given as rows.
     """
 
     @property
@@ -59,10 +61,12 @@ class System(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModelSystem:
-    """A system given by a model that is affine in action and disturbance, or near it, and a polytope that is to be invariant.
+    """A system given by a model that is affine in action and disturbance, or near it, and a
+    polytope that is to be invariant.
 
-    The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of W): for the facet
-    H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i c - max_w H_i E w. With a remainder,
+    The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of
+    W): for the facet H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i
+    c - max_w H_i E w. With a remainder,
     |f - (c + B a + E w)| <= r, the row's right-hand side is smaller by |H_i| r.
 
     Args:
@@ -73,16 +77,18 @@ class ModelSystem:
         state: Reads x from the environment's state.
         eps: Rounding allowance per facet, shape (m,), in the scale h = 1.
         certificate: The proof's data, or None: then the guarantee is tested, not proved.
-        remainder: r >= 0 of a model that is not affine, for all x in S, actions and w in W: shape (n,), or a function x -> (n,). With
-            it nothing is proved; to prove a set for such a model, see `models.enclosed`.
+        remainder: r >= 0 of a model that is not affine, for all x in S, actions and w in W: shape
+            (n,), or a function x -> (n,). With it nothing is proved; to prove a set for such a
+            model, see `models.enclosed`.
         zonotope: S in generator form, if it has one.
-        blocks: The groups of states and actions that share out S, if it is a product; then anchors and initial states come
-            block by block.
+        blocks: The groups of states and actions that share out S, if it is a product; then anchors
+            and initial states come block by block.
 
     Raises:
-        SetDimensionError: If the sets or the remainder do not fit the model or the origin is not inside S.
-        ModelError: If the model is not affine in action and disturbance, as its jaxpr says, and there is neither a remainder nor a
-            certificate.
+        SetDimensionError: If the sets or the remainder do not fit the model or the origin is not
+            inside S.
+        ModelError: If the model is not affine in action and disturbance, as its jaxpr says, and
+            there is neither a remainder nor a certificate.
     """
 
     model: Model
@@ -106,14 +112,18 @@ class ModelSystem:
             ("disturbance_set", self.disturbance_set.dim, k),
         ):
             if found != needed:
-                raise SetDimensionError(f"`{name}` must have dimension {needed} for the model {self.model.name!r}, but it has {found}.")
+                raise SetDimensionError(
+                    f"`{name}` must have dimension {needed} for the model "
+                    f"{self.model.name!r}, but it has {found}."
+                )
         if self.remainder is None and self.certificate is None:
             require_affine(self.model)
         if self.remainder is not None and not callable(self.remainder):
             r = np.asarray(self.remainder, np.float32)
             if r.shape != (n,) or not np.all(r >= 0) or not np.all(np.isfinite(r)):
                 raise SetDimensionError(
-                    f"`remainder` must hold {n} finite half-widths, none of them negative, for the model {self.model.name!r}, but it is {r}."
+                    f"`remainder` must hold {n} finite half-widths, none of them negative, for the "
+                    f"model {self.model.name!r}, but it is {r}."
                 )
             object.__setattr__(self, "remainder", r)
         H, h = self.safe_state_set.halfspaces()
@@ -123,11 +133,17 @@ class ModelSystem:
         object.__setattr__(self, "safe_state_set", Polytope(H, h))
         object.__setattr__(self, "eps", np.broadcast_to(np.asarray(self.eps, np.float32), h.shape))
         inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
-        object.__setattr__(self, "_initial", ProductSampler(self.blocks, inner) if self.blocks else inner.triangulate())
+        object.__setattr__(
+            self,
+            "_initial",
+            ProductSampler(self.blocks, inner) if self.blocks else inner.triangulate(),
+        )
         object.__setattr__(self, "_anchor", ProductAnchor(self.blocks, H) if self.blocks else None)
 
     @classmethod
-    def from_certificate(cls, certificate: Certificate, model: Model, state: Callable[[Any], jax.Array]) -> "ModelSystem":
+    def from_certificate(
+        cls, certificate: Certificate, model: Model, state: Callable[[Any], jax.Array]
+    ) -> "ModelSystem":
         """The system that a certificate speaks about.
 
         Raises:
@@ -148,10 +164,19 @@ class ModelSystem:
 
     @property
     def guarantee(self) -> str:
-        """What stands behind the safe action sets, in one line. Whether an environment steps the model is another question."""
+        """What stands behind the safe action sets, in one line.
+
+        Whether an environment steps the model is another question.
+        """
         if self.certificate is None or self.remainder is not None:
-            return f"tested, not proved: no certificate speaks about the rows of the model {self.model.name!r}"
-        return f"certified for the model {self.model.name!r} by {self.certificate.name!r}, which `safe_wrappers.certificates.prove` proves or refutes"
+            return (
+                "tested, not proved: no certificate speaks about the rows of the model "
+                f"{self.model.name!r}"
+            )
+        return (
+            f"certified for the model {self.model.name!r} by {self.certificate.name!r}, which "
+            "`safe_wrappers.certificates.prove` proves or refutes"
+        )
 
     @property
     def action_size(self) -> int:
@@ -162,20 +187,31 @@ class ModelSystem:
         return jnp.zeros(self.model.action_size, jnp.float32)
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
-        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor. Differentiable in x."""
+        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
+
+        Differentiable in x.
+        """
         c, B, E = self.model.affine(x)
         H, h = self.safe_state_set.halfspaces()
-        # Elementwise sums instead of matrix products: accelerators may round products to 10 bits (TF32), which
-        # would void eps; on a CPU the sums fuse into one loop.
+        # Elementwise sums instead of matrix products: accelerators may round products to 10 bits
+        # (TF32), which would void eps; on a CPU the sums fuse into one loop.
         A = jnp.sum(H[:, :, None] * B, axis=1)
         HE = jnp.sum(H[:, :, None] * E, axis=1)
         center, radius = self.disturbance_set.center, self.disturbance_set.radius
         worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
         b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
         if self.remainder is not None:
-            r = self.remainder(x) if callable(self.remainder) else jnp.asarray(self.remainder, x.dtype)
+            r = (
+                self.remainder(x)
+                if callable(self.remainder)
+                else jnp.asarray(self.remainder, x.dtype)
+            )
             b = b - jnp.sum(jnp.abs(H) * r, axis=1)
-        return SafeActionSet(A, b, self._anchor(A, b)) if self._anchor else SafeActionSet.from_rows(A, b)
+        return (
+            SafeActionSet(A, b, self._anchor(A, b))
+            if self._anchor
+            else SafeActionSet.from_rows(A, b)
+        )
 
     def fallback(self, x: jax.Array) -> jax.Array:
         """The action of largest margin at x, shape (d,)."""
@@ -200,5 +236,8 @@ class ModelSystem:
             SetDimensionError: If S has no generator form.
         """
         if self.zonotope is None:
-            raise SetDimensionError("Sampling in generator space needs a zonotope, but this safe set has none; use initial_states='uniform'.")
+            raise SetDimensionError(
+                "Sampling in generator space needs a zonotope, but this safe "
+                "set has none; use initial_states='uniform'."
+            )
         return (1 - RESET_SHRINK) * self.zonotope.sample(key)

@@ -22,17 +22,21 @@ _ROUNDS = 4
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ZonotopeSystem:
-    """A system given by a model that is affine in action and disturbance, and a zonotope S = <c_s, G_s> that is to be invariant.
+    """A system given by a model that is affine in action and disturbance, and a zonotope S = <c_s,
+    G_s> that is to be invariant.
 
-    S may have thousands of facets, in any number of dimensions, as long as they can be enumerated once (see
-    `Zonotope.halfspaces`); nothing else about S is ever computed, no vertices and no volume, and the origin need not lie in it.
-    The safe action set is exact, one row per facet, as for `ModelSystem`: with f = c + B a + E w and the pairs of facets
+    S may have thousands of facets, in any number of dimensions, as long as they can be enumerated
+    once (see `Zonotope.halfspaces`); nothing else about S is ever computed, no vertices and no
+    volume, and the origin need not lie in it. The safe action set is exact, one row per facet, as
+    for `ModelSystem`: with f = c + B a + E w and the pairs of facets
     |N_i (x - c_s)| <= 1 it is |N_i (c + B a + E w_c - c_s)| <= 1 - eps - sum_j |N_i E_j| w_r,j, where w_c and w_r are the centre and the
-    half-widths of W and E may depend on x. It includes the actions of the linear encoding c + B a + E w_c - c_s = G_s beta,
+    half-widths of W and E may depend on x. It includes the actions of the linear encoding c + B a +
+    E w_c - c_s = G_s beta,
     |beta_i| <= 1 - sum_j |Gamma_ij| with E diag(w_r) = G_s Gamma, up to eps.
 
-    The guarantee is *tested*, not proved: that S is invariant is the caller's claim (`certificate` is None), and where no
-    safe action exists the safeguards execute the anchor and say `feasible=False`.
+    The guarantee is *tested*, not proved: that S is invariant is the caller's claim (`certificate`
+    is None), and where no safe action exists the safeguards execute the anchor and say
+    `feasible=False`.
 
     Args:
         model: The one-step model f.
@@ -43,7 +47,8 @@ class ZonotopeSystem:
         eps: Rounding allowance, in the scale where the centre of S has margin 1.
 
     Raises:
-        SetDimensionError: If the sets do not fit the model, S is flat, or it has too many facets to enumerate.
+        SetDimensionError: If the sets do not fit the model, S is flat, or it has too many facets to
+            enumerate.
     """
 
     model: Model
@@ -64,13 +69,18 @@ class ZonotopeSystem:
             ("disturbance_set", self.disturbance_set.dim, k),
         ):
             if found != needed:
-                raise SetDimensionError(f"`{name}` must have dimension {needed} for the model {self.model.name!r}, but it has {found}.")
-        # S = {x : |N (x - c_s)| <= 1}: one normal for each pair of facets, states along the first axis, so that the long axis is contiguous.
+                raise SetDimensionError(
+                    f"`{name}` must have dimension {needed} for the model "
+                    f"{self.model.name!r}, but it has {found}."
+                )
+        # S = {x : |N (x - c_s)| <= 1}: one normal for each pair of facets, states along the first
+        # axis, so that the long axis is contiguous.
         N, h = self.safe_state_set.halfspaces()
         pairs = len(N) // 2
         normals = (N[:pairs] / ((h[:pairs] + h[pairs:]) / 2)[:, None]).T
         if 2 * pairs > _ROWS:
-            # Zero rows fill up the last of the groups that `_nearest` chooses from; they always hold.
+            # Zero rows fill up the last of the groups that `_nearest` chooses from; they always
+            # hold.
             normals = np.pad(normals, ((0, 0), (0, -pairs % (_ROWS // 2))))
         object.__setattr__(self, "_normals", normals.astype(np.float32))
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
@@ -84,10 +94,16 @@ class ZonotopeSystem:
         return jnp.zeros(self.model.action_size, jnp.float32)
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
-        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at least half of the largest margin. Differentiable in x."""
+        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at
+        least half of the largest margin. Differentiable in x.
+        """
         A, u, room = self._pairs(*self.model.affine(x))
         A, b = jnp.concatenate([A, -A], axis=1), jnp.concatenate([room - u, room + u])
-        return SafeActionSet.from_rows(A.T, b) if len(b) <= _ROWS else SafeActionSet(A.T, b, _anchor(*jax.lax.stop_gradient((A, b))))
+        return (
+            SafeActionSet.from_rows(A.T, b)
+            if len(b) <= _ROWS
+            else SafeActionSet(A.T, b, _anchor(*jax.lax.stop_gradient((A, b))))
+        )
 
     def margin(self, x: jax.Array) -> jax.Array:
         """min_i (1 - |N_i (x - c_s)|) over the pairs of facets, shape (); NaN in x gives NaN."""
@@ -98,28 +114,45 @@ class ZonotopeSystem:
         return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
-        """A state c_s + (1 - 1e-4) G_s beta with beta uniform in the cube, shape (n,): uniform by volume for a parallelotope only."""
+        """A state c_s + (1 - 1e-4) G_s beta with beta uniform in the cube, shape (n,): uniform by
+        volume for a parallelotope only.
+        """
         center = jnp.asarray(self._center)
-        return center + (1 - RESET_SHRINK) * (self.safe_state_set.sample(key).astype(np.float32) - center)
+        return center + (1 - RESET_SHRINK) * (
+            self.safe_state_set.sample(key).astype(np.float32) - center
+        )
 
-    def _pairs(self, c: jax.Array, B: jax.Array, E: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """The conditions |u_i + A_i a| <= room_i on the action, one for each pair of facets: A (d, p), u (p,) and room (p,)."""
+    def _pairs(
+        self, c: jax.Array, B: jax.Array, E: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The conditions |u_i + A_i a| <= room_i on the action, one for each pair of facets: A (d,
+        p), u (p,) and room (p,).
+        """
 
         def along(vector: jax.Array) -> jax.Array:
-            return jnp.sum(self._normals * vector[:, None], axis=0)  # elementwise: accelerators may round matrix products to 10 bits
+            # elementwise: accelerators may round matrix products to 10 bits
+            return jnp.sum(self._normals * vector[:, None], axis=0)
 
-        center, radius = (jnp.asarray(value, c.dtype) for value in (self.disturbance_set.center, self.disturbance_set.radius))
-        worst = sum((jnp.abs(along(column)) * r for column, r in zip(E.T, radius, strict=True)), jnp.zeros(self._normals.shape[1], c.dtype))
+        center, radius = (
+            jnp.asarray(value, c.dtype)
+            for value in (self.disturbance_set.center, self.disturbance_set.radius)
+        )
+        worst = sum(
+            (jnp.abs(along(column)) * r for column, r in zip(E.T, radius, strict=True)),
+            jnp.zeros(self._normals.shape[1], c.dtype),
+        )
         u = along(c + jnp.sum(E * center, axis=1) - self._center.astype(c.dtype))
         return jnp.stack([along(column) for column in B.T]), u, (1.0 - self.eps) - worst
 
 
 def _anchor(A: jax.Array, b: jax.Array) -> jax.Array:
-    """An action whose margin is at least half of the largest one, shape (d,), of rows A (d, m) and b (m,), by cutting planes.
+    """An action whose margin is at least half of the largest one, shape (d,), of rows A (d, m) and
+    b (m,), by cutting planes.
 
-    Takes the rows nearest to a point, goes to their deepest point, and takes the rows nearest to any point so far, until no row is much
-    nearer than those taken: their margin bounds the margin of all. If that does not come about, takes all rows. Lengths are measured
-    by |a|_inf, up to the choice of the deepest point.
+    Takes the rows nearest to a point, goes to their deepest point, and takes the rows nearest to
+    any point so far, until no row is much nearer than those taken: their margin bounds the margin
+    of all. If that does not come about, takes all rows. Lengths are measured by |a|_inf, up to the
+    choice of the deepest point.
     """
 
     def solve(nearest):
@@ -127,23 +160,30 @@ def _anchor(A: jax.Array, b: jax.Array) -> jax.Array:
         point = SafeActionSet.from_rows(A[:, rows].T, b[rows]).anchor
         distance = _distance(A, b, point)
         among = jnp.min(distance[rows])
-        # If not even the rows chosen leave room, the set is empty, and more rounds find nothing. A row that was once near stays so.
+        # If not even the rows chosen leave room, the set is empty, and more rounds find nothing. A
+        # row that was once near stays so.
         return point, jnp.minimum(nearest, distance), (jnp.min(distance) < among / 2) & (among > 0)
 
     start = (*solve(_distance(A, b, jnp.zeros(A.shape[0], b.dtype))), 1)
-    point, _, open_, _ = jax.lax.while_loop(lambda s: s[2] & (s[3] < _ROUNDS), lambda s: (*solve(s[1]), s[3] + 1), start)
+    point, _, open_, _ = jax.lax.while_loop(
+        lambda s: s[2] & (s[3] < _ROUNDS), lambda s: (*solve(s[1]), s[3] + 1), start
+    )
 
     def exact(state):
-        # The barrier ties the rows to the loop: otherwise XLA moves their preparation out of it, where every call pays for it.
+        # The barrier ties the rows to the loop: otherwise XLA moves their preparation out of it,
+        # where every call pays for it.
         rows, offsets, _ = jax.lax.optimization_barrier((A, b, state[0]))
         return SafeActionSet.from_rows(rows.T, offsets).anchor, jnp.zeros((), bool)
 
-    # A loop of at most one trip, not a condition: under vmap it costs nothing if no member of the batch needs it.
+    # A loop of at most one trip, not a condition: under vmap it costs nothing if no member of the
+    # batch needs it.
     return jax.lax.while_loop(lambda s: s[1], exact, (point, open_))[0]
 
 
 def _distance(A: jax.Array, b: jax.Array, point: jax.Array) -> jax.Array:
-    """The largest t, per row, such that the row holds for all |a - point|_inf <= t, shape (m,); A has shape (d, m). Negative where it is violated."""
+    """The largest t, per row, such that the row holds for all |a - point|_inf <= t, shape (m,); A
+    has shape (d, m). Negative where it is violated.
+    """
     slack, length = b - jnp.sum(A * point[:, None], axis=0), jnp.sum(jnp.abs(A), axis=0)
     # What does not depend on the action never holds or always; NaN counts as never.
     constant = jnp.where(slack >= 0, jnp.inf, -jnp.inf)
@@ -153,10 +193,11 @@ def _distance(A: jax.Array, b: jax.Array, point: jax.Array) -> jax.Array:
 def _nearest(distance: jax.Array) -> jax.Array:
     """Indices (_ROWS,) of about the smallest distances.
 
-    The smallest of every group of rows _ROWS apart: neighbours, which share generators and so are near together, go to different groups.
-    Such reductions are many times cheaper than a sort.
+    The smallest of every group of rows _ROWS apart: neighbours, which share generators and so are
+    near together, go to different groups. Such reductions are many times cheaper than a sort.
     """
     table = distance.reshape(-1, _ROWS)
     ranks = np.arange(len(table), dtype=np.int32)[:, None]
-    first = jnp.min(jnp.where(table == jnp.min(table, axis=0), ranks, len(table) - 1), axis=0)  # cheaper than argmin on a CPU
+    # cheaper than argmin on a CPU
+    first = jnp.min(jnp.where(table == jnp.min(table, axis=0), ranks, len(table) - 1), axis=0)
     return first * _ROWS + np.arange(_ROWS, dtype=np.int32)

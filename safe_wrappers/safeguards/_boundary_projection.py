@@ -14,17 +14,21 @@ from ._gradients import Gradient
 
 @frozen_pytree
 class BoundaryProjection(Safeguard):
-    """a_s = argmin over the safe action set of |a_s - a|^2 (Walter et al. 2025, arXiv 2506.01665, boundary projection).
+    """a_s = argmin over the safe action set of |a_s - a|^2 (Walter et al. 2025, arXiv 2506.01665,
+    boundary projection).
 
-    A safe request is returned bit for bit. With the exact gradient the derivative w.r.t. the action is the orthogonal
-    projector onto the null space of the active rows (Theorem 1 of the paper in half-space form), so the component along
-    the outward normal is lost; `regularisation` in the loss or the reward brings it back. One action is projected in closed
-    form, several by a dual active set method.
+    A safe request is returned bit for bit. With the exact gradient the derivative w.r.t. the action
+    is the orthogonal projector onto the null space of the active rows (Theorem 1 of the paper in
+    half-space form), so the component along the outward normal is lost; `regularisation` in the
+    loss or the reward brings it back. One action is projected in closed form, several by a dual
+    active set method.
 
-    gradient="inward" brings back what matters of it without a coefficient: for a request that is moved, the descent step of the
-    loss with respect to the executed action is projected onto the tangent cone of the safe action set there (the projected
-    gradient), so that its outward part is lost only where a step along it would leave the set. It is not linear in the loss's
-    gradient: reverse mode only, and only for a loss that is minimised. The derivative w.r.t. the state stays the true one.
+    gradient="inward" brings back what matters of it without a coefficient: for a request that is
+    moved, the descent step of the loss with respect to the executed action is projected onto the
+    tangent cone of the safe action set there (the projected gradient), so that its outward part is
+    lost only where a step along it would leave the set. It is not linear in the loss's gradient:
+    reverse mode only, and only for a loss that is minimised. The derivative w.r.t. the state stays
+    the true one.
 
     Example:
         >>> safe_set = SafeActionSet.from_rows(jnp.array([[1.0]]), jnp.array([0.5]))
@@ -34,7 +38,9 @@ class BoundaryProjection(Safeguard):
 
     gradients: ClassVar[tuple[Gradient, ...]] = (*Safeguard.gradients, "inward")
 
-    def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
+    def project(
+        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
+    ) -> jax.Array:
         if request.shape == (1,):
             lower, upper = interval(rows.A, rows.b - rows.tau)
             nearest = jnp.minimum(jnp.maximum(request, lower), upper)

@@ -1,4 +1,6 @@
-"""Safe centres: interior points of a safe action set about which masks scale, and a box inside it."""
+"""Safe centres: interior points of a safe action set about which masks scale, and a box inside
+it.
+"""
 
 from typing import Literal
 
@@ -12,12 +14,14 @@ from ._base import Rows
 
 Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 
-# Weight of the volume against the barrier of the rows: the sides of the inscribed box are within a few percent of the largest.
+# Weight of the volume against the barrier of the rows: the sides of the inscribed box are within a
+# few percent of the largest.
 _VOLUME_WEIGHT = 100.0
 
 
 def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Array) -> jax.Array:
-    """An interior point of the safe action set, shape (d,), differentiable in its rows and, if it depends on it, the request.
+    """An interior point of the safe action set, shape (d,), differentiable in its rows and, if it
+    depends on it, the request.
 
     Args:
         kind: Which centre; for d = 1 the first three are the interval's midpoint.
@@ -38,7 +42,8 @@ def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Arra
 
 
 def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
-    """Centre and half widths, shapes (d,), of a large box {|a - c| <= r} inside the set tightened by tau, differentiable in the rows.
+    """Centre and half widths, shapes (d,), of a large box {|a - c| <= r} inside the set tightened
+    by tau, differentiable in the rows.
 
     For d = 1 it is the interval. Without an interior the half widths are zero.
     """
@@ -47,12 +52,15 @@ def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
         lower, upper = interval(rows.A, rows.b - rows.tau)
         lower, upper = jnp.maximum(lower, -1.0), jnp.minimum(upper, 1.0)
         possible = jnp.all((rows.A[:, 0] != 0) | (rows.b >= 0))
-        return (lower + upper)[None] / 2, jnp.where(possible & (lower < upper), upper - lower, 0.0)[None] / 2
+        return (lower + upper)[None] / 2, jnp.where(possible & (lower < upper), upper - lower, 0.0)[
+            None
+        ] / 2
     A, b = rows.tightened_with_box()
     center, radius = max_margin(A, b)
     interior = radius > 0
     b, radius = _with_interior(A, b, center, radius)
-    # The largest box {|a - c| <= r}: rows A c + |A| r <= b on z = (c, r), and the volume's logarithm sum log r_j.
+    # The largest box {|a - c| <= r}: rows A c + |A| r <= b on z = (c, r), and the volume's
+    # logarithm sum log r_j.
     lifted = jnp.block([[A, jnp.abs(A)], [jnp.zeros((d, d), A.dtype), -jnp.eye(d, dtype=A.dtype)]])
     offsets = jnp.concatenate([b, jnp.zeros(d, b.dtype)])
     weights = jnp.concatenate([jnp.ones_like(b), jnp.full(d, _VOLUME_WEIGHT, b.dtype)])
@@ -61,13 +69,21 @@ def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
     return jnp.where(interior, z[:d], center), jnp.where(interior, z[d:], 0.0)
 
 
-def _with_interior(A: jax.Array, b: jax.Array, center: jax.Array, radius: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Offsets and radius as they are, or 1 about the centre where the set has no interior and with it no barrier to climb."""
+def _with_interior(
+    A: jax.Array, b: jax.Array, center: jax.Array, radius: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Offsets and radius as they are, or 1 about the centre where the set has no interior and with
+    it no barrier to climb.
+    """
     interior = radius > 0
-    return jnp.where(interior, b, jnp.sum(A * center, axis=-1) + 1.0), jnp.where(interior, radius, 1.0)
+    return jnp.where(interior, b, jnp.sum(A * center, axis=-1) + 1.0), jnp.where(
+        interior, radius, 1.0
+    )
 
 
-def _chord_midpoint(A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array) -> jax.Array:
+def _chord_midpoint(
+    A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array
+) -> jax.Array:
     """The middle of the chord along the projection line (the paper's orthogonal centre)."""
     nearest = project(A, b, request)
     inward = nearest - request
@@ -82,23 +98,32 @@ def _chord_midpoint(A: jax.Array, b: jax.Array, request: jax.Array, accepted: ja
 def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.Array) -> jax.Array:
     """The z maximising sum_i w_i log(b_i - A_i z) by damped Newton steps from an interior point.
 
-    With M the largest relative loss of slack in a full step, the step of length 1 / (1 + M) stays inside and never loses (the
-    argument of Nesterov and Nemirovskii for 1 / (1 + decrement), row by row), so no line search is needed. Once no slack
-    changes by more than sqrt(eps) of itself, what is left is the square of that; fewer than 20 steps did for all but needles. The
-    derivative is that of one more Newton step at the optimum, which is the implicit function theorem.
+    With M the largest relative loss of slack in a full step, the step of length 1 / (1 + M) stays
+    inside and never loses (the argument of Nesterov and Nemirovskii for 1 / (1 + decrement), row by
+    row), so no line search is needed. Once no slack changes by more than sqrt(eps) of itself, what
+    is left is the square of that; fewer than 20 steps did for all but needles. The derivative is
+    that of one more Newton step at the optimum, which is the implicit function theorem.
     """
     eps = float(jnp.finfo(b.dtype).eps)
     start = jax.lax.stop_gradient(start)
 
-    # Elementwise sums instead of matrix products: accelerators may round products to 10 bits, and on a CPU small ones are slow in batches.
+    # Elementwise sums instead of matrix products: accelerators may round products to 10 bits, and
+    # on a CPU small ones are slow in batches.
     def newton(rows: jax.Array, room: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        slack = jnp.maximum(room - jnp.sum(rows * y, axis=1), eps / 4)  # rounding may take the last of it on a needle
-        # Columns of length 1, and a ridge of rounding size: the system is solvable in floating point however thin the set is.
+        # rounding may take the last of it on a needle
+        slack = jnp.maximum(room - jnp.sum(rows * y, axis=1), eps / 4)
+        # Columns of length 1, and a ridge of rounding size: the system is solvable in floating
+        # point however thin the set is.
         scaled = jax.lax.stop_gradient(rows * (jnp.sqrt(weights) / slack)[:, None])
         length = jnp.sqrt(jnp.sum(scaled * scaled, axis=0))
         scaled = scaled / length
-        hessian = jnp.sum(scaled[:, :, None] * scaled[:, None, :], axis=0) + 2 * len(y) * eps * jnp.eye(len(y), dtype=y.dtype)
-        step = -_solve(hessian, jnp.sum(rows * (weights / slack)[:, None], axis=0) / length, least=eps) / length
+        hessian = jnp.sum(scaled[:, :, None] * scaled[:, None, :], axis=0) + 2 * len(
+            y
+        ) * eps * jnp.eye(len(y), dtype=y.dtype)
+        step = (
+            -_solve(hessian, jnp.sum(rows * (weights / slack)[:, None], axis=0) / length, least=eps)
+            / length
+        )
         return step, jnp.sum(rows * step, axis=1) / slack
 
     def damped(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -110,13 +135,17 @@ def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.A
     room = b - jnp.sum(A * start, axis=1)
     frozen = jax.lax.stop_gradient((A, room))
     first = (jnp.zeros_like(start), jnp.full((), jnp.inf, b.dtype), jnp.zeros((), np.int32))
-    y = jax.lax.stop_gradient(jax.lax.while_loop(lambda state: (state[1] > eps**0.5) & (state[2] < 20), damped, first)[0])
+    y = jax.lax.stop_gradient(
+        jax.lax.while_loop(lambda state: (state[1] > eps**0.5) & (state[2] < 20), damped, first)[0]
+    )
     step, _ = newton(A, room, y)
     return start + y + (step - jax.lax.stop_gradient(step))
 
 
 def _solve(M: jax.Array, v: jax.Array, least: float) -> jax.Array:
-    """M^-1 v for a small positive definite M, shape (n, n), by elimination without pivoting; pivots that rounding took count as `least`."""
+    """M^-1 v for a small positive definite M, shape (n, n), by elimination without pivoting; pivots
+    that rounding took count as `least`.
+    """
     table = jnp.concatenate([M, v[:, None]], axis=1)
     for k in range(len(v)):
         row = table[k] / jnp.maximum(table[k, k], least)

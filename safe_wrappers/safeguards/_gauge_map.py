@@ -17,23 +17,26 @@ FixedCenter = Literal["chebyshev", "analytic", "box"]
 class GaugeMap(Safeguard):
     """a_s = c + (|a|_inf / g(a)) a, with g the gauge of the safe action set about a safe centre c.
 
-    The gauge map of Tabas and Zhang (2022, Computationally Efficient Safe Reinforcement Learning for Power Systems, American
-    Control Conference): |a|_inf is the gauge of the action box about 0, g(a) the least t > 0 with c + a / t in the safe
-    action set. Each surface of the box that is scaled about 0 goes to the surface of the safe action set that is scaled
-    alike about c. Unlike the linear ray mask it measures the request from the middle of the box and not from c: 0 goes to
-    c, and the direction of the request becomes the direction from c. For d = 1 it is c + r a, with c and r the middle and
-    the half width of the interval.
+    The gauge map of Tabas and Zhang (2022, Computationally Efficient Safe Reinforcement Learning
+    for Power Systems, American Control Conference): |a|_inf is the gauge of the action box about 0,
+    g(a) the least t > 0 with c + a / t in the safe action set. Each surface of the box that is
+    scaled about 0 goes to the surface of the safe action set that is scaled alike about c. Unlike
+    the linear ray mask it measures the request from the middle of the box and not from c: 0 goes to
+    c, and the direction of the request becomes the direction from c. For d = 1 it is c + r a, with
+    c and r the middle and the half width of the interval.
 
-    The map is a bijection from the box onto the safe action set, so it moves safe requests too. The derivative w.r.t. the
-    action has full rank. The map is not differentiable where the ray changes facet, where the largest component of the
-    request changes (the diagonals, the box's corners among them) and at 0. Where facets or components tie, the mean of
-    the derivatives on the sides is given; at 0 the derivative is what central differences along the axes give: the diagonal
-    matrix of half the chords of the safe action set through c along the axes. A centre whose slack is at most tau is
-    returned itself, with derivative zero w.r.t. the action.
+    The map is a bijection from the box onto the safe action set, so it moves safe requests too. The
+    derivative w.r.t. the action has full rank. The map is not differentiable where the ray changes
+    facet, where the largest component of the request changes (the diagonals, the box's corners
+    among them) and at 0. Where facets or components tie, the mean of the derivatives on the sides
+    is given; at 0 the derivative is what central differences along the axes give: the diagonal
+    matrix of half the chords of the safe action set through c along the axes. A centre whose slack
+    is at most tau is returned itself, with derivative zero w.r.t. the action.
 
     Args:
         gradient, blend: See `Safeguard`.
-        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic" or "box" (the centre of a large inscribed box).
+        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic" or "box" (the centre of
+            a large inscribed box).
 
     Raises:
         ValueError: On an unknown centre or gradient.
@@ -50,10 +53,18 @@ class GaugeMap(Safeguard):
         super().__post_init__()
         valid = get_args(FixedCenter)
         if self.center not in valid:
-            hint = '; it depends on the request, for which there is `RayMask(center="orthogonal")`' if self.center == "orthogonal" else ""
-            raise ValueError(f"`center` must be one of {', '.join(valid)}, but it is {self.center!r}{hint}.")
+            hint = (
+                '; it depends on the request, for which there is `RayMask(center="orthogonal")`'
+                if self.center == "orthogonal"
+                else ""
+            )
+            raise ValueError(
+                f"`center` must be one of {', '.join(valid)}, but it is {self.center!r}{hint}."
+            )
 
-    def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
+    def project(
+        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
+    ) -> jax.Array:
         if request.shape == (1,):
             center, half_width = inner_box(rows)
             return center + half_width * request
@@ -66,9 +77,11 @@ class GaugeMap(Safeguard):
             """The largest t with c + t direction in the set, shape ()."""
             return 1.0 / gauges(rows.A, slack, inner, direction)[1]
 
-        # With u = a / |a|_inf the factor |a|_inf / g(a) is 1 / g(u), which neither underflows nor overflows.
+        # With u = a / |a|_inf the factor |a|_inf / g(a) is 1 / g(u), which neither underflows nor
+        # overflows.
         size = jnp.max(jnp.abs(request))
-        moved = size > jnp.finfo(size.dtype).eps ** 2  # of a smaller one the derivative of u would overflow
+        # of a smaller one the derivative of u would overflow
+        moved = size > jnp.finfo(size.dtype).eps ** 2
         along = reach(jnp.where(moved, request / jnp.where(moved, size, 1.0), 1.0))
         axes = jnp.eye(request.shape[0], dtype=request.dtype)
         half_chords = (jax.vmap(reach)(axes) + jax.vmap(reach)(-axes)) / 2

@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 
 
-def gauges(A: jax.Array, slack: jax.Array, center: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How many times the distance from a centre to the boundary a direction is long: of the action box, and of the safe action set.
+def gauges(
+    A: jax.Array, slack: jax.Array, center: jax.Array, direction: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """How many times the distance from a centre to the boundary a direction is long: of the action
+    box, and of the safe action set.
 
     Args:
         A: Rows of the safe action set without those of the box, shape (m, d).
@@ -16,9 +19,12 @@ def gauges(A: jax.Array, slack: jax.Array, center: jax.Array, direction: jax.Arr
     Returns:
         The gauge of the box, and that of the box and the rows, which is the larger one. Shapes ().
     """
-    # The double wheres keep divisions by zero, and with them NaN derivatives, out of the branches not taken.
+    # The double wheres keep divisions by zero, and with them NaN derivatives, out of the branches
+    # not taken.
     room = jnp.where(direction > 0, 1.0 - center, 1.0 + center)
-    box = jnp.max(jnp.where(direction != 0, jnp.abs(direction) / jnp.where(direction != 0, room, 1.0), 0.0))
+    box = jnp.max(
+        jnp.where(direction != 0, jnp.abs(direction) / jnp.where(direction != 0, room, 1.0), 0.0)
+    )
     along = jnp.sum(A * direction, axis=-1)
     rows = jnp.max(jnp.where(along > 0, along / slack, 0.0), initial=0.0)
     return box, jnp.maximum(box, rows)

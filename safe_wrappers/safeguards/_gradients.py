@@ -12,7 +12,10 @@ Gradient = Literal["exact", "passthrough", "straight_through", "blend", "inward"
 
 @jax.custom_jvp
 def with_identity(safe: jax.Array, action: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
-    """Returns `safe` bit for bit; its derivative gains `weight` times the identity w.r.t. `action`."""
+    """Returns `safe` bit for bit; its derivative gains `weight` times the identity w.r.t.
+
+    `action`.
+    """
     del action, weight
     return safe
 
@@ -36,12 +39,21 @@ def _damped_jvp(primals, tangents):
 
 
 @jax.custom_vjp
-def with_inward(safe: jax.Array, action: jax.Array, A: jax.Array, b: jax.Array, slack: jax.Array, kept: jax.Array) -> jax.Array:
-    """Returns `safe` bit for bit; in reverse mode the cotangent g of `safe` reaches `action` as the projected gradient.
+def with_inward(
+    safe: jax.Array,
+    action: jax.Array,
+    A: jax.Array,
+    b: jax.Array,
+    slack: jax.Array,
+    kept: jax.Array,
+) -> jax.Array:
+    """Returns `safe` bit for bit; in reverse mode the cotangent g of `safe` reaches `action` as the
+    projected gradient.
 
-    The descent step -g is projected onto the tangent cone of {A a <= b} at `safe`: its tangential part stays, as with the exact
-    derivative of the boundary projection, and of the part along the outward normals what points back into the set. Since this
-    is not linear in g, there is no forward mode.
+    The descent step -g is projected onto the tangent cone of {A a <= b} at `safe`: its tangential
+    part stays, as with the exact derivative of the boundary projection, and of the part along the
+    outward normals what points back into the set. Since this is not linear in g, there is no
+    forward mode.
 
     Args:
         safe: The safe action, shape (d,).
@@ -68,7 +80,8 @@ def _with_inward_bwd(residuals: tuple[jax.Array, ...], g: jax.Array):
         blocked = jnp.any(active & (slope * descent[0] > 0))
         allowed = jnp.where(blocked, 0.0, descent)
     else:
-        # The cone is homogeneous, the solver's tolerances are not: the step gets length 1 first. The double where as ever.
+        # The cone is homogeneous, the solver's tolerances are not: the step gets length 1 first.
+        # The double where as ever.
         length = jnp.max(jnp.abs(descent))
         usable = (length > 0) & jnp.isfinite(length)
         unit = jnp.where(usable, descent / jnp.where(usable, length, 1.0), 0.0)

@@ -15,30 +15,33 @@ Mapping = Literal["linear", "hyperbolic"]
 
 @frozen_pytree
 class RayMask(Safeguard):
-    """Moves each action along the ray from a safe centre c (Walter et al. 2025, arXiv 2506.01665, ray mask).
+    """Moves each action along the ray from a safe centre c (Walter et al. 2025, arXiv 2506.01665,
+    ray mask).
 
-    With u the direction of a - c and lam_a, lam_s, lam_A the distances from c to the action, to the boundary of the safe
-    action set and to the boundary of the box along u:
+    With u the direction of a - c and lam_a, lam_s, lam_A the distances from c to the action, to the
+    boundary of the safe action set and to the boundary of the box along u:
 
         linear:      a_s = c + u lam_s lam_a / lam_A
         hyperbolic:  a_s = c + u lam_s tanh(lam_a / lam_s) / tanh(lam_A / lam_s)
 
-    evaluated in gauge form, which needs neither u nor a division by |a - c|: with g_S and g_A the gauges of a about c,
-    lam_a / lam_s = g_S and lam_a / lam_A = g_A.
+    evaluated in gauge form, which needs neither u nor a division by |a - c|: with g_S and g_A the
+    gauges of a about c, lam_a / lam_s = g_S and lam_a / lam_A = g_A.
 
-    The map is a bijection from the box onto the safe action set (for a centre that does not depend on the action), so it
-    moves safe actions too; the hyperbolic one is nearly the identity close to the centre. The derivative w.r.t. the
-    action has full rank. It is not differentiable where the ray changes facet and at a = c, where the identity is given.
-    A centre whose slack is at most tau is returned itself: where no action has more, with derivative zero w.r.t. the action.
-    An orthogonal centre may also be such a point of a set with room, at the sharp end of a wedge; its derivative is then that
-    of the projection, zero at a vertex and along the edge otherwise.
+    The map is a bijection from the box onto the safe action set (for a centre that does not depend
+    on the action), so it moves safe actions too; the hyperbolic one is nearly the identity close to
+    the centre. The derivative w.r.t. the action has full rank. It is not differentiable where the
+    ray changes facet and at a = c, where the identity is given. A centre whose slack is at most tau
+    is returned itself: where no action has more, with derivative zero w.r.t. the action. An
+    orthogonal centre may also be such a point of a set with room, at the sharp end of a wedge; its
+    derivative is then that of the projection, zero at a vertex and along the edge otherwise.
 
     Args:
         gradient: See `Safeguard`.
         mapping: "hyperbolic" or "linear".
-        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic", "box" (the centre of a large inscribed box,
-            a deterministic zonotopic centre) or "orthogonal" (the midpoint of the chord through the boundary projection:
-            safe actions are not changed; discontinuous across the boundary).
+        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic", "box" (the centre of a
+            large inscribed box, a deterministic zonotopic centre) or "orthogonal" (the midpoint of
+            the chord through the boundary projection: safe actions are not changed; discontinuous
+            across the boundary).
 
     Raises:
         ValueError: On an unknown mapping, centre or gradient.
@@ -49,14 +52,23 @@ class RayMask(Safeguard):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, value, valid in (("mapping", self.mapping, get_args(Mapping)), ("center", self.center, get_args(Center))):
+        for name, value, valid in (
+            ("mapping", self.mapping, get_args(Mapping)),
+            ("center", self.center, get_args(Center)),
+        ):
             if value not in valid:
-                raise ValueError(f"`{name}` must be one of {', '.join(valid)}, but it is {value!r}.")
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(valid)}, but it is {value!r}."
+                )
 
-    def project(self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array) -> jax.Array:
+    def project(
+        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
+    ) -> jax.Array:
         A, b = rows.A, rows.b - rows.tau
         room = jnp.all(jnp.sum(A * anchor, axis=-1) < b)
-        center = safe_center(self.center, rows, jnp.where(room, request, jax.lax.stop_gradient(request)), accepted)
+        center = safe_center(
+            self.center, rows, jnp.where(room, request, jax.lax.stop_gradient(request)), accepted
+        )
         slack = b - jnp.sum(A * center, axis=-1)
         roomy = jnp.all(slack > 0)
         offset = request - center
@@ -64,7 +76,11 @@ class RayMask(Safeguard):
         # Of an offset below eps^2 the derivatives of the gauges' quotient would overflow.
         moved = jnp.any(jnp.abs(offset) > jnp.finfo(offset.dtype).eps ** 2) & roomy
         box, gauge = jnp.where(moved, box, 1.0), jnp.where(moved, gauge, 1.0)
-        scale = box / gauge if self.mapping == "linear" else jnp.tanh(gauge) / (gauge * jnp.tanh(gauge / box))
+        scale = (
+            box / gauge
+            if self.mapping == "linear"
+            else jnp.tanh(gauge) / (gauge * jnp.tanh(gauge / box))
+        )
         masked = center + jnp.where(moved, scale, 1.0) * offset
         masked = jnp.where(roomy, masked, center)
         return jnp.where(accepted, request, masked) if self.center == "orthogonal" else masked

@@ -29,5 +29,7 @@ def make_safeguard(name: str, **kwargs: Any) -> Safeguard:
     if name not in _BY_NAME:
         nearest = difflib.get_close_matches(name, NAMES, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"The safeguard must be one of {', '.join(map(repr, NAMES))}, but it is {name!r}.{hint}")
+        raise ValueError(
+            f"The safeguard must be one of {', '.join(map(repr, NAMES))}, but it is {name!r}.{hint}"
+        )
     return _BY_NAME[name](**kwargs)

@@ -1,4 +1,7 @@
-"""Convex sets as frozen pytrees with pure functions. Nothing here knows of actions or environments."""
+"""Convex sets as frozen pytrees with pure functions.
+
+Nothing here knows of actions or environments.
+"""
 
 from ._box import Box as Box
 from ._containment import Containment as Containment

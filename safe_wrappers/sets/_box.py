@@ -15,9 +15,10 @@ from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_sh
 class Box:
     """The box {x : lower <= x <= upper}; an infinite bound means no bound on that side.
 
-    `contains`, `margin` and `support` are jit-able and evaluate in the dtype of their argument. With bounds stored in
-    float32 (as lists are), `contains` and the sign of `margin` are exact in float32; float64 bounds are first rounded to
-    the nearest float32, which may lie outside by 2^-24 of the bound.
+    `contains`, `margin` and `support` are jit-able and evaluate in the dtype of their argument.
+    With bounds stored in float32 (as lists are), `contains` and the sign of `margin` are exact in
+    float32; float64 bounds are first rounded to the nearest float32, which may lie outside by 2^-24
+    of the bound.
 
     Args:
         lower: Shape (n,).
@@ -35,12 +36,17 @@ class Box:
     upper: Array
 
     def __post_init__(self):
-        lower, upper = as_float("lower", self.lower, 1, finite=False), as_float("upper", self.upper, 1, finite=False)
+        lower, upper = (
+            as_float("lower", self.lower, 1, finite=False),
+            as_float("upper", self.upper, 1, finite=False),
+        )
         require_shape("upper", upper, tuple(lower.shape))
         if not is_traced(lower, upper):
             low, up = np.asarray(lower), np.asarray(upper)
             if np.any(low > up) or np.any(low == np.inf) or np.any(up == -np.inf):
-                raise SetDimensionError(f"`lower` must not exceed `upper`, but lower = {low} and upper = {up}.")
+                raise SetDimensionError(
+                    f"`lower` must not exceed `upper`, but lower = {low} and upper = {up}."
+                )
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
 
@@ -68,13 +74,19 @@ class Box:
         return (self.upper - self.lower) / 2
 
     def margin(self, x) -> jax.Array:
-        """Distance to the nearest face, negative outside: min over faces, in the units of x. Shape ()."""
+        """Distance to the nearest face, negative outside: min over faces, in the units of x.
+
+        Shape ().
+        """
         x = as_vector("x", x, self.dim)
         lower, upper = jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype)
         return jnp.minimum(jnp.min(x - lower), jnp.min(upper - x))
 
     def contains(self, x) -> jax.Array:
-        """Whether x, shape (n,), lies in the box; false if x is not finite. Only comparisons, no rounding."""
+        """Whether x, shape (n,), lies in the box; false if x is not finite.
+
+        Only comparisons, no rounding.
+        """
         x = as_vector("x", x, self.dim)
         lower, upper = jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype)
         return jnp.all((x >= lower) & (x <= upper) & jnp.isfinite(x))
@@ -82,7 +94,10 @@ class Box:
     def support(self, direction) -> jax.Array:
         """The maximum of direction . x over the box, for direction of shape (n,). Shape ()."""
         direction = as_vector("direction", direction, self.dim)
-        lower, upper = jnp.asarray(self.lower, direction.dtype), jnp.asarray(self.upper, direction.dtype)
+        lower, upper = (
+            jnp.asarray(self.lower, direction.dtype),
+            jnp.asarray(self.upper, direction.dtype),
+        )
         # A zero component must not meet an infinite bound: 0 * inf is NaN.
         bound = jnp.where(direction > 0, upper, jnp.where(direction < 0, lower, 0.0))
         return jnp.sum(direction * bound)
@@ -90,14 +105,23 @@ class Box:
     def halfspaces(self) -> tuple[np.ndarray, np.ndarray]:
         """(H, h) with {x : H x <= h} the box; infinite bounds give no row. Outside jit."""
         eye = np.eye(self.dim, dtype=self.lower.dtype)
-        H, h = np.concatenate([eye, -eye]), np.concatenate([np.asarray(self.upper), -np.asarray(self.lower)])
+        H, h = (
+            np.concatenate([eye, -eye]),
+            np.concatenate([np.asarray(self.upper), -np.asarray(self.lower)]),
+        )
         finite = np.isfinite(h)
         return H[finite], h[finite]
 
     def vertices(self) -> np.ndarray:
-        """All corners, float64, shape (2^n, n). Zero-width sides are not repeated. Finite boxes only, outside jit."""
+        """All corners, float64, shape (2^n, n).
+
+        Zero-width sides are not repeated. Finite boxes only, outside jit.
+        """
         self._require_bounded()
-        sides = [sorted({lo, hi}) for lo, hi in zip(concrete(self.lower), concrete(self.upper), strict=True)]
+        sides = [
+            sorted({lo, hi})
+            for lo, hi in zip(concrete(self.lower), concrete(self.upper), strict=True)
+        ]
         return np.array(list(itertools.product(*sides)))
 
     def volume(self) -> float:
@@ -105,11 +129,18 @@ class Box:
         return float(np.prod(2 * concrete(self.radius)))
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Uniform points, shape (*shape, n), never outside, in the dtype of the bounds. Jit-able. Finite boxes only."""
+        """Uniform points, shape (*shape, n), never outside, in the dtype of the bounds.
+
+        Jit-able. Finite boxes only.
+        """
         self._require_bounded()
         lower, upper = jnp.asarray(self.lower), jnp.asarray(self.upper)
         return jax.random.uniform(key, (*shape, self.dim), lower.dtype, lower, upper)
 
     def _require_bounded(self) -> None:
-        if not is_traced(self.lower, self.upper) and not (np.isfinite(self.lower).all() and np.isfinite(self.upper).all()):
-            raise SetDimensionError(f"The box must be bounded, but lower = {self.lower} and upper = {self.upper}.")
+        if not is_traced(self.lower, self.upper) and not (
+            np.isfinite(self.lower).all() and np.isfinite(self.upper).all()
+        ):
+            raise SetDimensionError(
+                f"The box must be bounded, but lower = {self.lower} and upper = {self.upper}."
+            )

@@ -1,4 +1,6 @@
-"""Whether one zonotope lies in another: a linear encoding, and a proof of its answer in exact arithmetic."""
+"""Whether one zonotope lies in another: a linear encoding, and a proof of its answer in exact
+arithmetic.
+"""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,10 +20,12 @@ class Containment(NamedTuple):
     """The answer of `zonotope_in_zonotope`.
 
     Attributes:
-        contained: True is a proof that the inner set lies in the outer one. False means "not shown": the encoding is sufficient only.
+        contained: True is a proof that the inner set lies in the outer one. False means "not
+            shown": the encoding is sufficient only.
         gamma: Shape (k_outer, k_inner), with G_inner = G_outer gamma to float64 rounding.
         beta: Shape (k_outer,), with c_outer - c_inner = G_outer beta to float64 rounding.
-        slack: 1 minus the largest row sum of |[gamma, beta]|, at least 0 if contained; -inf if the solver failed.
+        slack: 1 minus the largest row sum of |[gamma, beta]|, at least 0 if contained; -inf if the
+            solver failed.
     """
 
     contained: bool
@@ -31,15 +35,19 @@ class Containment(NamedTuple):
 
 
 def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
-    """Shows that <c_in, G_in> lies in <c_out, G_out> (Sadraddini and Tedrake 2019, Linear encodings for polytope containment problems).
+    """Shows that <c_in, G_in> lies in <c_out, G_out> (Sadraddini and Tedrake 2019, Linear encodings
+    for polytope containment problems).
 
-    It does if gamma and beta exist with G_in = G_out gamma, c_out - c_in = G_out beta and row sums of |[gamma, beta]| of at most 1,
-    because every point of the inner set then has coordinates gamma b - beta in the unit cube. The condition is not necessary,
-    except for a parallelotope outside, so that "not contained" proves nothing: deciding it is co-NP-complete (Kulmburg and Althoff 2021).
+    It does if gamma and beta exist with G_in = G_out gamma, c_out - c_in = G_out beta and row sums
+    of |[gamma, beta]| of at most 1, because every point of the inner set then has coordinates gamma
+    b - beta in the unit cube. The condition is not necessary, except for a parallelotope outside,
+    so that "not contained" proves nothing: deciding it is co-NP-complete (Kulmburg and Althoff
+    2021).
 
-    A linear program minimises the largest row sum. Its solution is then corrected in rational arithmetic until the equations hold
-    exactly for the stored numbers, and the row sums are compared with 1 exactly. Sets that touch are at the mercy of
-    the last rounding and may be missed.
+    A linear program minimises the largest row sum. Its solution is then corrected in rational
+    arithmetic until the equations hold exactly for the stored numbers, and the row sums are
+    compared with 1 exactly. Sets that touch are at the mercy of the last rounding and may be
+    missed.
 
     Args:
         inner: The zonotope that is to lie in the other, k_inner generators.
@@ -54,19 +62,37 @@ def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
         0.25
     """
     if inner.dim != outer.dim:
-        raise SetDimensionError(f"Both zonotopes must have the same dimension, but they have {inner.dim} and {outer.dim}.")
+        raise SetDimensionError(
+            "Both zonotopes must have the same dimension, but they have "
+            f"{inner.dim} and {outer.dim}."
+        )
     G = concrete(outer.generators)
     n, k = G.shape
     if np.linalg.matrix_rank(G) < n:
-        raise SetDimensionError(f"The outer generators must span all {n} dimensions, but their rank is {np.linalg.matrix_rank(G)}.")
-    # The centres' difference is one more column: it takes part in the row sums like a generator. Exact in rationals, rounded for the program.
-    exact_columns = [[Fraction(v) for v in column] for column in concrete(inner.generators).T.tolist()]
-    exact_columns.append([Fraction(o) - Fraction(i) for o, i in zip(concrete(outer.center).tolist(), concrete(inner.center).tolist(), strict=True)])
+        raise SetDimensionError(
+            f"The outer generators must span all {n} dimensions, but their "
+            f"rank is {np.linalg.matrix_rank(G)}."
+        )
+    # The centres' difference is one more column: it takes part in the row sums like a generator.
+    # Exact in rationals, rounded for the program.
+    exact_columns = [
+        [Fraction(v) for v in column] for column in concrete(inner.generators).T.tolist()
+    ]
+    exact_columns.append(
+        [
+            Fraction(o) - Fraction(i)
+            for o, i in zip(
+                concrete(outer.center).tolist(), concrete(inner.center).tolist(), strict=True
+            )
+        ]
+    )
     columns = np.array(exact_columns, float).T
 
     coordinates = _smallest_coordinates(G, columns)
     if coordinates is None:
-        return Containment(False, np.full((k, columns.shape[1] - 1), np.nan), np.full(k, np.nan), float("-inf"))
+        return Containment(
+            False, np.full((k, columns.shape[1] - 1), np.nan), np.full(k, np.nan), float("-inf")
+        )
     exact = _corrected(G, coordinates, exact_columns)
     slack = 1 - max(sum(abs(column[i]) for column in exact) for i in range(k))
     found = np.array(exact, float).T
@@ -74,7 +100,9 @@ def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
 
 
 def _smallest_coordinates(G: np.ndarray, columns: np.ndarray) -> np.ndarray | None:
-    """Z of shape (k, m) with G Z = columns and the least largest row sum of |Z|, in float64; None if the solver fails."""
+    """Z of shape (k, m) with G Z = columns and the least largest row sum of |Z|, in float64; None
+    if the solver fails.
+    """
     k, m = G.shape[1], columns.shape[1]
     # Z = P - M with P, M >= 0, stacked column by column, and the largest row sum t.
     equations = sparse.kron(sparse.eye(m), G)
@@ -82,24 +110,32 @@ def _smallest_coordinates(G: np.ndarray, columns: np.ndarray) -> np.ndarray | No
     A_ub = sparse.hstack([row_sums, row_sums, -np.ones((k, 1))])
     A_eq = sparse.hstack([equations, -equations, sparse.csr_matrix((m * len(G), 1))])
     objective = np.append(np.zeros(2 * k * m), 1.0)
-    result = linprog(objective, A_ub, np.zeros(k), A_eq, columns.T.ravel(), bounds=(0, None), options=LP_OPTIONS)
+    result = linprog(
+        objective, A_ub, np.zeros(k), A_eq, columns.T.ravel(), bounds=(0, None), options=LP_OPTIONS
+    )
     if result.status != 0:
         return None
     positive, negative, _ = np.split(result.x, [k * m, 2 * k * m])
     return (positive - negative).reshape(m, k).T
 
 
-def _corrected(G: np.ndarray, coordinates: np.ndarray, columns: list[list[Fraction]]) -> list[list[Fraction]]:
+def _corrected(
+    G: np.ndarray, coordinates: np.ndarray, columns: list[list[Fraction]]
+) -> list[list[Fraction]]:
     """The coordinates, column by column, changed by as little as makes G z = column hold exactly.
 
-    The residual is put on n generators that span the space well, by solving with their square matrix in rationals.
+    The residual is put on n generators that span the space well, by solving with their square
+    matrix in rationals.
     """
     *_, order = qr(G, mode="r", pivoting=True)
     basis = sorted(order[: len(G)].tolist())
     rows = [[Fraction(v) for v in row] for row in G.tolist()]
     exact = [[Fraction(v) for v in column] for column in coordinates.T.tolist()]
     residuals = [
-        [target - sum(g * z for g, z in zip(row, column, strict=True)) for row, target in zip(rows, targets, strict=True)]
+        [
+            target - sum(g * z for g, z in zip(row, column, strict=True))
+            for row, target in zip(rows, targets, strict=True)
+        ]
         for column, targets in zip(exact, columns, strict=True)
     ]
     corrections = _solve([[row[j] for j in basis] for row in rows], residuals)
@@ -116,7 +152,10 @@ def _solve(matrix: list[list[Fraction]], columns: list[list[Fraction]]) -> list[
     for k in range(n):
         pivot = max(range(k, n), key=lambda i: abs(rows[i][k]))
         if rows[pivot][k] == 0:
-            raise SetDimensionError("The outer generators must span the space, but the best conditioned ones among them are exactly dependent.")
+            raise SetDimensionError(
+                "The outer generators must span the space, but the best "
+                "conditioned ones among them are exactly dependent."
+            )
         rows[k], rows[pivot] = rows[pivot], rows[k]
         rows[k] = [value / rows[k][k] for value in rows[k]]
         for i in range(n):

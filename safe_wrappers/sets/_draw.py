@@ -13,20 +13,26 @@ from ._zonotope import Zonotope
 
 
 def outline(set: Box | Polytope | Zonotope, axes: tuple[int, int] = (0, 1)) -> np.ndarray:
-    """The boundary of the set's projection onto the coordinates `axes`: a closed polygon, counterclockwise, float64.
+    """The boundary of the set's projection onto the coordinates `axes`: a closed polygon,
+    counterclockwise, float64.
 
     Args:
         set: A bounded set of dimension n >= 2.
-        axes: The coordinates to draw to the right and upwards, two different indices from 0 to n - 1.
+        axes: The coordinates to draw to the right and upwards, two different indices from 0 to n -
+            1.
 
     Returns:
         The corners, shape (k, 2), the first one repeated at the end.
 
     Raises:
-        SetDimensionError: If `axes` does not fit, or the set is unbounded or flat in these coordinates.
+        SetDimensionError: If `axes` does not fit, or the set is unbounded or flat in these
+            coordinates.
     """
     if len({*axes}) != 2 or len(axes) != 2 or not all(0 <= axis < set.dim for axis in axes):
-        raise SetDimensionError(f"`axes` must be two different indices from 0 to {set.dim - 1}, but they are {tuple(axes)}.")
+        raise SetDimensionError(
+            f"`axes` must be two different indices from 0 to {set.dim - 1}, "
+            f"but they are {tuple(axes)}."
+        )
     picked = list(axes)
     if isinstance(set, Box):
         points = Box(concrete(set.lower)[picked], concrete(set.upper)[picked]).vertices()
@@ -35,13 +41,18 @@ def outline(set: Box | Polytope | Zonotope, axes: tuple[int, int] = (0, 1)) -> n
     else:
         points = set.vertices()[:, picked]
     if np.linalg.matrix_rank(points - points.mean(axis=0)) < 2:
-        raise SetDimensionError(f"The set must have an interior in the coordinates {tuple(axes)}, but it is flat there.")
+        raise SetDimensionError(
+            f"The set must have an interior in the coordinates {tuple(axes)}, but it is flat there."
+        )
     corners = points[ConvexHull(points).vertices]
     return np.concatenate([corners, corners[:1]])
 
 
-def draw(set: Box | Polytope | Zonotope, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
-    """Fills the set's projection onto the coordinates `axes`, pale with a solid edge unless `style` says otherwise.
+def draw(
+    set: Box | Polytope | Zonotope, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any
+) -> Any:
+    """Fills the set's projection onto the coordinates `axes`, pale with a solid edge unless `style`
+    says otherwise.
 
     Args:
         set: A bounded set of dimension n >= 2.

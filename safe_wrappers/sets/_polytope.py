@@ -13,19 +13,25 @@ from .._pytree import frozen_pytree
 from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_shape
 from ._triangulation import Triangulation
 
-# HiGHS's presolve calls some unbounded problems infeasible, for example a maximum over the slab |x + y + z| <= 1.
-LP_OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+# HiGHS's presolve calls some unbounded problems infeasible, for example a maximum over the slab |x
+# + y + z| <= 1.
+LP_OPTIONS = {
+    "presolve": False,
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-10,
+}
 
 
 @frozen_pytree
 class Polytope:
     """The set {x : H x <= h}.
 
-    `contains` and `margin` are jit-able and evaluate in the dtype of their argument. For float32 data and a float32 x, row i
-    of the margin carries an error of at most 2^-24 ((n + 2) sum_j |H_ij x_j| + |h_i|), about 3e-7 for the bundled sets (h = 1),
-    so that `contains` may go either way for points this close to the boundary; float64 data are rounded first, which at most
-    doubles the bound. A proof of containment for a float32 point is therefore made in float64 on that point, or with a
-    margin above the bound. The other methods compute in float64 with scipy, outside jit.
+    `contains` and `margin` are jit-able and evaluate in the dtype of their argument. For float32
+    data and a float32 x, row i of the margin carries an error of at most 2^-24 ((n + 2) sum_j |H_ij
+    x_j| + |h_i|), about 3e-7 for the bundled sets (h = 1), so that `contains` may go either way for
+    points this close to the boundary; float64 data are rounded first, which at most doubles the
+    bound. A proof of containment for a float32 point is therefore made in float64 on that point, or
+    with a margin above the bound. The other methods compute in float64 with scipy, outside jit.
 
     Args:
         H: Facet normals, shape (m, n).
@@ -59,13 +65,18 @@ class Polytope:
         return self.H, self.h
 
     def margin(self, x) -> jax.Array:
-        """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h. Shape (); x has shape (n,).
+        """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h.
+
+        Shape (); x has shape (n,).
 
         Its gradient is -H_i of the smallest row, their mean where several tie; NaN in x gives NaN.
         """
         x = as_vector("x", x, self.dim)
-        # An elementwise sum instead of a matrix product: accelerators may round the factors of products to 10 bits.
-        return jnp.min(jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1))
+        # An elementwise sum instead of a matrix product: accelerators may round the factors of
+        # products to 10 bits.
+        return jnp.min(
+            jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1)
+        )
 
     def contains(self, x) -> jax.Array:
         """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
@@ -79,7 +90,10 @@ class Polytope:
         """
         H, h = concrete(self.H), concrete(self.h)
         if np.any(h <= 0):
-            raise SetDimensionError(f"The origin must lie strictly inside (h > 0), but min h = {h.min():.3g}; shift the set first.")
+            raise SetDimensionError(
+                "The origin must lie strictly inside (h > 0), but min h = "
+                f"{h.min():.3g}; shift the set first."
+            )
         return Polytope(H / h[:, None], np.ones_like(h))
 
     def scaled(self, factor: float) -> "Polytope":
@@ -102,24 +116,39 @@ class Polytope:
         norms = np.linalg.norm(H, axis=1)
         objective = np.append(np.zeros(self.dim), -1.0)
         bounds = [(None, None)] * self.dim + [(0, None)]
-        result = linprog(objective, A_ub=np.column_stack([H, norms]), b_ub=h, bounds=bounds, options=LP_OPTIONS)
+        result = linprog(
+            objective, A_ub=np.column_stack([H, norms]), b_ub=h, bounds=bounds, options=LP_OPTIONS
+        )
         if result.status != 0:
-            raise SetDimensionError(f"The polytope must be bounded and non-empty, but its largest inscribed ball was not found: {result.message}")
+            raise SetDimensionError(
+                "The polytope must be bounded and non-empty, but its largest "
+                f"inscribed ball was not found: {result.message}"
+            )
         return result.x[:-1], float(result.x[-1])
 
     def support(self, direction) -> float:
-        """The maximum of direction . x over the set, for direction of shape (n,); `inf` if unbounded. By linear programming.
+        """The maximum of direction . x over the set, for direction of shape (n,); `inf` if
+        unbounded. By linear programming.
 
         Raises:
             SetDimensionError: If the set is empty.
         """
         direction = concrete(direction)
         require_shape("direction", direction, (self.dim,))
-        result = linprog(-direction, A_ub=concrete(self.H), b_ub=concrete(self.h), bounds=(None, None), options=LP_OPTIONS)
+        result = linprog(
+            -direction,
+            A_ub=concrete(self.H),
+            b_ub=concrete(self.h),
+            bounds=(None, None),
+            options=LP_OPTIONS,
+        )
         if result.status == 3:
             return float("inf")
         if result.status != 0:
-            raise SetDimensionError(f"The polytope must be non-empty, but the support could not be computed: {result.message}")
+            raise SetDimensionError(
+                "The polytope must be non-empty, but the support could not be "
+                f"computed: {result.message}"
+            )
         return float(-result.fun)
 
     def vertices(self) -> np.ndarray:
@@ -131,7 +160,9 @@ class Polytope:
         return self._vertices
 
     def triangulate(self) -> Triangulation:
-        """A fan of simplices around the mean of the vertices: exact volume and uniform samples, in the dtype of H."""
+        """A fan of simplices around the mean of the vertices: exact volume and uniform samples, in
+        the dtype of H.
+        """
         return self._triangulation
 
     def volume(self) -> float:
@@ -141,8 +172,9 @@ class Polytope:
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Uniform points by volume, shape (*shape, n), in the dtype of H.
 
-        Jit-able in the key for a fixed set: the triangulation is computed once, in numpy. A function that takes the set as a
-        traced argument takes `triangulate()` instead. Rounding: see `Triangulation.sample`.
+        Jit-able in the key for a fixed set: the triangulation is computed once, in numpy. A
+        function that takes the set as a traced argument takes `triangulate()` instead. Rounding:
+        see `Triangulation.sample`.
         """
         return self._triangulation.sample(key, shape)
 
@@ -150,18 +182,26 @@ class Polytope:
     def _vertices(self) -> np.ndarray:
         center, radius = self.chebyshev_center()
         if radius <= 0:
-            raise SetDimensionError("The polytope must have an interior, but its largest inscribed ball has radius 0.")
+            raise SetDimensionError(
+                "The polytope must have an interior, but its largest inscribed ball has radius 0."
+            )
         upper = np.array([self.support(e) for e in np.eye(self.dim)])
         lower = np.array([-self.support(-e) for e in np.eye(self.dim)])
         if not np.isfinite([lower, upper]).all():
-            raise SetDimensionError(f"The polytope must be bounded, but its coordinates range from {lower} to {upper}.")
+            raise SetDimensionError(
+                f"The polytope must be bounded, but its coordinates range from {lower} to {upper}."
+            )
         if self.dim == 1:
             points = np.array([lower, upper])
         else:
             try:
-                points = HalfspaceIntersection(np.column_stack([concrete(self.H), -concrete(self.h)]), center).intersections
+                points = HalfspaceIntersection(
+                    np.column_stack([concrete(self.H), -concrete(self.h)]), center
+                ).intersections
             except QhullError as error:
-                raise SetDimensionError(f"The polytope must have an interior, but qhull found otherwise: {error}") from error
+                raise SetDimensionError(
+                    f"The polytope must have an interior, but qhull found otherwise: {error}"
+                ) from error
         points.setflags(write=False)
         return points
 

@@ -25,14 +25,18 @@ class Triangulation:
 
     @classmethod
     def of_hull(cls, points: np.ndarray) -> "Triangulation":
-        """Cones from the mean of `points`, shape (v, n), to the boundary simplices of their convex hull. Float64, outside jit."""
+        """Cones from the mean of `points`, shape (v, n), to the boundary simplices of their convex
+        hull. Float64, outside jit.
+        """
         corners = concrete(points)
         apex, dim = corners.mean(axis=0), corners.shape[1]
         if dim == 1:
             simplices = np.array([[corners.min(axis=0), corners.max(axis=0)]])
         else:
             boundary = corners[ConvexHull(corners).simplices]
-            simplices = np.concatenate([np.broadcast_to(apex, (len(boundary), 1, dim)), boundary], axis=1)
+            simplices = np.concatenate(
+                [np.broadcast_to(apex, (len(boundary), 1, dim)), boundary], axis=1
+            )
         volumes = np.abs(np.linalg.det(simplices[:, 1:] - simplices[:, :1])) / math.factorial(dim)
         return cls(simplices, volumes)
 
@@ -42,18 +46,24 @@ class Triangulation:
         return float(concrete(self.volumes).sum())
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Uniform points, shape (*shape, n), in the dtype of the corners. Jit-able, vmap-able, without rejection.
+        """Uniform points, shape (*shape, n), in the dtype of the corners.
 
-        A simplex is drawn by its volume, then barycentric weights from Dirichlet(1, ..., 1). In float32 a point may leave
-        the body by n + 3 roundings, (n + 3) 2^-24 of the largest coordinate of a corner.
+        Jit-able, vmap-able, without rejection.
+
+        A simplex is drawn by its volume, then barycentric weights from Dirichlet(1, ..., 1). In
+        float32 a point may leave the body by n + 3 roundings, (n + 3) 2^-24 of the largest
+        coordinate of a corner.
         """
         simplices, volumes = jnp.asarray(self.simplices), jnp.asarray(self.volumes)
         pick, spread = jax.random.split(key)
         index = jax.random.choice(pick, len(volumes), shape, p=volumes / jnp.sum(volumes))
         corners = simplices[index]
-        # Normalised exponential variables are Dirichlet(1, ..., 1), and jax.random.dirichlet is 6 times slower. The logarithms are
-        # of numbers strictly between 0 and 1, so that their sum is never zero.
+        # Normalised exponential variables are Dirichlet(1, ..., 1), and jax.random.dirichlet is 6
+        # times slower. The logarithms are of numbers strictly between 0 and 1, so that their sum is
+        # never zero.
         tiny = jnp.finfo(corners.dtype).tiny
-        weights = jnp.log(jax.random.uniform(spread, corners.shape[:-1], corners.dtype, minval=tiny))
+        weights = jnp.log(
+            jax.random.uniform(spread, corners.shape[:-1], corners.dtype, minval=tiny)
+        )
         weights = weights / jnp.sum(weights, axis=-1, keepdims=True)
         return jnp.sum(weights[..., None] * corners, axis=-2)

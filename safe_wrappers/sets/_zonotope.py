@@ -15,7 +15,8 @@ from .._pytree import frozen_pytree
 from ._arrays import Array, as_float, as_vector, concrete, require_shape
 from ._polytope import LP_OPTIONS, Polytope
 
-# Choices of n - 1 generators that are enumerated for the half-spaces: half a second, and rows that still fit a safeguard.
+# Choices of n - 1 generators that are enumerated for the half-spaces: half a second, and rows that
+# still fit a safeguard.
 _MAX_CHOICES = 20_000
 
 
@@ -23,9 +24,10 @@ _MAX_CHOICES = 20_000
 class Zonotope:
     """The set {c + G beta : |beta_j| <= 1}.
 
-    `support` and `sample` are jit-able. The other methods compute in float64, outside jit, from the stored numbers.
-    The half-spaces are the set's own up to rounding, 2^-52 of its size: a vertex may violate a facet by that much, and
-    after rounding to float32 by 2^-24. A set that is to be proved is therefore stored as half-spaces, once.
+    `support` and `sample` are jit-able. The other methods compute in float64, outside jit, from the
+    stored numbers. The half-spaces are the set's own up to rounding, 2^-52 of its size: a vertex
+    may violate a facet by that much, and after rounding to float32 by 2^-24. A set that is to be
+    proved is therefore stored as half-spaces, once.
 
     Args:
         center: Shape (n,).
@@ -43,7 +45,10 @@ class Zonotope:
     generators: Array
 
     def __post_init__(self):
-        center, generators = as_float("center", self.center, 1), as_float("generators", self.generators, 2)
+        center, generators = (
+            as_float("center", self.center, 1),
+            as_float("generators", self.generators, 2),
+        )
         require_shape("generators", generators, (center.shape[0], generators.shape[1]))
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "generators", generators)
@@ -54,13 +59,22 @@ class Zonotope:
         return self.center.shape[-1]
 
     def support(self, direction) -> jax.Array:
-        """The maximum of direction . x over the set, for direction of shape (n,). Shape (). Closed form, jit-able."""
+        """The maximum of direction . x over the set, for direction of shape (n,).
+
+        Shape (). Closed form, jit-able.
+        """
         direction = as_vector("direction", direction, self.dim)
-        center, generators = jnp.asarray(self.center, direction.dtype), jnp.asarray(self.generators, direction.dtype)
-        return jnp.sum(direction * center) + jnp.sum(jnp.abs(jnp.sum(direction[:, None] * generators, axis=0)))
+        center, generators = (
+            jnp.asarray(self.center, direction.dtype),
+            jnp.asarray(self.generators, direction.dtype),
+        )
+        return jnp.sum(direction * center) + jnp.sum(
+            jnp.abs(jnp.sum(direction[:, None] * generators, axis=0))
+        )
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Points c + G beta with beta uniform in the cube, shape (*shape, n), in the dtype of the generators. Jit-able.
+        """Points c + G beta with beta uniform in the cube, shape (*shape, n), in the dtype of the
+        generators. Jit-able.
 
         Uniform in generator space, not by volume; for that, `to_polytope().sample(key, shape)`.
         """
@@ -69,18 +83,22 @@ class Zonotope:
         return center + jnp.sum(generators * beta[..., None, :], axis=-1)
 
     def margin(self, x) -> jax.Array:
-        """Distance to the nearest facet, negative outside: the margin of `to_polytope()`. Shape (); x has shape (n,).
+        """Distance to the nearest facet, negative outside: the margin of `to_polytope()`.
 
-        Jit-able in x for a fixed set, whose half-spaces are computed once; a function that takes the set as a traced argument
-        takes `to_polytope()` instead.
+        Shape (); x has shape (n,).
+
+        Jit-able in x for a fixed set, whose half-spaces are computed once; a function that takes
+        the set as a traced argument takes `to_polytope()` instead.
         """
         return self._polytope.margin(x)
 
     def contains(self, x, tolerance: float = 0.0) -> bool:
-        """Whether x = c + G beta for some |beta| <= 1 + tolerance, decided by linear programming in float64.
+        """Whether x = c + G beta for some |beta| <= 1 + tolerance, decided by linear programming in
+        float64.
 
-        It needs no half-spaces and so works for flat sets too, where x must lie in their plane to 1e-10. The linear program
-        decides to about 1e-10: for points on the boundary, and for those rounded to float32, give a tolerance such as 1e-6.
+        It needs no half-spaces and so works for flat sets too, where x must lie in their plane to
+        1e-10. The linear program decides to about 1e-10: for points on the boundary, and for those
+        rounded to float32, give a tolerance such as 1e-6.
         """
         x = concrete(x)
         require_shape("x", x, (self.dim,))
@@ -91,14 +109,23 @@ class Zonotope:
         eye, ones = np.eye(count), np.ones((count, 1))
         A_ub = np.block([[eye, -ones], [-eye, -ones]])
         bounds = [(None, None)] * count + [(0, None)]
-        result = linprog(objective, A_ub, np.zeros(2 * count), np.column_stack([G, np.zeros(len(G))]), offset, bounds, options=LP_OPTIONS)
+        result = linprog(
+            objective,
+            A_ub,
+            np.zeros(2 * count),
+            np.column_stack([G, np.zeros(len(G))]),
+            offset,
+            bounds,
+            options=LP_OPTIONS,
+        )
         return bool(result.status == 0 and result.fun <= 1 + tolerance)
 
     def reduced(self) -> "Zonotope":
-        """The same set, in float64, without zero generators and with exactly parallel ones merged into their sum.
+        """The same set, in float64, without zero generators and with exactly parallel ones merged
+        into their sum.
 
-        Exactly parallel: each 2 x 2 minor vanishes to 4 float64 epsilons of its products. Nearly parallel generators, such as
-        multiples rounded to float32, stay apart.
+        Exactly parallel: each 2 x 2 minor vanishes to 4 float64 epsilons of its products. Nearly
+        parallel generators, such as multiples rounded to float32, stay apart.
         """
         merged: list[np.ndarray] = []
         for g in concrete(self.generators).T:
@@ -106,7 +133,9 @@ class Zonotope:
                 continue
             for i, other in enumerate(merged):
                 products = np.outer(g, other)
-                if np.all(np.abs(products - products.T) <= 4 * np.finfo(float).eps * np.abs(products)):
+                if np.all(
+                    np.abs(products - products.T) <= 4 * np.finfo(float).eps * np.abs(products)
+                ):
                     merged[i] = other + np.sign(g @ other) * g
                     break
             else:
@@ -114,19 +143,25 @@ class Zonotope:
         return Zonotope(concrete(self.center), np.array(merged).T.reshape(self.dim, -1))
 
     def halfspaces(self) -> tuple[np.ndarray, np.ndarray]:
-        """(H, h), float64, with unit normals, H = [N; -N]: every facet is spanned by n - 1 generators.
+        """(H, h), float64, with unit normals, H = [N; -N]: every facet is spanned by n - 1
+        generators.
 
-        Exactly parallel generators are merged first, since they span no facet of their own, and normals closer than 1e-12
-        count as one. Every row holds on the whole set, however badly conditioned its normal is. n generators are a
-        parallelotope, whose 2 n facets come from one inverse; otherwise all choices of n - 1 generators are enumerated.
+        Exactly parallel generators are merged first, since they span no facet of their own, and
+        normals closer than 1e-12 count as one. Every row holds on the whole set, however badly
+        conditioned its normal is. n generators are a parallelotope, whose 2 n facets come from one
+        inverse; otherwise all choices of n - 1 generators are enumerated.
 
         Raises:
-            SetDimensionError: If the generators do not span the space, or there are more than 20,000 choices (40,000 facets).
+            SetDimensionError: If the generators do not span the space, or there are more than
+                20,000 choices (40,000 facets).
         """
         zonotope = self.reduced()
         G, n = concrete(zonotope.generators), self.dim
         if np.linalg.matrix_rank(G) < n:
-            raise SetDimensionError(f"The generators must span all {n} dimensions, but their rank is {np.linalg.matrix_rank(G)}.")
+            raise SetDimensionError(
+                f"The generators must span all {n} dimensions, but their rank "
+                f"is {np.linalg.matrix_rank(G)}."
+            )
         N = _parallelotope_normals(G) if G.shape[1] == n else _facet_normals(G)
         offset, spread = N @ concrete(zonotope.center), np.abs(N @ G).sum(axis=1)
         return np.concatenate([N, -N]), np.concatenate([offset + spread, -offset + spread])
@@ -143,7 +178,9 @@ class Zonotope:
         """Volume: the sum of |det| over all choices of n generators, times 2^n."""
         G = concrete(self.generators)
         choices = itertools.combinations(range(G.shape[1]), self.dim)
-        return 2.0**self.dim * float(sum(abs(np.linalg.det(G[:, list(columns)])) for columns in choices))
+        return 2.0**self.dim * float(
+            sum(abs(np.linalg.det(G[:, list(columns)])) for columns in choices)
+        )
 
     @cached_property
     def _polytope(self) -> Polytope:
@@ -151,7 +188,9 @@ class Zonotope:
 
 
 def _parallelotope_normals(G: np.ndarray) -> np.ndarray:
-    """The n facet normals of {G beta : |beta_j| <= 1} for a square G: the rows of its inverse, as unit vectors."""
+    """The n facet normals of {G beta : |beta_j| <= 1} for a square G: the rows of its inverse, as
+    unit vectors.
+    """
     inverse = np.linalg.inv(G / np.linalg.norm(G, axis=0))
     return inverse / np.linalg.norm(inverse, axis=1, keepdims=True)
 
@@ -162,16 +201,26 @@ def _facet_normals(G: np.ndarray) -> np.ndarray:
     choices = math.comb(k, n - 1)
     if choices > _MAX_CHOICES:
         raise SetDimensionError(
-            f"A zonotope's half-spaces are enumerated up to {_MAX_CHOICES:,} choices of generators, but {k} generators in {n} dimensions "
-            f"have {choices:,}, up to {2 * choices:,} facets. Give fewer generators, for example an inner zonotope ({n} of them make a "
-            "parallelotope with one pair of facets each) that `zonotope_in_zonotope` shows to be contained."
+            f"A zonotope's half-spaces are enumerated up to {_MAX_CHOICES:,} choices of "
+            f"generators, but {k} generators in {n} dimensions "
+            f"have {choices:,}, up to {2 * choices:,} facets. Give fewer generators, for example "
+            f"an inner zonotope ({n} of them make a "
+            "parallelotope with one pair of facets each) that `zonotope_in_zonotope` shows to be "
+            "contained."
         )
     directions = G / np.linalg.norm(G, axis=0)
-    spanning = directions[:, np.array(list(itertools.combinations(range(k), n - 1)), int).reshape(choices, n - 1)].transpose(1, 0, 2)
-    # The generalised cross product of n - 1 unit vectors, by cofactors; its length is the volume they span.
-    normals = np.stack([(-1) ** i * np.linalg.det(np.delete(spanning, i, axis=1)) for i in range(n)], axis=1)
+    spanning = directions[
+        :, np.array(list(itertools.combinations(range(k), n - 1)), int).reshape(choices, n - 1)
+    ].transpose(1, 0, 2)
+    # The generalised cross product of n - 1 unit vectors, by cofactors; its length is the volume
+    # they span.
+    normals = np.stack(
+        [(-1) ** i * np.linalg.det(np.delete(spanning, i, axis=1)) for i in range(n)], axis=1
+    )
     lengths = np.linalg.norm(normals, axis=1)
     normals = normals[lengths > 1e-14] / lengths[lengths > 1e-14, None]
     # Compared by differences: inner products of unit vectors do not see angles below 1e-8.
-    equal = KDTree(np.concatenate([normals, -normals])).query_pairs(1e-12, p=np.inf, output_type="ndarray") % len(normals)
+    equal = KDTree(np.concatenate([normals, -normals])).query_pairs(
+        1e-12, p=np.inf, output_type="ndarray"
+    ) % len(normals)
     return np.delete(normals, np.unique(equal.max(axis=1)), axis=0)

@@ -1,4 +1,7 @@
-"""Plants read off a simulator: the model is the environment's own step. What is said of them is tested, never proved."""
+"""Plants read off a simulator: the model is the environment's own step.
+
+What is said of them is tested, never proved.
+"""
 
 from ._brax import BraxPlant as BraxPlant
 from ._remainder import RemainderFit as RemainderFit

@@ -30,16 +30,28 @@ class RemainderFit:
 
     def __str__(self) -> str:
         found = ", ".join(f"{value:.2g}" for value in self.largest)
-        return f"tested, not proved: remainder at most ({found}) at {self.samples:,} samples; {self.safety:g} times that is declared"
+        return (
+            f"tested, not proved: remainder at most ({found}) at {self.samples:,} samples; "
+            f"{self.safety:g} times that is declared"
+        )
 
 
-def fit_remainder(model: Model, states: Box | Polytope, disturbance_set: Box, key: jax.Array, *, samples: int = 16_384, safety: float = 1.5) -> RemainderFit:
+def fit_remainder(
+    model: Model,
+    states: Box | Polytope,
+    disturbance_set: Box,
+    key: jax.Array,
+    *,
+    samples: int = 16_384,
+    safety: float = 1.5,
+) -> RemainderFit:
     """Measures what the model's affine form leaves over, in float32 and so with all rounding.
 
     Args:
         model: x' = f(x, a, w).
-        states: A bounded set on which the remainder is to hold, dimension n: the safe state set, or one that contains it. Half of
-            the samples are uniform in it, half lie near its corners and edges; the actions are extreme half of the time.
+        states: A bounded set on which the remainder is to hold, dimension n: the safe state set, or
+            one that contains it. Half of the samples are uniform in it, half lie near its corners
+            and edges; the actions are extreme half of the time.
         disturbance_set: W, shape (k,).
         key: Random key.
         samples: Number of samples.
@@ -57,7 +69,12 @@ def fit_remainder(model: Model, states: Box | Polytope, disturbance_set: Box, ke
         c, B, E = model.affine(x)
         return jnp.abs(model(x, a, w) - c - jnp.sum(B * a, axis=1) - jnp.sum(E * w, axis=1))
 
-    largest = np.asarray(jax.jit(jax.vmap(residual))(*extreme_samples(model, states, disturbance_set, key, samples))).max(axis=0)
+    largest = np.asarray(
+        jax.jit(jax.vmap(residual))(*extreme_samples(model, states, disturbance_set, key, samples))
+    ).max(axis=0)
     if not np.isfinite(largest).all():
-        raise ModelError(f"The model {model.name!r} must be finite on `states`, but at some sample it is not; choose a smaller set.")
+        raise ModelError(
+            f"The model {model.name!r} must be finite on `states`, but at some sample "
+            "it is not; choose a smaller set."
+        )
     return RemainderFit((safety * largest).astype(np.float32), largest, samples, safety)

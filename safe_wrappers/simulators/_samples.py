@@ -9,27 +9,45 @@ from ..models import Model
 from ..sets import Box, Polytope
 
 
-def extreme_samples(model: Model, states: Box | Polytope, disturbance_set: Box | None, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def extreme_samples(
+    model: Model, states: Box | Polytope, disturbance_set: Box | None, key: jax.Array, count: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """States x (count, n), actions a (count, d) and disturbances w (count, k), float32.
 
-    Half of the states are uniform in `states`, half are mixtures of few of its vertices, which favour corners and edges. Each
-    component of a and w is at an end of its range with probability 1/2, else uniform; without a disturbance set w is 0.
+    Half of the states are uniform in `states`, half are mixtures of few of its vertices, which
+    favour corners and edges. Each component of a and w is at an end of its range with probability
+    1/2, else uniform; without a disturbance set w is 0.
 
     Raises:
         SetDimensionError: If the sets do not fit the model, or are unbounded.
     """
     if states.dim != model.state_size:
-        raise SetDimensionError(f"`states` must have dimension {model.state_size} for the model {model.name!r}, but it has {states.dim}.")
+        raise SetDimensionError(
+            f"`states` must have dimension {model.state_size} for the model "
+            f"{model.name!r}, but it has {states.dim}."
+        )
     if disturbance_set is not None and disturbance_set.dim != model.disturbance_size:
         raise SetDimensionError(
-            f"`disturbance_set` must have dimension {model.disturbance_size} for the model {model.name!r}, but it has {disturbance_set.dim}."
+            f"`disturbance_set` must have dimension {model.disturbance_size} for the model "
+            f"{model.name!r}, but it has {disturbance_set.dim}."
         )
     uniform, mixed, action, disturbance = jax.random.split(key, 4)
     vertices = states.vertices()
-    weights = jax.random.dirichlet(mixed, jnp.full(len(vertices), 2 / len(vertices)), (count - count // 2,))
-    x = np.concatenate([states.sample(uniform, (count // 2,)), np.asarray(weights, np.float64) @ vertices]).astype(np.float32)
-    a, w = _extremes(action, (count, model.action_size)), _extremes(disturbance, (count, model.disturbance_size))
-    w = jnp.zeros_like(w) if disturbance_set is None else jnp.asarray(disturbance_set.center + disturbance_set.radius * w, jnp.float32)
+    weights = jax.random.dirichlet(
+        mixed, jnp.full(len(vertices), 2 / len(vertices)), (count - count // 2,)
+    )
+    x = np.concatenate(
+        [states.sample(uniform, (count // 2,)), np.asarray(weights, np.float64) @ vertices]
+    ).astype(np.float32)
+    a, w = (
+        _extremes(action, (count, model.action_size)),
+        _extremes(disturbance, (count, model.disturbance_size)),
+    )
+    w = (
+        jnp.zeros_like(w)
+        if disturbance_set is None
+        else jnp.asarray(disturbance_set.center + disturbance_set.radius * w, jnp.float32)
+    )
     return jnp.asarray(x), a, w
 
 

@@ -1,4 +1,6 @@
-"""A polynomial model that contains a simulator on a set, from samples: in closed form, for the search, the proof and the rows."""
+"""A polynomial model that contains a simulator on a set, from samples: in closed form, for the
+search, the proof and the rows.
+"""
 
 import dataclasses
 import functools
@@ -17,17 +19,19 @@ from ._samples import extreme_samples
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Surrogate:
-    """x' = p(x) + P(x) a + w with polynomials p and P, and a box of disturbances that covers the difference to a simulator.
+    """x' = p(x) + P(x) a + w with polynomials p and P, and a box of disturbances that covers the
+    difference to a simulator.
 
-    A set that is robust control invariant for it, inside the set where it was fitted, is so for the simulator, as far as the box
-    holds: that is tested, not proved.
+    A set that is robust control invariant for it, inside the set where it was fitted, is so for the
+    simulator, as far as the box holds: that is tested, not proved.
 
     Attributes:
         model: The polynomial model, n disturbances; affine in (a, w).
         disturbance_set: The box, dimension n, symmetric.
         largest: The largest difference found, shape (n,).
         samples: Number of samples.
-        safety: The factor between `largest` and the box, before the simulator's own disturbances are added.
+        safety: The factor between `largest` and the box, before the simulator's own disturbances
+            are added.
     """
 
     model: Model
@@ -38,7 +42,10 @@ class Surrogate:
 
     def __str__(self) -> str:
         found = ", ".join(f"{value:.2g}" for value in self.largest)
-        return f"tested, not proved: off by at most ({found}) at {self.samples:,} samples; {self.safety:g} times that is declared"
+        return (
+            f"tested, not proved: off by at most ({found}) at {self.samples:,} samples; "
+            f"{self.safety:g} times that is declared"
+        )
 
 
 def fit_surrogate(
@@ -56,11 +63,13 @@ def fit_surrogate(
 
     Args:
         model: x' = f(x, a) + E w. Nothing but its steps is used.
-        states: A bounded set, dimension n, that contains the safe set to be found. Half of the samples are uniform in it, half lie near
-            its corners and edges; the actions are extreme half of the time.
+        states: A bounded set, dimension n, that contains the safe set to be found. Half of the
+            samples are uniform in it, half lie near its corners and edges; the actions are extreme
+            half of the time.
         key: Random key.
         degree: Of p, in x; P has one less. 1: linear with a constant P.
-        symmetric: Only odd terms in p and even ones in P, so that f(-x, -a, -w) = -f(x, a, w); what is not symmetric goes into the box.
+        symmetric: Only odd terms in p and even ones in P, so that f(-x, -a, -w) = -f(x, a, w); what
+            is not symmetric goes into the box.
         disturbance_set: The simulator's own W, shape (k,), added to the box. Default: w = 0.
         samples: Number of samples.
         safety: Factor on the largest difference, at least 1.
@@ -71,14 +80,21 @@ def fit_surrogate(
         ModelError: If the model is not finite at some sample.
     """
     if not safety >= 1 or degree < 1:
-        raise ValueError(f"`safety` and `degree` must be at least 1, but they are {safety} and {degree}.")
+        raise ValueError(
+            f"`safety` and `degree` must be at least 1, but they are {safety} and {degree}."
+        )
     x, a, _ = extreme_samples(model, states, disturbance_set, key, samples)
     still = jnp.zeros(model.disturbance_size)
     after = np.asarray(jax.jit(jax.vmap(lambda x, a: model(x, a, still)))(x, a), np.float64)
     if not np.isfinite(after).all():
-        raise ModelError(f"The model {model.name!r} must be finite on `states`, but at some sample it is not; choose a smaller set.")
+        raise ModelError(
+            f"The model {model.name!r} must be finite on `states`, but at some sample "
+            "it is not; choose a smaller set."
+        )
     parity = 2 if symmetric else 1
-    drift = functools.partial(_monomials, np.arange(1 if symmetric else 0, degree + 1, parity).tolist())
+    drift = functools.partial(
+        _monomials, np.arange(1 if symmetric else 0, degree + 1, parity).tolist()
+    )
     effect = functools.partial(_monomials, np.arange(0, degree, parity).tolist())
     scale = np.abs(states.vertices()).max(axis=0)
     n, d = model.state_size, model.action_size
@@ -88,25 +104,40 @@ def fit_surrogate(
         return jnp.concatenate([drift(z), (effect(z)[:, None] * a).ravel()])
 
     with jax.enable_x64():
-        inputs = np.asarray(jax.jit(jax.vmap(features))(np.asarray(x, np.float64), np.asarray(a, np.float64)))
+        inputs = np.asarray(
+            jax.jit(jax.vmap(features))(np.asarray(x, np.float64), np.asarray(a, np.float64))
+        )
     coefficients = np.linalg.lstsq(inputs, after, rcond=None)[0].T
     largest = np.abs(after - inputs @ coefficients.T).max(axis=0)
 
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         return jnp.sum(coefficients.astype(x.dtype) * features(x, action), axis=1) + disturbance
 
-    own = 0.0 if disturbance_set is None else np.maximum(np.abs(disturbance_set.lower), np.abs(disturbance_set.upper))
-    box = Box.symmetric(safety * largest + np.abs(model.disturbance_matrix) @ np.broadcast_to(own, model.disturbance_size))
+    own = (
+        0.0
+        if disturbance_set is None
+        else np.maximum(np.abs(disturbance_set.lower), np.abs(disturbance_set.upper))
+    )
+    box = Box.symmetric(
+        safety * largest
+        + np.abs(model.disturbance_matrix) @ np.broadcast_to(own, model.disturbance_size)
+    )
     name = f"surrogate of degree {degree}, tested on samples, of {model.name}"
     return Surrogate(Model(name, step, n, d, n, model.parameters), box, largest, samples, safety)
 
 
 def _monomials(degrees: list[int], z: jax.Array) -> jax.Array:
-    """All products of components of z of these degrees, each made from one of a degree less. Shape (number,)."""
+    """All products of components of z of these degrees, each made from one of a degree less.
+
+    Shape (number,).
+    """
     n, found = len(z), []
     level: dict[tuple[int, ...], jax.Array] = {(): jnp.ones((), z.dtype)}
     for degree in range(max(degrees) + 1):
         if degree:
-            level = {term: level[term[:-1]] * z[term[-1]] for term in itertools.combinations_with_replacement(range(n), degree)}
+            level = {
+                term: level[term[:-1]] * z[term[-1]]
+                for term in itertools.combinations_with_replacement(range(n), degree)
+            }
         found += list(level.values()) if degree in degrees else []
     return jnp.stack(found)

@@ -1,7 +1,9 @@
-"""Euclidean projection onto a polytope, and its deepest point, by a dual active set method with exact derivatives.
+"""Euclidean projection onto a polytope, and its deepest point, by a dual active set method with
+exact derivatives.
 
-Everything is unbatched; batch it with jax.vmap. Rows shared by the batch (in_axes=None for A) are never copied per lane:
-the method keeps the indices of at most d rows and the (d, d) factors of their normals, gathered when needed.
+Everything is unbatched; batch it with jax.vmap. Rows shared by the batch (in_axes=None for A) are
+never copied per lane: the method keeps the indices of at most d rows and the (d, d) factors of
+their normals, gathered when needed.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +16,9 @@ from jax import lax
 
 @jax.custom_jvp
 def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
-    """`project` with the indices of the active rows (d,) and the slots in use (d,), which have no derivative."""
+    """`project` with the indices of the active rows (d,) and the slots in use (d,), which have no
+    derivative.
+    """
     end = _dual_active_set(A, b, a, reach=4 * float(np.sqrt(a.shape[0])))
     return end.x, end.rows, end.active
 
@@ -23,11 +27,13 @@ def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
 def _project_jvp(primals, tangents):
     A, b, a = primals
     dA, db, da = tangents
-    x, rows, active = _project(A, b, a)  # a custom_jvp function again: its derivative is the second derivative
+    # a custom_jvp function again: its derivative is the second derivative
+    x, rows, active = _project(A, b, a)
     Q, T = _orthonormalise(_gather(A, rows, active))
     S = _incidence(rows, active, A.shape[0])
-    # dx = P (da - dN' u) + N^+ (db_W - dN x), with P = I - Q' Q, N^+ = Q' T, u = T' Q (a - x) and the multipliers u spread
-    # over all m rows: then dA enters through two products with vectors, and the transpose has the form -(u Pg' + w x').
+    # dx = P (da - dN' u) + N^+ (db_W - dN x), with P = I - Q' Q, N^+ = Q' T, u = T' Q (a - x) and
+    # the multipliers u spread over all m rows: then dA enters through two products with vectors,
+    # and the transpose has the form -(u Pg' + w x').
     multipliers = _combine(_combine(_dot(Q, a - x), T), S)
     v = da - _combine(multipliers, dA)
     dx = v - _combine(_dot(Q, v), Q) + _combine(_dot(T, _dot(S, db - _dot(dA, x))), Q)
@@ -36,18 +42,22 @@ def _project_jvp(primals, tangents):
 
 
 def project(A: jax.Array, b: jax.Array, a: jax.Array) -> jax.Array:
-    """The point of {x : A x <= b} nearest to a, by the method of Goldfarb and Idnani (1983) with the identity as Hessian.
+    """The point of {x : A x <= b} nearest to a, by the method of Goldfarb and Idnani (1983) with
+    the identity as Hessian.
 
-    A point that satisfies the rows to within (d + 3) machine eps is returned as it is, at the cost of one product A a. Nothing
-    is promised about feasibility in floating point: the caller checks the result. If the set is empty, to within the
-    rounding of rows that depend on each other, the result is a finite point no farther than 4 sqrt(d) from a.
+    A point that satisfies the rows to within (d + 3) machine eps is returned as it is, at the cost
+    of one product A a. Nothing is promised about feasibility in floating point: the caller checks
+    the result. If the set is empty, to within the rounding of rows that depend on each other, the
+    result is a finite point no farther than 4 sqrt(d) from a.
 
-    The derivatives w.r.t. A, b and a are those of the active rows, exact wherever the projection is differentiable, in
-    forward and reverse mode and of any order. Where it is not (a vertex with more than d rows, equal rows, a row that is just
-    touched) they are those of one linearly independent set of active rows, hence finite.
+    The derivatives w.r.t. A, b and a are those of the active rows, exact wherever the projection is
+    differentiable, in forward and reverse mode and of any order. Where it is not (a vertex with
+    more than d rows, equal rows, a row that is just touched) they are those of one linearly
+    independent set of active rows, hence finite.
 
     Args:
-        A: Rows of length 1, shape (m, d), among them those of a box [-1, 1]^d. A zero row is inactive if its b is at least 0.
+        A: Rows of length 1, shape (m, d), among them those of a box [-1, 1]^d. A zero row is
+            inactive if its b is at least 0.
         b: Offsets, shape (m,).
         a: The point to project, shape (d,), in the box.
 
@@ -58,15 +68,18 @@ def project(A: jax.Array, b: jax.Array, a: jax.Array) -> jax.Array:
 
 
 def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The point of the box [-1, 1]^d with the largest margin min_i (b_i - A_i x), of several the one nearest to 0.
+    """The point of the box [-1, 1]^d with the largest margin min_i (b_i - A_i x), of several the
+    one nearest to 0.
 
-    For a polytope of unit rows this is its Chebyshev centre, except that the box rows are hard and do not count. If the set
-    {A x <= b} has no point in the box, it is the least violating action. The margin falls short of the largest one by
-    at most tau = (4 d + 12) machine eps plus a few roundings, since the nearest to 0 is taken among all that good points:
-    that keeps the point unique, and continuous in A and b. First derivatives are exact up to tau.
+    For a polytope of unit rows this is its Chebyshev centre, except that the box rows are hard and
+    do not count. If the set {A x <= b} has no point in the box, it is the least violating action.
+    The margin falls short of the largest one by at most tau = (4 d + 12) machine eps plus a few
+    roundings, since the nearest to 0 is taken among all that good points: that keeps the point
+    unique, and continuous in A and b. First derivatives are exact up to tau.
 
     Args:
-        A: Rows of length 1, shape (m, d), without those of the box; m >= 1. A zero row caps the margin at its b.
+        A: Rows of length 1, shape (m, d), without those of the box; m >= 1. A zero row caps the
+            margin at its b.
         b: Offsets, shape (m,).
 
     Returns:
@@ -76,34 +89,44 @@ def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     m, d = A.shape
     box = jnp.asarray(np.concatenate([np.eye(d), -np.eye(d)]), A.dtype)
     ones = jnp.ones(2 * d, A.dtype)
-    # The linear program min t, A x - b <= t, |x| <= 1: the projection of a far point (0, -far) onto its set. Its suboptimality
-    # is at most d / (2 far); the rounding of far only blurs directions in which t is constant, and x there is not used.
+    # The linear program min t, A x - b <= t, |x| <= 1: the projection of a far point (0, -far) onto
+    # its set. Its suboptimality is at most d / (2 far); the rounding of far only blurs directions
+    # in which t is constant, and x there is not used.
     far, half = 1e5, float(np.sqrt(0.5))
-    lifted = jnp.block([[A * half, jnp.full((m, 1), -half, A.dtype)], [box, jnp.zeros((2 * d, 1), A.dtype)]])
+    lifted = jnp.block(
+        [[A * half, jnp.full((m, 1), -half, A.dtype)], [box, jnp.zeros((2 * d, 1), A.dtype)]]
+    )
     start = jnp.zeros(d + 1, A.dtype).at[d].set(-far)
-    end = _dual_active_set(*lax.stop_gradient((lifted, jnp.concatenate([b * half, ones]))), start, reach=2 * far)
+    end = _dual_active_set(
+        *lax.stop_gradient((lifted, jnp.concatenate([b * half, ones]))), start, reach=2 * far
+    )
     deepest = jnp.clip(end.x[:d], -1, 1)
-    # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights, which solve N' weight = -e_t;
-    # by the envelope theorem its derivative is that of A and b alone.
+    # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights,
+    # which solve N' weight = -e_t; by the envelope theorem its derivative is that of A and b alone.
     weights = _combine(-half * _combine(end.Q[:, d], end.T), _incidence(end.rows, end.active, m))
     violation = _dot(A, deepest) - b
     value = jnp.sum(jnp.where(weights != 0, weights * violation, 0))
     level = value + lax.stop_gradient(jnp.max(violation) - value)
     tau = (4 * d + 12) * float(jnp.finfo(A.dtype).eps)
-    x = project(jnp.concatenate([A, box]), jnp.concatenate([b + level + tau, ones]), jnp.zeros(d, A.dtype))
+    x = project(
+        jnp.concatenate([A, box]), jnp.concatenate([b + level + tau, ones]), jnp.zeros(d, A.dtype)
+    )
     x = jnp.clip(x, -1, 1)
     x = jnp.where(jnp.max(_dot(A, x) - b) <= level + 2 * tau, x, deepest)
     return x, jnp.min(b - _dot(A, x))
 
 
 class _Iterate(NamedTuple):
-    """The state of the dual active set method: at most d active rows in d slots, and one entering row."""
+    """The state of the dual active set method: at most d active rows in d slots, and one entering
+    row.
+    """
 
     x: jax.Array  # (d,) the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
     multipliers: jax.Array  # (d,) >= 0, of the active rows
     rows: jax.Array  # (d,) indices of the active rows
     active: jax.Array  # (d,) bool, the slots in use
-    Q: jax.Array  # (d, d) orthonormal basis of the span of the active normals, one row for each slot in use
+    # (d, d) orthonormal basis of the span of the active normals, one row for each slot in use
+    Q: jax.Array
     T: jax.Array  # (d, d) with Q = T N
     entering: jax.Array  # () index of the violated row that is being added
     multiplier: jax.Array  # () of the entering row, > 0 once a row had to leave for it
@@ -114,7 +137,8 @@ class _Iterate(NamedTuple):
 def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> _Iterate:
     """Starts at a, the minimiser without rows, and adds the most violated row until none is.
 
-    The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the set is known to be empty.
+    The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the
+    set is known to be empty.
     """
     m, d = A.shape
     eps = jnp.finfo(A.dtype).eps
@@ -123,20 +147,25 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
     def most_violated(x):
         violations = _dot(A, x) - b
         worst = jnp.max(violations)
-        index = jnp.min(jnp.where(violations == worst, np.arange(m, dtype=np.int32), m - 1))  # cheaper than argmax on a CPU
+        # cheaper than argmax on a CPU
+        index = jnp.min(jnp.where(violations == worst, np.arange(m, dtype=np.int32), m - 1))
         return index, worst > (d + 3) * eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
 
     def trip(s: _Iterate) -> _Iterate:
         normal, offset = A[s.entering], b[s.entering]
-        # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the rest in terms of them.
+        # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
+        # rest in terms of them.
         along = _dot(s.Q, normal)
         z = normal - _combine(along, s.Q)
         z = z - _combine(_dot(s.Q, z), s.Q)
         r = _combine(along, s.T)
-        # The full step makes the entering row hold with equality, the partial step the first multiplier zero.
+        # The full step makes the entering row hold with equality, the partial step the first
+        # multiplier zero.
         square = jnp.sum(z * z)
         independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
-        full = jnp.where(independent, (_dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf)
+        full = jnp.where(
+            independent, (_dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
+        )
         blocking = s.active & (r > 16 * eps)
         ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
         partial = jnp.min(ratios)
@@ -149,7 +178,9 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
         rows = jnp.where(enters, s.entering, s.rows)
         active = (s.active | enters) & ~leaves
         multiplier = s.multiplier + step
-        multipliers = jnp.where(enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0))
+        multipliers = jnp.where(
+            enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
+        )
         N = _gather(A, rows, active)
         Q, T = _orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
@@ -175,7 +206,18 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
     index, violated = most_violated(a)
     zeros, factor = jnp.zeros_like(a), jnp.zeros((d, d), a.dtype)
     none, zero = jnp.zeros(d, bool), jnp.zeros((), np.int32)
-    start = _Iterate(a, zeros, jnp.zeros(d, np.int32), none, factor, factor, index, jnp.zeros((), a.dtype), violated, zero)
+    start = _Iterate(
+        a,
+        zeros,
+        jnp.zeros(d, np.int32),
+        none,
+        factor,
+        factor,
+        index,
+        jnp.zeros((), a.dtype),
+        violated,
+        zero,
+    )
     return lax.while_loop(lambda s: s.running, trip, start)
 
 
@@ -192,7 +234,8 @@ def _incidence(rows: jax.Array, active: jax.Array, m: int) -> jax.Array:
 def _orthonormalise(N: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Q = T N with orthonormal rows, by modified Gram-Schmidt; zero rows stay zero.
 
-    Then N^+ = Q' T, and no product N N' is formed, whose condition is the square of that of N: float32 would not bear it.
+    Then N^+ = Q' T, and no product N N' is formed, whose condition is the square of that of N:
+    float32 would not bear it.
     """
     d = N.shape[0]
     W = list(jnp.concatenate([N, jnp.eye(d, dtype=N.dtype)], axis=1))
@@ -205,7 +248,10 @@ def _orthonormalise(N: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _dot(M: jax.Array, v: jax.Array) -> jax.Array:
-    """M v. Elementwise, like all products here: accelerators may round matrix products to 10 bits."""
+    """M v.
+
+    Elementwise, like all products here: accelerators may round matrix products to 10 bits.
+    """
     return jnp.sum(M * v, axis=-1)
 
 

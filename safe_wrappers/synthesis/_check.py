@@ -11,7 +11,9 @@ from ._system import ScaledSystem
 
 
 def boundary_points(vertices: Vertices, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The vertices and about `count` random points of the boundary simplices, shape (Q, n); low-dimensional faces are favoured."""
+    """The vertices and about `count` random points of the boundary simplices, shape (Q, n);
+    low-dimensional faces are favoured.
+    """
     corners = vertices.points[ConvexHull(vertices.points).simplices]
     per_simplex = math.ceil(count / len(corners))
     weights = rng.dirichlet(np.full(corners.shape[1], 0.4), (len(corners), per_simplex))
@@ -19,7 +21,9 @@ def boundary_points(vertices: Vertices, count: int, rng: np.random.Generator) ->
 
 
 def sampled_margins(system: ScaledSystem, F: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """max_a min_i of 1 - F_i f(y, a, w) with the worst w of the disturbance box itself, shape (Q,)."""
+    """max_a min_i of 1 - F_i f(y, a, w) with the worst w of the disturbance box itself, shape
+    (Q,).
+    """
     local = system.linearise(points)
     offset = local.c @ F.T + system.spread(F, local.E, 1.0)
     slope = np.einsum("mn,qnd->qmd", F, local.B)

@@ -33,8 +33,8 @@ class Template(NamedTuple):
 class Vertices(NamedTuple):
     """The vertices of {y : F y <= 1} with n active rows each.
 
-    A vertex in which more than n facets meet appears once for every simplex of its dual face: each copy then has its own
-    sensitivity, that of the vertex it becomes when the facets move apart.
+    A vertex in which more than n facets meet appears once for every simplex of its dual face: each
+    copy then has its own sensitivity, that of the vertex it becomes when the facets move apart.
     """
 
     points: np.ndarray  # (v, n)
@@ -42,7 +42,10 @@ class Vertices(NamedTuple):
 
     @classmethod
     def of(cls, F: np.ndarray) -> "Vertices | None":
-        """By duality: the facets of the convex hull of the rows of F. None if the polytope is unbounded or flat."""
+        """By duality: the facets of the convex hull of the rows of F.
+
+        None if the polytope is unbounded or flat.
+        """
         try:
             hull = ConvexHull(F)
         except QhullError:
@@ -53,13 +56,19 @@ class Vertices(NamedTuple):
         return cls(-normals / offsets, hull.simplices)
 
     def sensitivity(self, F: np.ndarray, template: Template) -> np.ndarray:
-        """d points / d H, shape (v, n, p, n): F_I v = 1 gives F_I dv = -dF_I v for the active rows I."""
+        """d points / d H, shape (v, n, p, n): F_I v = 1 gives F_I dv = -dF_I v for the active rows
+        I.
+        """
         count, n = self.points.shape
         inverse = np.linalg.inv(F[self.rows])
-        terms = -inverse * template.sign[self.rows][:, None, :]  # (v, n, n): column r belongs to active row r
+        # (v, n, n): column r belongs to active row r
+        terms = -inverse * template.sign[self.rows][:, None, :]
         result = np.zeros((count, n, template.row.max() + 1, n))
-        # The n active rows of a vertex come from n different rows of H: no two terms fall on the same place.
-        result[np.arange(count)[:, None], :, template.row[self.rows], :] = np.einsum("vnr,vj->vrnj", terms, self.points)
+        # The n active rows of a vertex come from n different rows of H: no two terms fall on the
+        # same place.
+        result[np.arange(count)[:, None], :, template.row[self.rows], :] = np.einsum(
+            "vnr,vj->vrnj", terms, self.points
+        )
         return result
 
     def edges(self) -> np.ndarray:
@@ -71,7 +80,8 @@ class Vertices(NamedTuple):
 
 
 def sample_weights(vertices: Vertices, *, per_edge: int) -> np.ndarray:
-    """Convex weights (Q, v) of the sample points: all vertices, `per_edge` inner points of every edge, facet centroids.
+    """Convex weights (Q, v) of the sample points: all vertices, `per_edge` inner points of every
+    edge, facet centroids.
 
     With the vertices alone, true counterexamples of a nonlinear system remain inside the faces.
     """
@@ -84,7 +94,9 @@ def sample_weights(vertices: Vertices, *, per_edge: int) -> np.ndarray:
         block[np.arange(len(edges)), edges[:, 1]] = 1 - fraction
         blocks.append(block)
     if n > 2:  # in the plane the facets are the edges
-        centroids = np.array([(vertices.rows == i).any(axis=1) for i in np.unique(vertices.rows)], dtype=float)
+        centroids = np.array(
+            [(vertices.rows == i).any(axis=1) for i in np.unique(vertices.rows)], dtype=float
+        )
         blocks.append(centroids / centroids.sum(axis=1, keepdims=True))
     return np.concatenate(blocks)
 

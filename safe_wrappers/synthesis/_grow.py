@@ -14,8 +14,15 @@ _BATCH = 4  # after so many candidates the best is taken, if it is good enough
 _GAIN = 1e-4  # good enough: this fraction of volume more
 
 
-def grow(problem: Problem, iterate: Iterate, schedule: Schedule, report: Callable[[Iterate], None] = lambda _: None) -> Run:
-    """The best result among some sets with one more row, each optimised; `best` is None if none is larger."""
+def grow(
+    problem: Problem,
+    iterate: Iterate,
+    schedule: Schedule,
+    report: Callable[[Iterate], None] = lambda _: None,
+) -> Run:
+    """The best result among some sets with one more row, each optimised; `best` is None if none is
+    larger.
+    """
     best, goal, total = None, iterate.volume * (1 + _GAIN), 0
     for tried, H in enumerate(candidates(iterate), start=1):
         run = optimise(problem, H, schedule, report)
@@ -30,8 +37,9 @@ def grow(problem: Problem, iterate: Iterate, schedule: Schedule, report: Callabl
 def candidates(iterate: Iterate, radius: float = 0.02) -> Iterator[np.ndarray]:
     """Rows H (p + 1, n), each with one of the most pressed vertices cut off.
 
-    The multipliers of a QP at the iterate say how strongly each sample point keeps the set from growing. A vertex takes those
-    of the points it spans. The mean of its active rows is 1 at the vertex; divided by `cut` it is 1 just inside.
+    The multipliers of a QP at the iterate say how strongly each sample point keeps the set from
+    growing. A vertex takes those of the points it spans. The mean of its active rows is 1 at the
+    vertex; divided by `cut` it is 1 just inside.
     """
     qp = solve_qp(iterate, radius)
     if qp is None:
@@ -40,9 +48,16 @@ def candidates(iterate: Iterate, radius: float = 0.02) -> Iterator[np.ndarray]:
     for vertex in np.argsort(-pressure)[:_VERTICES]:
         if pressure[vertex] > 0:
             for cut in _CUTS:
-                yield np.concatenate([rows_in_use(iterate), iterate.F[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut])
+                yield np.concatenate(
+                    [
+                        rows_in_use(iterate),
+                        iterate.F[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut,
+                    ]
+                )
 
 
 def rows_in_use(iterate: Iterate) -> np.ndarray:
-    """The rows of H that meet a vertex, shape (p, n); the others can go without changing the set."""
+    """The rows of H that meet a vertex, shape (p, n); the others can go without changing the
+    set.
+    """
     return iterate.H[np.unique(iterate.template.row[iterate.vertices.rows])]

@@ -33,10 +33,14 @@ def _bisect(offset: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 
 def _linear_program(offset: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Several inputs: the programs min t subject to offset + slope a <= t are independent, and solved as one sparse program."""
+    """Several inputs: the programs min t subject to offset + slope a <= t are independent, and
+    solved as one sparse program.
+    """
     count, rows, size = slope.shape
     blocks = [csr_matrix(np.column_stack([slope[q], -np.ones(rows)])) for q in range(count)]
     cost = np.tile(np.append(np.zeros(size), 1.0), count)
     bounds = ([(-1.0, 1.0)] * size + [(None, None)]) * count
-    result = linprog(cost, A_ub=block_diag(blocks, format="csr"), b_ub=-offset.ravel(), bounds=bounds)
+    result = linprog(
+        cost, A_ub=block_diag(blocks, format="csr"), b_ub=-offset.ravel(), bounds=bounds
+    )
     return result.x.reshape(count, size + 1)[:, :size]

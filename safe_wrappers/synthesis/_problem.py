@@ -19,12 +19,14 @@ class Problem:
         system: Dynamics and disturbance box.
         lower: Lower bounds of the constraint set, shape (n,), -inf where there is none.
         upper: Upper bounds, shape (n,).
-        enlargement: Factor of the disturbance box. It covers what happens between the sample points.
+        enlargement: Factor of the disturbance box. It covers what happens between the sample
+            points.
         margin: mu, the margin that is asked for at the sample points; half of it has to be kept.
         per_edge: Inner sample points of every edge.
         rays: Directions (r, n) whose boundary points are sampled too: former counterexamples.
         symmetric: Whether F = [H; -H].
-        penalty: Weight of violations against log volume. Weights below 100 let the iteration drift into infeasible sets.
+        penalty: Weight of violations against log volume. Weights below 100 let the iteration drift
+            into infeasible sets.
     """
 
     system: ScaledSystem
@@ -46,22 +48,38 @@ class Problem:
 
 
 class Iterate:
-    """The set {y : F y <= 1}: geometry, sample points y (Q, n), their best inputs and violations."""
+    """The set {y : F y <= 1}: geometry, sample points y (Q, n), their best inputs and
+    violations.
+    """
 
-    def __init__(self, problem: Problem, H: np.ndarray, template: Template, F: np.ndarray, vertices: Vertices):
-        self.problem, self.H, self.template, self.F, self.vertices = problem, H, template, F, vertices
+    def __init__(
+        self, problem: Problem, H: np.ndarray, template: Template, F: np.ndarray, vertices: Vertices
+    ):
+        self.problem, self.H, self.template, self.F, self.vertices = (
+            problem,
+            H,
+            template,
+            F,
+            vertices,
+        )
         weights = sample_weights(vertices, per_edge=problem.per_edge)
         if problem.symmetric:
             weights = weights[upper_half(weights @ vertices.points)]
         level = problem.rays @ F.T
         self.ray_rows = np.argmax(level, axis=1) if len(level) else np.zeros(0, int)
         self.weights = weights
-        self.samples = np.concatenate([weights @ vertices.points, problem.rays / level.max(axis=1, initial=0, keepdims=True)])
+        self.samples = np.concatenate(
+            [weights @ vertices.points, problem.rays / level.max(axis=1, initial=0, keepdims=True)]
+        )
         self.local = problem.system.linearise(self.samples)
         self.spread = problem.system.spread(F, self.local.E, problem.enlargement)
-        self.inputs = best_inputs(self.local.c @ F.T + self.spread, np.einsum("mn,qnd->qmd", F, self.local.B))
+        self.inputs = best_inputs(
+            self.local.c @ F.T + self.spread, np.einsum("mn,qnd->qmd", F, self.local.B)
+        )
         self.excess = self.local.drift(self.inputs) @ F.T + self.spread + problem.margin - 1.0
-        """F_i f(y_q, a_q, w) + margin - 1 for the worst w, shape (Q, m): not positive where the step stays inside."""
+        """F_i f(y_q, a_q, w) + margin - 1 for the worst w, shape (Q, m): not positive where the
+        step stays inside.
+        """
         self.volume, self.volume_gradient = volume_and_gradient(F, vertices, template)
 
     @property
@@ -73,17 +91,23 @@ class Iterate:
     def box_violation(self) -> float:
         """How far the vertices stick out of the constraint set, 0 if they do not."""
         points = self.vertices.points
-        return float(max(0.0, (points - self.problem.upper).max(), (self.problem.lower - points).max()))
+        return float(
+            max(0.0, (points - self.problem.upper).max(), (self.problem.lower - points).max())
+        )
 
     @property
     def merit(self) -> float:
         """log volume less the penalty for violations beyond half of the margin."""
         problem = self.problem
-        return np.log(self.volume) - problem.penalty * (max(0.0, self.violation - problem.margin / 2) + self.box_violation)
+        return np.log(self.volume) - problem.penalty * (
+            max(0.0, self.violation - problem.margin / 2) + self.box_violation
+        )
 
     @property
     def acceptable(self) -> bool:
-        """Whether half of the margin is kept at every sample point, and the constraint set up to a shrinking by 1e-3."""
+        """Whether half of the margin is kept at every sample point, and the constraint set up to a
+        shrinking by 1e-3.
+        """
         return self.violation <= self.problem.margin / 2 and self.box_violation <= 1e-3
 
     @cached_property
@@ -100,5 +124,9 @@ class Iterate:
         along_rays = np.zeros((len(points), points.shape[1], *self.H.shape))
         # A ray's boundary point y with F_i y = 1 moves along itself: dy = -y (dF_i y).
         signed = points * self.template.sign[self.ray_rows][:, None]
-        along_rays[np.arange(len(points)), :, self.template.row[self.ray_rows], :] = -np.einsum("qn,qj->qnj", points, signed)
-        return np.concatenate([from_vertices, along_rays.reshape(len(points), points.shape[1], self.H.size)])
+        along_rays[np.arange(len(points)), :, self.template.row[self.ray_rows], :] = -np.einsum(
+            "qn,qj->qnj", points, signed
+        )
+        return np.concatenate(
+            [from_vertices, along_rays.reshape(len(points), points.shape[1], self.H.size)]
+        )

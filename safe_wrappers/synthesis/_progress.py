@@ -31,5 +31,9 @@ class Progress:
 
     def report(self, iterate: Iterate) -> None:
         """Counts an accepted iterate."""
-        self._bar.set_postfix_str(f"volume {iterate.volume * self._unit_volume:.4g}, violation {max(iterate.violation, 0.0):.1e}", refresh=False)
+        self._bar.set_postfix_str(
+            f"volume {iterate.volume * self._unit_volume:.4g}, violation "
+            f"{max(iterate.violation, 0.0):.1e}",
+            refresh=False,
+        )
         self._bar.update()

@@ -11,17 +11,21 @@ _ACTIVE = 0.25  # constraints further than this from being active do not enter t
 
 
 class QPStep(NamedTuple):
-    """Solution of one QP: the step (p, n) of H and how strongly each sample point presses against it, shape (Q,)."""
+    """Solution of one QP: the step (p, n) of H and how strongly each sample point presses against
+    it, shape (Q,).
+    """
 
     step: np.ndarray
     pressure: np.ndarray
 
 
 def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -> QPStep | None:
-    """max <dlog V/dH, dH> - penalty (s_v + s_b) - regularisation sum (dH / (radius |H_i|))^2 over (dH, da, s_v >= 0, s_b >= 0).
+    """max <dlog V/dH, dH> - penalty (s_v + s_b) - regularisation sum (dH / (radius |H_i|))^2 over
+    (dH, da, s_v >= 0, s_b >= 0).
 
-    The invariance of every sample point, linearised in the set, the point and its input, may be violated by s_v, the constraint
-    set by s_b; |dH_i| <= radius |H_i| is the trust region. None if the solver fails.
+    The invariance of every sample point, linearised in the set, the point and its input, may be
+    violated by s_v, the constraint set by s_b; |dH_i| <= radius |H_i| is the trust region. None if
+    the solver fails.
     """
     problem, H = iterate.problem, iterate.H
     free, inputs = H.size, iterate.inputs
@@ -36,9 +40,18 @@ def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -
     floor = np.concatenate([limit, (1 + inputs).ravel()])
     A = sparse.vstack([sample_rows, box_rows, bounded, -bounded, -eye[total - 2 :]], format="csc")
     b = np.concatenate([-iterate.excess[near], box_slack, ceiling, floor, np.zeros(2)])
-    cost = np.concatenate([-(iterate.volume_gradient / iterate.volume).ravel(), np.zeros(inputs.size), [problem.penalty] * 2])
+    cost = np.concatenate(
+        [
+            -(iterate.volume_gradient / iterate.volume).ravel(),
+            np.zeros(inputs.size),
+            [problem.penalty] * 2,
+        ]
+    )
     # A trace of curvature in the inputs makes the solution unique where they do not matter.
-    curvature = sparse.diags(np.concatenate([2 * regularisation / limit**2, np.full(inputs.size, 1e-6), np.zeros(2)]), format="csc")
+    curvature = sparse.diags(
+        np.concatenate([2 * regularisation / limit**2, np.full(inputs.size, 1e-6), np.zeros(2)]),
+        format="csc",
+    )
 
     solution = _solve(curvature, cost, A, b)
     if solution is None:
@@ -50,26 +63,45 @@ def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -
 
 
 def _invariance_rows(iterate: Iterate) -> tuple[tuple[np.ndarray, np.ndarray], Any]:
-    """The pairs (sample q, facet i) that are nearly active, and dF_i (f + E w) + F_i (A dy + B da) - s_v, one row for each."""
+    """The pairs (sample q, facet i) that are nearly active, and dF_i (f + E w) + F_i (A dy + B da)
+    - s_v, one row for each.
+    """
     F, template, system = iterate.F, iterate.template, iterate.problem.system
     q, i = np.nonzero(iterate.excess > -_ACTIVE)
-    worst = system.w_center + np.sign(np.einsum("qn,qnk->qk", F[i], iterate.local.E[q])) * iterate.problem.enlargement * system.w_radius
-    target = iterate.local.drift(iterate.inputs)[q] + np.einsum("qnk,qk->qn", iterate.local.E[q], worst)
+    worst = (
+        system.w_center
+        + np.sign(np.einsum("qn,qnk->qk", F[i], iterate.local.E[q]))
+        * iterate.problem.enlargement
+        * system.w_radius
+    )
+    target = iterate.local.drift(iterate.inputs)[q] + np.einsum(
+        "qnk,qk->qn", iterate.local.E[q], worst
+    )
     normal_after_jacobian = np.einsum("qn,qnj->qj", F[i], iterate.local.jacobian(iterate.inputs)[q])
     in_H = np.einsum("qj,qjh->qh", normal_after_jacobian, iterate.sample_sensitivity[q])
     columns = template.row[i][:, None] * F.shape[1] + np.arange(F.shape[1])
-    np.put_along_axis(in_H, columns, np.take_along_axis(in_H, columns, 1) + template.sign[i][:, None] * target, axis=1)
+    np.put_along_axis(
+        in_H,
+        columns,
+        np.take_along_axis(in_H, columns, 1) + template.sign[i][:, None] * target,
+        axis=1,
+    )
 
     size = iterate.inputs.shape[1]
     in_inputs = np.einsum("qn,qnd->qd", F[i], iterate.local.B[q])
     rows = np.repeat(np.arange(len(q)), size)
-    input_block = sparse.csr_matrix((in_inputs.ravel(), (rows, (q[:, None] * size + np.arange(size)).ravel())), (len(q), iterate.inputs.size))
+    input_block = sparse.csr_matrix(
+        (in_inputs.ravel(), (rows, (q[:, None] * size + np.arange(size)).ravel())),
+        (len(q), iterate.inputs.size),
+    )
     slacks = np.tile([-1.0, 0.0], (len(q), 1))
     return (q, i), sparse.hstack([sparse.csr_matrix(in_H), input_block, slacks], format="csr")
 
 
 def _constraint_set_rows(iterate: Iterate, total: int) -> tuple[Any, np.ndarray]:
-    """lower - s_b <= v + dv <= upper + s_b for the vertices near a bound: rows and right-hand sides."""
+    """lower - s_b <= v + dv <= upper + s_b for the vertices near a bound: rows and right-hand
+    sides.
+    """
     blocks, slack = [], []
     for side, bound in ((1.0, iterate.problem.upper), (-1.0, -iterate.problem.lower)):
         distance = bound - side * iterate.vertices.points
@@ -78,7 +110,9 @@ def _constraint_set_rows(iterate: Iterate, total: int) -> tuple[Any, np.ndarray]
         slack.append(distance[j, axis])
     in_H, slack = np.concatenate(blocks), np.concatenate(slack)
     inputs = sparse.csr_matrix((len(in_H), total - in_H.shape[1] - 2))
-    return sparse.hstack([sparse.csr_matrix(in_H), inputs, np.tile([0.0, -1.0], (len(in_H), 1))], format="csr"), slack
+    return sparse.hstack(
+        [sparse.csr_matrix(in_H), inputs, np.tile([0.0, -1.0], (len(in_H), 1))], format="csr"
+    ), slack
 
 
 def _solve(P: Any, q: np.ndarray, A: Any, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

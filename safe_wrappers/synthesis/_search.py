@@ -18,7 +18,8 @@ from ._volume import volume_and_gradient
 
 _INWARD = 1e-6  # relative: room for float32 rounding, and for a prover that inflates the set
 _REPAIRS = 4  # rounds of checking and optimising again
-_CHECKS = (20_000, 500)  # boundary points for one input, and for several, where each point takes a linear program
+# boundary points for one input, and for several, where each point takes a linear program
+_CHECKS = (20_000, 500)
 
 
 class SynthesisError(SafeWrappersError, RuntimeError):
@@ -26,7 +27,10 @@ class SynthesisError(SafeWrappersError, RuntimeError):
 
 
 class Search:
-    """The stages of the synthesis: seeds or a warm start, growth, checks with counterexamples. `best` is the result so far."""
+    """The stages of the synthesis: seeds or a warm start, growth, checks with counterexamples.
+
+    `best` is the result so far.
+    """
 
     def __init__(self, problem: Problem, schedule: Schedule, bar: Progress):
         self.problem, self.schedule, self.bar = problem, schedule, bar
@@ -34,7 +38,9 @@ class Search:
         self.count = 0
         self.sides = 2 if problem.symmetric else 1
         # Growth and repair start next to a good set: fewer steps and a smaller trust region.
-        self.touch_up = dataclasses.replace(schedule, iterations=math.ceil(schedule.iterations / 4), radius=0.05)
+        self.touch_up = dataclasses.replace(
+            schedule, iterations=math.ceil(schedule.iterations / 4), radius=0.05
+        )
 
     def _run(self, H: np.ndarray, schedule: Schedule) -> None:
         run = optimise(self.problem, H, schedule, self.bar.report)
@@ -49,19 +55,26 @@ class Search:
         for seed in range(seeds):
             self.bar.stage(f"seed {seed + 1}/{seeds}")
             rng = np.random.default_rng(seed)
-            self._run(lqr_start(problem.system, y_max, facets // self.sides, rng, symmetric=problem.symmetric), self.schedule)
+            self._run(
+                lqr_start(
+                    problem.system, y_max, facets // self.sides, rng, symmetric=problem.symmetric
+                ),
+                self.schedule,
+            )
 
     def from_set(self, warm_start: Polytope, facets: int) -> None:
         """One run from the rows of a known set.
 
         Raises:
-            SetDimensionError: If it has another dimension, more facets than allowed, or is not symmetric though it has to be.
+            SetDimensionError: If it has another dimension, more facets than allowed, or is not
+                symmetric though it has to be.
         """
         self.bar.stage("warm start")
         scale = self.problem.system.scale
         if warm_start.dim != len(scale) or len(warm_start.H) > facets:
             raise SetDimensionError(
-                f"`warm_start` must have dimension {len(scale)} and at most {facets} facets, but its dimension is {warm_start.dim}"
+                f"`warm_start` must have dimension {len(scale)} and at most {facets} facets, but "
+                f"its dimension is {warm_start.dim}"
                 f" and it has {len(warm_start.H)} facets."
             )
         F = np.asarray(warm_start.normalised().H, np.float64) * scale
@@ -69,8 +82,13 @@ class Search:
             self._run(F, self.schedule)
             return
         half = F[upper_half(F)]
-        if 2 * len(half) != len(F) or not all(np.isclose(F, -row, atol=1e-6).all(axis=1).any() for row in half):
-            raise SetDimensionError("`warm_start` must hold every facet with both signs, but some row has no negative. Pass `symmetric=False`.")
+        if 2 * len(half) != len(F) or not all(
+            np.isclose(F, -row, atol=1e-6).all(axis=1).any() for row in half
+        ):
+            raise SetDimensionError(
+                "`warm_start` must hold every facet with both signs, but some "
+                "row has no negative. Pass `symmetric=False`."
+            )
         self._run(half, self.schedule)
 
     def grow(self, facets: int) -> None:
@@ -84,9 +102,11 @@ class Search:
             self.best = run.best
 
     def checked(self) -> tuple[Polytope, float]:
-        """The set in the units of x, float32 with h = 1, and the smallest margin at random boundary points.
+        """The set in the units of x, float32 with h = 1, and the smallest margin at random boundary
+        points.
 
-        Where the margin is too small, the set is optimised again with that point's ray among the samples.
+        Where the margin is too small, the set is optimised again with that point's ray among the
+        samples.
 
         Raises:
             SynthesisError: If there is no set with half of the margin.
@@ -97,21 +117,31 @@ class Search:
             if self.best is None:
                 break
             F = rounded_facets(self.best)
-            points = boundary_points(bounded_vertices(F * system.scale), _CHECKS[system.model.action_size > 1], np.random.default_rng(0))
+            points = boundary_points(
+                bounded_vertices(F * system.scale),
+                _CHECKS[system.model.action_size > 1],
+                np.random.default_rng(0),
+            )
             margins = sampled_margins(system, F * system.scale, points)
             if margins.min() >= problem.margin / 2:
                 return Polytope(F, np.ones(len(F), np.float32)), float(margins.min())
-            self.problem = dataclasses.replace(self.problem, rays=np.concatenate([self.problem.rays, points[[np.argmin(margins)]]]))
+            self.problem = dataclasses.replace(
+                self.problem, rays=np.concatenate([self.problem.rays, points[[np.argmin(margins)]]])
+            )
             H, self.best = self.best.H, None
             self._run(H, self.touch_up)
         raise SynthesisError(
-            f"A set with an invariance margin of {problem.margin / 2:.2g} must exist near the starts, but for `{system.model.name}` none was found"
-            f" in {self.count} iterations. Use more `seeds` or `facets`, a smaller disturbance set or stronger actions."
+            f"A set with an invariance margin of {problem.margin / 2:.2g} must exist near the "
+            f"starts, but for `{system.model.name}` none was found"
+            f" in {self.count} iterations. Use more `seeds` or `facets`, a smaller disturbance set "
+            "or stronger actions."
         )
 
 
 def rounded_facets(iterate: Iterate) -> np.ndarray:
-    """F of the set in the units of x, float32, shrunk where it sticks out of the constraint set, and by 1e-6 for the rounding."""
+    """F of the set in the units of x, float32, shrunk where it sticks out of the constraint set,
+    and by 1e-6 for the rounding.
+    """
     problem, points = iterate.problem, iterate.vertices.points
     reach = max((points / problem.upper).max(), (points / problem.lower).max(), 1.0)
     H = (rows_in_use(iterate) * reach * (1 + _INWARD) / problem.system.scale).astype(np.float32)
@@ -122,7 +152,10 @@ def bounded_vertices(F: np.ndarray) -> Vertices:
     """The vertices of {y : F y <= 1}, known to be bounded."""
     vertices = Vertices.of(np.asarray(F, np.float64))
     if vertices is None:
-        raise SynthesisError("The set must be bounded, but rounding its facets to float32 opened it; use fewer facets.")
+        raise SynthesisError(
+            "The set must be bounded, but rounding its facets to float32 opened "
+            "it; use fewer facets."
+        )
     return vertices
 
 

@@ -1,4 +1,6 @@
-"""Sequential programming on the facet normals: solve the QP at an iterate, accept the step or shrink it."""
+"""Sequential programming on the facet normals: solve the QP at an iterate, accept the step or
+shrink it.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -32,14 +34,23 @@ class Schedule:
 
 
 class Run(NamedTuple):
-    """Result of `optimise`: the largest acceptable iterate (None if there was none) and the number of QPs."""
+    """Result of `optimise`: the largest acceptable iterate (None if there was none) and the number
+    of QPs.
+    """
 
     best: Iterate | None
     iterations: int
 
 
-def optimise(problem: Problem, H: np.ndarray, schedule: Schedule, report: Callable[[Iterate], None] = lambda _: None) -> Run:
-    """Enlarges the set of the rows H until its merit stagnates; `report` sees every accepted iterate."""
+def optimise(
+    problem: Problem,
+    H: np.ndarray,
+    schedule: Schedule,
+    report: Callable[[Iterate], None] = lambda _: None,
+) -> Run:
+    """Enlarges the set of the rows H until its merit stagnates; `report` sees every accepted
+    iterate.
+    """
     current = problem.iterate(H)
     if current is None:
         return Run(None, 0)

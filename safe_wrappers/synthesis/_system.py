@@ -17,7 +17,8 @@ _PROBES = 64
 class Linearisation(NamedTuple):
     """y' = c + B a + E w at Q states y, and how c and B change with y; float64.
 
-    Shapes: c (Q, n), B (Q, n, d), E (Q, n, k), dc (Q, n, n), dB (Q, n, d, n); the last axis of dc and dB is y.
+    Shapes: c (Q, n), B (Q, n, d), E (Q, n, k), dc (Q, n, n), dB (Q, n, d, n); the last axis of dc
+    and dB is y.
     """
 
     c: np.ndarray
@@ -36,7 +37,9 @@ class Linearisation(NamedTuple):
 
 
 class ScaledSystem:
-    """The model in coordinates y = x / scale, with its disturbance box. Numbers in and out are float64 NumPy.
+    """The model in coordinates y = x / scale, with its disturbance box.
+
+    Numbers in and out are float64 NumPy.
 
     Args:
         model: x' = f(x, a, w), affine in (a, w).
@@ -46,7 +49,10 @@ class ScaledSystem:
 
     def __init__(self, model: Model, disturbance_set: Box, scale: np.ndarray):
         self.model, self.scale = model, scale
-        lower, upper = np.asarray(disturbance_set.lower, np.float64), np.asarray(disturbance_set.upper, np.float64)
+        lower, upper = (
+            np.asarray(disturbance_set.lower, np.float64),
+            np.asarray(disturbance_set.upper, np.float64),
+        )
         self.w_center, self.w_radius = (lower + upper) / 2, (upper - lower) / 2
 
         def affine(y, scale):
@@ -66,7 +72,8 @@ class ScaledSystem:
 
     def linearise(self, y: np.ndarray) -> Linearisation:
         """The affine form and its derivative at the states y, shape (Q, n)."""
-        # The number of sample points changes with the polytope: padding to powers of two keeps the compilations few.
+        # The number of sample points changes with the polytope: padding to powers of two keeps the
+        # compilations few.
         count = len(y)
         padded = np.zeros((1 << max(6, (count - 1).bit_length()), y.shape[1]))
         padded[:count] = y
@@ -75,7 +82,9 @@ class ScaledSystem:
         return Linearisation(*(np.asarray(part)[:count] for part in parts))
 
     def spread(self, F: np.ndarray, E: np.ndarray, enlargement: float) -> np.ndarray:
-        """max {F_i E_q w : w in W enlarged about its centre}, shape (Q, m), for rows F (m, n) and E (Q, n, k)."""
+        """max {F_i E_q w : w in W enlarged about its centre}, shape (Q, m), for rows F (m, n) and E
+        (Q, n, k).
+        """
         FE = np.einsum("mn,qnk->qmk", F, E)
         return FE @ self.w_center + enlargement * np.abs(FE) @ self.w_radius
 
@@ -86,11 +95,16 @@ class ScaledSystem:
         x, a, w = (rng.uniform(-1, 1, (_PROBES, len(size))) * size for size in sizes)
         with jax.enable_x64():
             step = jax.vmap(self.model.step)
-            there, mirrored = (np.asarray(step(*(sign * jnp.asarray(part) for part in (x, a, w)))) for sign in (1.0, -1.0))
+            there, mirrored = (
+                np.asarray(step(*(sign * jnp.asarray(part) for part in (x, a, w))))
+                for sign in (1.0, -1.0)
+            )
         gap = np.abs(there + mirrored).max(axis=1) / (1 + np.abs(there).max(axis=1))
         worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
         if not gap[worst] <= 1e-9:
             raise ModelError(
-                f"`model` must be symmetric about the origin, f(-x, -a, -w) = -f(x, a, w), but `{self.model.name}` deviates by {gap[worst]:.3g} (relative)"
-                f" at x = {x[worst]}, a = {a[worst]}, w = {w[worst]}. Shift the coordinates so that the equilibrium is the origin, or pass `symmetric=False`."
+                "`model` must be symmetric about the origin, f(-x, -a, -w) = -f(x, a, w), but "
+                f"`{self.model.name}` deviates by {gap[worst]:.3g} (relative)"
+                f" at x = {x[worst]}, a = {a[worst]}, w = {w[worst]}. Shift the coordinates so "
+                "that the equilibrium is the origin, or pass `symmetric=False`."
             )

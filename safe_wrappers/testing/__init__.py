@@ -1,4 +1,6 @@
-"""Contract checks for systems, safeguards and wrapped environments of your own, in the manner of Gymnasium's `check_env`."""
+"""Contract checks for systems, safeguards and wrapped environments of your own, in the manner of
+Gymnasium's `check_env`.
+"""
 
 from .._errors import ContractError as ContractError
 from ._env import check_wrapped_env as check_wrapped_env

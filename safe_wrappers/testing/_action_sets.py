@@ -2,7 +2,16 @@
 
 import numpy as np
 
-HARSH = ("near-parallel", "duplicate", "zero", "needle", "empty interior", "on a vertex", "empty", "impossible zero")
+HARSH = (
+    "near-parallel",
+    "duplicate",
+    "zero",
+    "needle",
+    "empty interior",
+    "on a vertex",
+    "empty",
+    "impossible zero",
+)
 
 
 def unit(rows):
@@ -14,14 +23,18 @@ def product(A, x):
 
 
 def random_sets(rng, n, d, m):
-    """Unit rows about an interior point, float64: A (n, m, d), b (n, m), a (n, d), and the point (n, d)."""
+    """Unit rows about an interior point, float64: A (n, m, d), b (n, m), a (n, d), and the point
+    (n, d).
+    """
     A = unit(rng.normal(size=(n, m, d)))
     inner = rng.uniform(-0.9, 0.9, (n, d))
     return A, product(A, inner) + rng.uniform(0.02, 1, (n, m)), rng.uniform(-1, 1, (n, d)), inner
 
 
 def harsh_sets(rng, n, d, m):
-    """The same with what breaks solvers, in equal shares; also the kind of each set, an index into HARSH."""
+    """The same with what breaks solvers, in equal shares; also the kind of each set, an index into
+    HARSH.
+    """
     A, b, a, inner = random_sets(rng, n, d, m)
     kind = rng.integers(len(HARSH), size=n)
     half = m // 2
@@ -56,10 +69,14 @@ def boxed(A, b):
     """The rows with those of the action box below, in float64: (n, m + 2 d, d) and (n, m + 2 d)."""
     n, _, d = A.shape
     box = np.broadcast_to(np.concatenate([np.eye(d), -np.eye(d)]), (n, 2 * d, d))
-    return np.concatenate([A.astype(np.float64), box], axis=1), np.concatenate([b.astype(np.float64), np.ones((n, 2 * d))], axis=1)
+    return np.concatenate([A.astype(np.float64), box], axis=1), np.concatenate(
+        [b.astype(np.float64), np.ones((n, 2 * d))], axis=1
+    )
 
 
 def violations(A, b, action):
-    """By how much the worst of the rows and the box is violated, in float64, shape (n,); negative inside."""
+    """By how much the worst of the rows and the box is violated, in float64, shape (n,); negative
+    inside.
+    """
     rows, offsets = boxed(A, b)
     return (product(rows, np.asarray(action, np.float64)) - offsets).max(axis=1)

@@ -37,19 +37,23 @@ def require(holds: Any, must: str, found: str, instead: str) -> None:
 
 
 def require_all(holds: Any, must: str, instead: str, **values: Any) -> None:
-    """Raises ContractError unless `holds`, shape (N,), is true throughout, and shows the first case that fails.
+    """Raises ContractError unless `holds`, shape (N,), is true throughout, and shows the first case
+    that fails.
 
     Args:
         holds: What is asked of each case.
         must: What must hold.
         instead: What to do.
-        values: What to show of a case, by name, arrays of shape (N, ...); underscores in names become spaces.
+        values: What to show of a case, by name, arrays of shape (N, ...); underscores in names
+            become spaces.
     """
     holds = np.asarray(holds)
     if holds.all():
         return
     first = int(np.argmin(holds))
-    shown = ", ".join(f"{name.replace('_', ' ')} = {in_words(value[first])}" for name, value in values.items())
+    shown = ", ".join(
+        f"{name.replace('_', ' ')} = {in_words(value[first])}" for name, value in values.items()
+    )
     require(False, must, f"{shown} ({np.sum(~holds)} of {len(holds)} cases fail)", instead)
 
 

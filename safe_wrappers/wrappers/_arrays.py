@@ -1,4 +1,6 @@
-"""Arrays at the border of an environment: NumPy, JAX and torch, which is imported only where it is asked for."""
+"""Arrays at the border of an environment: NumPy, JAX and torch, which is imported only where it is
+asked for.
+"""
 
 import importlib
 import sys
@@ -23,7 +25,10 @@ def require(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         name = module.partition(".")[0]
-        raise MissingDependencyError(f'`{name}` must be installed for this, but it is not. Run `pip install "safe-wrappers[{extra}]"`.') from error
+        raise MissingDependencyError(
+            f"`{name}` must be installed for this, but it is not. Run "
+            f'`pip install "safe-wrappers[{extra}]"`.'
+        ) from error
 
 
 def require_array(array: str) -> None:
@@ -34,13 +39,16 @@ def require_array(array: str) -> None:
         MissingDependencyError: If it is torch and torch is not installed.
     """
     if array not in ARRAYS:
-        raise ValueError(f"`array` must be one of {', '.join(map(repr, ARRAYS))}, but it is {array!r}.")
+        raise ValueError(
+            f"`array` must be one of {', '.join(map(repr, ARRAYS))}, but it is {array!r}."
+        )
     if array == "torch":
         require("torch", "agents")
 
 
 def to_action(action: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | jax.Array:
-    """The action in float32, a copy: on its device if it is an array of JAX or torch, whose gradient ends here, else in NumPy.
+    """The action in float32, a copy: on its device if it is an array of JAX or torch, whose
+    gradient ends here, else in NumPy.
 
     Raises:
         SetDimensionError: If its shape is not `shape`.
@@ -51,10 +59,13 @@ def to_action(action: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | jax.
     elif isinstance(action, jax.Array):
         array = action.astype(np.float32)
     else:
-        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite, and the safeguard flags it
+        # what float32 cannot hold becomes infinite, and the safeguard flags it
+        with np.errstate(over="ignore", invalid="ignore"):
             array = np.asarray(action).astype(np.float32)
     if array.shape != shape:
-        raise SetDimensionError(f"The action must have shape {shape}, but its shape is {array.shape}.")
+        raise SetDimensionError(
+            f"The action must have shape {shape}, but its shape is {array.shape}."
+        )
     return array
 
 
@@ -64,11 +75,15 @@ def to_numpy(tree: Any) -> Any:
 
 
 def from_jax(tree: Any, array: str) -> Any:
-    """A tree of JAX and NumPy arrays as arrays of the given kind, dtypes kept; what can be written to is a copy."""
+    """A tree of JAX and NumPy arrays as arrays of the given kind, dtypes kept; what can be written
+    to is a copy.
+    """
     if array == "numpy":
         return to_numpy(tree)
     if array == "jax":
-        return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), tree)
+        return jax.tree.map(
+            lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), tree
+        )
     torch = sys.modules["torch"]
     # Through dlpack the tensor shares JAX's memory, which nobody may write to.
     return jax.tree.map(lambda leaf: torch.from_dlpack(leaf).clone(), tree)

@@ -12,17 +12,21 @@ from ..safe_actions import SafeActionSet, System
 from ..safeguards import Safeguard, SafeguardOutput
 
 
-def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array) -> SafeguardOutput:
+def safe_action(
+    system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
+) -> SafeguardOutput:
     """Replaces an action by a safe one at the state x: deployment needs no environment.
 
-    For every x in S and every action (NaN, infinite and oversized ones included) the result lies in the action box and
-    keeps the next state in S for every disturbance in W, under the assumptions of the system's certificate. Computes in
-    the dtype of x, float32 unless told otherwise; the action is cast to it before anything else.
+    For every x in S and every action (NaN, infinite and oversized ones included) the result lies in
+    the action box and keeps the next state in S for every disturbance in W, under the assumptions
+    of the system's certificate. Computes in the dtype of x, float32 unless told otherwise; the
+    action is cast to it before anything else.
 
     Args:
         system: The plant's model and safe set.
         safeguard: How unsafe actions are mapped to safe ones.
-        x: State, shape (n,). If a component is not finite, `system.neutral_action` is executed and flagged.
+        x: State, shape (n,). If a component is not finite, `system.neutral_action` is executed and
+            flagged.
         action: Any action, shape (d,), in units of the action box [-1, 1]^d.
 
     Returns:
@@ -32,16 +36,27 @@ def safe_action(system: System, safeguard: Safeguard, x: jax.Array, action: jax.
         SetDimensionError: At trace time, if the action's shape is not (d,).
     """
     if np.shape(action) != (system.action_size,):
-        hint = "batch with jax.vmap or brax.envs.training.wrap" if np.ndim(action) > 1 else "give one value per actuator"
-        raise SetDimensionError(f"The action must have shape ({system.action_size},), but its shape is {np.shape(action)}; {hint}.")
+        hint = (
+            "batch with jax.vmap or brax.envs.training.wrap"
+            if np.ndim(action) > 1
+            else "give one value per actuator"
+        )
+        raise SetDimensionError(
+            f"The action must have shape ({system.action_size},), but its "
+            f"shape is {np.shape(action)}; {hint}."
+        )
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
     known = jnp.all(jnp.isfinite(x))
     action_set = system.safe_action_set(jnp.where(known, x, 0.0))
-    # At an unknown state no action is known to be safe: unsatisfiable rows, and the neutral action as the anchor.
+    # At an unknown state no action is known to be safe: unsatisfiable rows, and the neutral action
+    # as the anchor.
     b = jnp.where(known, action_set.b, -jnp.inf)
-    anchor = jnp.where(known, action_set.anchor, system.neutral_action.astype(action_set.anchor.dtype))
-    # With one action the closed form is cheaper to evaluate again in the backward pass than to store for it.
+    anchor = jnp.where(
+        known, action_set.anchor, system.neutral_action.astype(action_set.anchor.dtype)
+    )
+    # With one action the closed form is cheaper to evaluate again in the backward pass than to
+    # store for it.
     guard = jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
     return guard(SafeActionSet(action_set.A, b, anchor), jnp.asarray(action))
 
@@ -54,20 +69,38 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
         ValueError: If `regularisation` is negative or not finite.
     """
     if not isinstance(system, System):
-        raise TypeError(f"`system` must be a `System` such as `ModelSystem(model, safe_state_set, ...)`, but it is a `{type(system).__name__}`.")
+        raise TypeError(
+            "`system` must be a `System` such as `ModelSystem(model, safe_state_set, "
+            f"...)`, but it is a `{type(system).__name__}`."
+        )
     if not isinstance(safeguard, Safeguard):
-        raise TypeError(f"`safeguard` must be a safeguard such as `BoundaryProjection()`, but it is {safeguard!r}.")
+        raise TypeError(
+            "`safeguard` must be a safeguard such as `BoundaryProjection()`, but it "
+            f"is {safeguard!r}."
+        )
     if not 0 <= regularisation < float("inf"):
-        raise ValueError(f"`regularisation` must be finite and at least 0, but it is {regularisation}.")
+        raise ValueError(
+            f"`regularisation` must be finite and at least 0, but it is {regularisation}."
+        )
 
 
 def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
-    """The error of an episode that starts outside the safe set, where nothing is guaranteed; `tried` is the subject of "gave"."""
-    return CertificateError(f"An episode must start in the safe set, but {tried} gave states like {np.asarray(x).tolist()}. {instead}")
+    """The error of an episode that starts outside the safe set, where nothing is guaranteed;
+    `tried` is the subject of "gave".
+    """
+    return CertificateError(
+        f"An episode must start in the safe set, but {tried} gave states like "
+        f"{np.asarray(x).tolist()}. {instead}"
+    )
 
 
 def tested(env: Any, system: System) -> str:
-    """What stands behind the safety of an environment that comes with no claim of its own, in one line."""
+    """What stands behind the safety of an environment that comes with no claim of its own, in one
+    line.
+    """
     claim = getattr(system, "guarantee", "")
     beside = f"; its system: {claim}" if claim else ""
-    return f"tested, not proved: whether `{type(env).__name__}` steps the model of its system, sampling can test (`safe_wrappers.conform`){beside}"
+    return (
+        f"tested, not proved: whether `{type(env).__name__}` steps the model of its system, "
+        f"sampling can test (`safe_wrappers.conform`){beside}"
+    )

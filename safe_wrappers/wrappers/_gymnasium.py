@@ -23,30 +23,34 @@ Result = tuple[jax.Array, jax.Array, jax.Array, dict[str, Any]]
 class GymEnv(gymnasium.Env[Any, Any]):
     """A Brax environment with a system, safeguarded or not, as a `gymnasium.Env`.
 
-    It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded environment gets every
-    request as it came, NaN and oversized ones included, and flags it; for an unsafeguarded one the action is clipped to
-    the box. The environment's own termination is reported, of which the bundled ones have none; truncation is up to
+    It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded
+    environment gets every request as it came, NaN and oversized ones included, and flags it; for an
+    unsafeguarded one the action is clipped to the box. The environment's own termination is
+    reported, of which the bundled ones have none; truncation is up to
     `gymnasium.wrappers.TimeLimit`. The first reset and the first step compile.
 
-    Observations and infos are arrays of the kind `array`, on the device where the environment runs; actions may be of any
-    kind. No gradient crosses this border: for gradients step the Brax environment itself.
+    Observations and infos are arrays of the kind `array`, on the device where the environment runs;
+    actions may be of any kind. No gradient crosses this border: for gradients step the Brax
+    environment itself.
 
     Args:
         env: A `SafeguardWrapper`, or a bare environment with a `system`, which has no guarantee.
-        array: "numpy", "jax" or "torch"; torch tensors are copies, so that writing to them changes nothing here.
+        array: "numpy", "jax" or "torch"; torch tensors are copies, so that writing to them changes
+            nothing here.
         render_mode: None or "rgb_array".
         draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
 
     Raises:
-        WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are Gymnasium's here.
+        WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are
+            Gymnasium's here.
         TypeError: If it is no Brax environment, or its observations are not vectors.
         CertificateError: If it has no `system`.
         ValueError: On an unknown kind of array or render mode, or one without `draw`.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
-        The Brax environment's own info, without its random key; safeguarded, "safeguard" and "cost" of `SafeguardWrapper`.
-        Flags are 0 or 1, float32. The same entries from reset and step.
+        The Brax environment's own info, without its random key; safeguarded, "safeguard" and "cost"
+        of `SafeguardWrapper`. Flags are 0 or 1, float32. The same entries from reset and step.
         state: x, shape (n,), float32.
         task_reward: The reward without regularisation.
 
@@ -61,7 +65,14 @@ class GymEnv(gymnasium.Env[Any, Any]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (as Gymnasium declares it)
 
-    def __init__(self, env: envs.Env, *, array: str = "numpy", render_mode: str | None = None, draw: Draw | None = None):
+    def __init__(
+        self,
+        env: envs.Env,
+        *,
+        array: str = "numpy",
+        render_mode: str | None = None,
+        draw: Draw | None = None,
+    ):
         require_array(array)
         require_render_mode(render_mode, draw)
         require_single(env)
@@ -72,7 +83,9 @@ class GymEnv(gymnasium.Env[Any, Any]):
         self._state: Any = None
         self._info: dict[str, Any] = {}
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Starts an episode at a random state of the safe set.
 
         Args:
@@ -80,7 +93,8 @@ class GymEnv(gymnasium.Env[Any, Any]):
             options: {"x": state}, shape (n,): the state to start at.
 
         Raises:
-            ValueError: If that state is outside the safe set, or the environment cannot be started at given states.
+            ValueError: If that state is outside the safe set, or the environment cannot be started
+                at given states.
             CertificateError: If a safeguarded environment did not start in the safe set.
         """
         super().reset(seed=seed)
@@ -109,7 +123,9 @@ class GymEnv(gymnasium.Env[Any, Any]):
         return observation, float(reward), bool(terminated), False, info
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The picture of the current state, shape (height, width, 3), uint8; None without a render mode."""
+        """The picture of the current state, shape (height, width, 3), uint8; None without a render
+        mode.
+        """
         if not self.draw or not self.render_mode:
             return None
         if self._state is None:
@@ -119,16 +135,29 @@ class GymEnv(gymnasium.Env[Any, Any]):
 
 
 def require_single(env: Any) -> None:
-    """Raises an error that says why, if `env` is not a single Brax environment with a system and vectors as observations."""
+    """Raises an error that says why, if `env` is not a single Brax environment with a system and
+    vectors as observations.
+    """
     name = type(env).__name__
     if isinstance(env, envs.Wrapper):
-        raise WrapperOrderError(f"`env` must be without wrappers of Brax, since Gymnasium has its own, but it is a `{name}`; give the environment inside it.")
+        raise WrapperOrderError(
+            "`env` must be without wrappers of Brax, since Gymnasium has its "
+            f"own, but it is a `{name}`; give the environment inside it."
+        )
     if not isinstance(env, envs.Env):
-        raise TypeError(f"`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it is a `{name}`.")
+        raise TypeError(
+            "`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it "
+            f"is a `{name}`."
+        )
     if not hasattr(env, "system"):
-        raise CertificateError(f"`{name}` has no `system`; write `SafeguardWrapper(env, safeguard, system=...)`.")
+        raise CertificateError(
+            f"`{name}` has no `system`; write `SafeguardWrapper(env, safeguard, system=...)`."
+        )
     if not isinstance(env.observation_size, int | np.integer):
-        raise TypeError(f"The observations of `env` must be vectors, but those of `{name}` have the sizes {env.observation_size}.")
+        raise TypeError(
+            f"The observations of `env` must be vectors, but those of `{name}` have "
+            f"the sizes {env.observation_size}."
+        )
 
 
 def frames_per_second(env: Any) -> dict[str, int]:
@@ -136,8 +165,12 @@ def frames_per_second(env: Any) -> dict[str, int]:
     return {"render_fps": round(1 / env.dt)} if hasattr(env, "dt") else {}
 
 
-def require_inside(env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] | bool = True) -> None:
-    """Raises a CertificateError if a safeguarded environment was reset to a state outside its safe set; or one of many, of a mask."""
+def require_inside(
+    env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] | bool = True
+) -> None:
+    """Raises a CertificateError if a safeguarded environment was reset to a state outside its safe
+    set; or one of many, of a mask.
+    """
     if not isinstance(env, SafeguardWrapper):
         return
     outside = (np.atleast_1d(info["safeguard"]["inside"]) < 1) & among
@@ -146,10 +179,18 @@ def require_inside(env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] |
 
 
 def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
-    """Observation and action space: observations of a safeguarded environment are bounded, because its states are."""
-    bound = env.observation_bound() if isinstance(env, SafeguardWrapper) else np.full(env.observation_size, np.inf)
+    """Observation and action space: observations of a safeguarded environment are bounded, because
+    its states are.
+    """
+    bound = (
+        env.observation_bound()
+        if isinstance(env, SafeguardWrapper)
+        else np.full(env.observation_size, np.inf)
+    )
     bound = bound.astype(np.float32)
-    return spaces.Box(-bound, bound, dtype=np.float32), spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+    return spaces.Box(-bound, bound, dtype=np.float32), spaces.Box(
+        -1.0, 1.0, (env.action_size,), np.float32
+    )
 
 
 def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
@@ -157,27 +198,39 @@ def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"`render_mode` must be None or 'rgb_array', but it is {render_mode!r}.")
     if render_mode and draw is None:
-        raise ValueError("`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture.")
+        raise ValueError(
+            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture."
+        )
 
 
 def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> NDArray[np.float32]:
-    """Chosen states to start at, shape (n,), or (num_envs, n) for a vector environment, to which one state is broadcast.
+    """Chosen states to start at, shape (n,), or (num_envs, n) for a vector environment, to which
+    one state is broadcast.
 
     Raises:
         SetDimensionError: If the shape is another one.
-        ValueError: If a state is outside the safe set, or the environment cannot be started at given states.
+        ValueError: If a state is outside the safe set, or the environment cannot be started at
+            given states.
     """
     if not hasattr(env, "reset_to") or not hasattr(env, "admissible"):
-        raise ValueError(f"`options={{'x': ...}}` needs an environment with `reset_to` and `admissible`, but `{type(env).__name__}` has not both.")
+        raise ValueError(
+            f"`options={{'x': ...}}` needs an environment with `reset_to` and "
+            f"`admissible`, but `{type(env).__name__}` has not both."
+        )
     n = _state_size(env)
     shape = (n,) if num_envs is None else (num_envs, n)
     given = np.asarray(x, np.float32)
     if given.shape not in (shape, (n,)):
-        raise SetDimensionError(f"`options['x']` must have shape {shape}, but its shape is {given.shape}.")
+        raise SetDimensionError(
+            f"`options['x']` must have shape {shape}, but its shape is {given.shape}."
+        )
     states = np.broadcast_to(given, shape)
     outside = np.atleast_2d(states)[~np.atleast_1d(_admissible(env, states))]
     if len(outside):
-        raise ValueError(f"`options['x']` must lie in the safe set, where the guarantee holds, but {outside[0].tolist()} does not.")
+        raise ValueError(
+            "`options['x']` must lie in the safe set, where the guarantee holds, but "
+            f"{outside[0].tolist()} does not."
+        )
     return states
 
 
@@ -198,8 +251,14 @@ def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> tuple[envs.State, 
 
 def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.State, Result]:
     """The next state and what Gymnasium sees of it. Pure."""
-    # A safeguard must see the request as it came. Without one, an actuator has its limits all the same.
-    return _seen(env, env.step(state, action if isinstance(env, SafeguardWrapper) else jnp.clip(action, -1.0, 1.0)))
+    # A safeguard must see the request as it came. Without one, an actuator has its limits all the
+    # same.
+    return _seen(
+        env,
+        env.step(
+            state, action if isinstance(env, SafeguardWrapper) else jnp.clip(action, -1.0, 1.0)
+        ),
+    )
 
 
 def key_of(seed: jax.Array) -> jax.Array:
@@ -222,7 +281,9 @@ _step = functools.partial(jax.jit, static_argnums=0)(step)
 
 @functools.cache
 def _state_size(env: Any) -> int:
-    return jax.eval_shape(lambda key: env.system.state(env.reset(key)), jax.random.PRNGKey(0)).shape[0]
+    return jax.eval_shape(
+        lambda key: env.system.state(env.reset(key)), jax.random.PRNGKey(0)
+    ).shape[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)

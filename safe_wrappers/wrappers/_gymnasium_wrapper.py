@@ -20,40 +20,59 @@ from ._core import no_safe_start, require_parts, safe_action, tested
 from ._gymnasium import draw_seed, key_of
 
 # Wrappers under which an action still reaches the environment once and unchanged.
-_HARMLESS = (wrappers.PassiveEnvChecker, wrappers.OrderEnforcing, wrappers.TimeLimit, gymnasium.ObservationWrapper, gymnasium.RewardWrapper)
+_HARMLESS = (
+    wrappers.PassiveEnvChecker,
+    wrappers.OrderEnforcing,
+    wrappers.TimeLimit,
+    gymnasium.ObservationWrapper,
+    gymnasium.RewardWrapper,
+)
 _ATTEMPTS = 100
 
 
-class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+class GymSafeguardWrapper(
+    gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
+):
     """Replaces every action by a safe one before a Gymnasium environment sees it.
 
-    What is guaranteed: as far as the environment's step is the system's model, with a disturbance in W, every episode
-    stays in the safe set. That holds as firmly as the system's certificate is proved; that the environment steps the
-    model is tested at best: beforehand by `safe_wrappers.conform`, and at every step by `monitor`. `info["safeguard"]["inside"]`
-    reports each step's outcome as it was.
+    What is guaranteed: as far as the environment's step is the system's model, with a disturbance
+    in W, every episode stays in the safe set. That holds as firmly as the system's certificate is
+    proved; that the environment steps the model is tested at best: beforehand by
+    `safe_wrappers.conform`, and at every step by `monitor`. `info["safeguard"]["inside"]` reports
+    each step's outcome as it was.
 
-    The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1 to `low` and 1 to `high`.
+    The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1
+    to `low` and 1 to `high`.
 
     Args:
-        env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those of observations and rewards.
+        env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
+            of observations and rewards.
         safeguard: How unsafe actions are mapped to safe ones.
-        system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the model's x, shape (n,).
-        set_state: (env.unwrapped, x) -> observation: puts the environment into the state x. Episodes then start at random in
-            the safe set. Observation wrappers inside see the result. Without it, resets of the environment that end outside are repeated up to 100 times.
-        regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from the reward.
-        monitor: Whether to report which steps the model and W do not explain; see `conformance.Claim`.
+        system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the
+            model's x, shape (n,).
+        set_state: (env.unwrapped, x) -> observation: puts the environment into the state x.
+            Episodes then start at random in the safe set. Observation wrappers inside see the
+            result. Without it, resets of the environment that end outside are repeated up to 100
+            times.
+        regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from
+            the reward.
+        monitor: Whether to report which steps the model and W do not explain; see
+            `conformance.Claim`.
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
-        TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none, or `system` is not hashable.
-        CertificateError: If the action space is not a bounded box of floating-point numbers, as many as the system has actions, or the
-            system is none that a monitor can compare steps with.
+        TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none,
+            or `system` is not hashable.
+        CertificateError: If the action space is not a bounded box of floating-point numbers, as
+            many as the system has actions, or the system is none that a monitor can compare steps
+            with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
-        safeguard: requested and action, in units of the action space; distance, in units of the system's; intervened, changed,
-            feasible, fallback; margin and inside of the next state. Flags are 0 or 1, float32. With `monitor` also residual, the
-            disturbance that explains the step best, shape (k,), and modelled, whether one in W does, up to the system's eps.
+        safeguard: requested and action, in units of the action space; distance, in units of the
+            system's; intervened, changed, feasible, fallback; margin and inside of the next state.
+            Flags are 0 or 1, float32. With `monitor` also residual, the disturbance that explains
+            the step best, shape (k,), and modelled, whether one in W does, up to the system's eps.
         cost: 1 if the next state violates the state constraints X.
         task_reward: The reward without regularisation.
     """
@@ -69,13 +88,26 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         monitor: bool = False,
     ):
         gymnasium.utils.RecordConstructorArgs.__init__(
-            self, safeguard=safeguard, system=system, set_state=set_state, regularisation=regularisation, monitor=monitor, _disable_deepcopy=True
+            self,
+            safeguard=safeguard,
+            system=system,
+            set_state=set_state,
+            regularisation=regularisation,
+            monitor=monitor,
+            _disable_deepcopy=True,
         )
         if not isinstance(env, gymnasium.Env):
-            raise TypeError(f"`env` must be a single `gymnasium.Env`, but it is a `{type(env).__name__}`; safeguard the environments before vectorising them.")
+            raise TypeError(
+                "`env` must be a single `gymnasium.Env`, but it is a "
+                f"`{type(env).__name__}`; safeguard the environments before "
+                "vectorising them."
+            )
         require_parts(system, safeguard, regularisation)
         if type(system).__hash__ is None:
-            raise TypeError(f"`system` must be hashable, to be compiled once; declare `{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`.")
+            raise TypeError(
+                "`system` must be hashable, to be compiled once; declare "
+                f"`{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`."
+            )
         super().__init__(env)
         self._observers: list[gymnasium.ObservationWrapper[Any, Any, Any]] = []
         layer = env
@@ -83,14 +115,21 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
             if not isinstance(layer, _HARMLESS):
                 name = type(layer).__name__
                 raise WrapperOrderError(
-                    f"Below `GymSafeguardWrapper` every action must reach the environment once and unchanged, but `env` contains a `{name}`. "
-                    f"Write `{name}(GymSafeguardWrapper(env, ...))`, not `GymSafeguardWrapper({name}(env), ...)`."
+                    "Below `GymSafeguardWrapper` every action must reach the environment once and "
+                    f"unchanged, but `env` contains a `{name}`. "
+                    f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
+                    f"`GymSafeguardWrapper({name}(env), ...)`."
                 )
             if isinstance(layer, gymnasium.ObservationWrapper):
                 self._observers.insert(0, layer)
             layer = layer.env
         self._box = ActionBox(env.action_space, system.action_size)
-        self.safeguard, self.system, self.set_state, self.regularisation = safeguard, system, set_state, regularisation
+        self.safeguard, self.system, self.set_state, self.regularisation = (
+            safeguard,
+            system,
+            set_state,
+            regularisation,
+        )
         self._claim = Claim.of(system) if monitor else None
 
     @property
@@ -98,7 +137,9 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         """What stands behind the safety of this environment, in one line."""
         return tested(self.unwrapped, self.system)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Starts an episode in the safe set.
 
         Raises:
@@ -112,13 +153,26 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         while not self._seen()["inside"]:
             if self.set_state is not None or attempts == _ATTEMPTS:
                 tried = "`set_state`" if self.set_state is not None else f"{_ATTEMPTS} resets"
-                instead = "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the environment into the state x, or narrower `options`."
+                instead = (
+                    "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
+                    "environment into the state x, or narrower `options`."
+                )
                 raise no_safe_start(tried, self._x(), instead)
             observation, info = self.env.reset(options=options)
             attempts += 1
         nothing = self._box.physical(np.zeros(self._box.shape, np.float32))
-        flags = {"intervened": 0.0, "changed": 0.0, "distance": 0.0, "feasible": 1.0, "fallback": 0.0}
-        record = {"requested": nothing, "action": nothing.copy(), **{name: np.float32(value) for name, value in flags.items()}}
+        flags = {
+            "intervened": 0.0,
+            "changed": 0.0,
+            "distance": 0.0,
+            "feasible": 1.0,
+            "fallback": 0.0,
+        }
+        record = {
+            "requested": nothing,
+            "action": nothing.copy(),
+            **{name: np.float32(value) for name, value in flags.items()},
+        }
         if self._claim:
             record |= _seen_by_model(self._claim.nothing())
         return observation, self._reported(info, record, 0.0)
@@ -134,10 +188,15 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
             unit = self._box.unit(request).astype(np.float32)
         x = self._x()
         output = to_numpy(_guard(self.system, self.safeguard, x, unit))
-        # A safe request passes bit for bit; the way to [-1, 1] and back would round it. That way may have rounded it into the box, hence the clip.
+        # A safe request passes bit for bit; the way to [-1, 1] and back would round it. That way
+        # may have rounded it into the box, hence the clip.
         executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        record = {name: np.float32(value) for name, value in output._asdict().items() if np.ndim(value) == 0}
+        record = {
+            name: np.float32(value)
+            for name, value in output._asdict().items()
+            if np.ndim(value) == 0
+        }
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
         if self._claim:
             record |= _seen_by_model(_explain(self._claim, x, output.action, self._x()))
@@ -148,7 +207,10 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
     def _observed(self, observation: Any) -> Any:
         """What the observation wrappers inside make of an observation of the environment itself."""
         if observation is None:
-            raise TypeError("`set_state` must return the environment's observation of the state, but it returned None.")
+            raise TypeError(
+                "`set_state` must return the environment's observation of the state, "
+                "but it returned None."
+            )
         for layer in self._observers:
             observation = layer.observation(observation)
         return observation
@@ -160,14 +222,18 @@ class GymSafeguardWrapper(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils
         margin, cost = to_numpy(_outcome(self.system, self._x()))
         return {"margin": margin, "inside": np.float32(margin >= 0), "cost": cost}
 
-    def _reported(self, info: dict[str, Any], record: dict[str, Any], task_reward: Any) -> dict[str, Any]:
+    def _reported(
+        self, info: dict[str, Any], record: dict[str, Any], task_reward: Any
+    ) -> dict[str, Any]:
         seen = self._seen()
         cost = seen.pop("cost")
         return {**info, "safeguard": record | seen, "cost": cost, "task_reward": float(task_reward)}
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _guard(system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array) -> SafeguardOutput:
+def _guard(
+    system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
+) -> SafeguardOutput:
     return safe_action(system, safeguard, x, action)
 
 
@@ -177,7 +243,10 @@ def _explain(claim: Claim, x: jax.Array, action: jax.Array, next_x: jax.Array) -
 
 
 def _seen_by_model(explanation: Explanation) -> dict[str, Any]:
-    return {"residual": to_numpy(explanation.disturbance), "modelled": np.float32(explanation.modelled)}
+    return {
+        "residual": to_numpy(explanation.disturbance),
+        "modelled": np.float32(explanation.modelled),
+    }
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -15,34 +15,44 @@ from ._core import tested
 try:
     from mujoco_playground import MjxEnv, State, wrapper  # pyright: ignore[reportMissingImports]
 except ImportError as error:
-    raise ImportError('`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "safe-wrappers[playground]"`.') from error
+    raise ImportError(
+        "`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "
+        '"safe-wrappers[playground]"`.'
+    ) from error
 
 
 class PlaygroundSafeguardWrapper(MjxEnv):
-    """`SafeguardWrapper` for MuJoCo Playground: every action is replaced by a safe one before the environment sees it.
+    """`SafeguardWrapper` for MuJoCo Playground: every action is replaced by a safe one before the
+    environment sees it.
 
-    The core, the metrics and the info are those of `SafeguardWrapper`; `system.state` reads x from Playground's state, for example
-    `jnp.concatenate([state.data.qpos, state.data.qvel])`. The result is a `mujoco_playground.MjxEnv` again:
-    `mujoco_playground.wrapper.wrap_for_brax_training` prepares it for Brax's trainers.
+    The core, the metrics and the info are those of `SafeguardWrapper`; `system.state` reads x from
+    Playground's state, for example `jnp.concatenate([state.data.qpos, state.data.qvel])`. The
+    result is a `mujoco_playground.MjxEnv` again: `mujoco_playground.wrapper.wrap_for_brax_training`
+    prepares it for Brax's trainers.
 
-    The guarantee is *tested*, not proved: that MuJoCo's step is the model's with a disturbance in W is the caller's claim. It says
-    nothing of contacts and limits that the model does not have; keep them out of the safe set.
+    The guarantee is *tested*, not proved: that MuJoCo's step is the model's with a disturbance in W
+    is the caller's claim. It says nothing of contacts and limits that the model does not have; keep
+    them out of the safe set.
 
-    It is its own `unwrapped` and refuses to have its `_mjx_model` replaced, so that domain randomisation cannot step around it.
+    It is its own `unwrapped` and refuses to have its `_mjx_model` replaced, so that domain
+    randomisation cannot step around it.
 
     Args:
-        env: A single environment, without any wrapper around it: this wrapper must be innermost. For derivatives load it with
-            `config_overrides={"impl": "jax"}`.
+        env: A single environment, without any wrapper around it: this wrapper must be innermost.
+            For derivatives load it with `config_overrides={"impl": "jax"}`.
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
-        reset_to: (x, key) -> the environment's state at x, with which episodes start at random in the safe set; as in `SafeguardWrapper`.
-        diagnostics: Whether to report what the safeguard does to the gradient; see `diagnose_gradient`.
+        reset_to: (x, key) -> the environment's state at x, with which episodes start at random in
+            the safe set; as in `SafeguardWrapper`.
+        diagnostics: Whether to report what the safeguard does to the gradient; see
+            `diagnose_gradient`.
         monitor: Whether to report which steps the model and W do not explain.
 
     Raises:
         WrapperOrderError: If `env` is wrapped or safeguarded already.
-        CertificateError: If the system has another number of actions, or on an attempt to replace the environment's physics.
+        CertificateError: If the system has another number of actions, or on an attempt to replace
+            the environment's physics.
         ValueError: If `regularisation` is negative or not finite.
 
     Example:
@@ -65,15 +75,32 @@ class PlaygroundSafeguardWrapper(MjxEnv):
         if isinstance(env, wrapper.Wrapper | brax.envs.Wrapper):
             name = type(env).__name__
             raise WrapperOrderError(
-                f"`PlaygroundSafeguardWrapper` must be the innermost wrapper, but `env` is a `{name}`. "
-                f"Write `wrap_for_brax_training(PlaygroundSafeguardWrapper(env, ...))`, not the other way around."
+                "`PlaygroundSafeguardWrapper` must be the innermost wrapper, but `env` is a "
+                f"`{name}`. "
+                "Write `wrap_for_brax_training(PlaygroundSafeguardWrapper(env, ...))`, not the "
+                "other way around."
             )
         if isinstance(env, PlaygroundSafeguardWrapper):
-            raise WrapperOrderError("`env` must not be safeguarded already, but it is a `PlaygroundSafeguardWrapper`; wrap `env.env` instead.")
+            raise WrapperOrderError(
+                "`env` must not be safeguarded already, but it is a "
+                "`PlaygroundSafeguardWrapper`; wrap `env.env` instead."
+            )
         if not isinstance(env, MjxEnv):
-            raise TypeError(f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`.")
-        self.env, self.system, self.safeguard, self.regularisation = env, system, safeguard, regularisation
-        options = {"reset_to": reset_to, "regularisation": regularisation, "diagnostics": diagnostics, "monitor": monitor}
+            raise TypeError(
+                f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`."
+            )
+        self.env, self.system, self.safeguard, self.regularisation = (
+            env,
+            system,
+            safeguard,
+            regularisation,
+        )
+        options = {
+            "reset_to": reset_to,
+            "regularisation": regularisation,
+            "diagnostics": diagnostics,
+            "monitor": monitor,
+        }
         self._guarded = SafeguardWrapper(_AsBraxEnv(env), safeguard, system=system, **options)
 
     def reset(self, rng: jax.Array) -> State:
@@ -120,8 +147,10 @@ class PlaygroundSafeguardWrapper(MjxEnv):
     @_mjx_model.setter
     def _mjx_model(self, value: Any) -> None:
         raise CertificateError(
-            "The physics of a safeguarded environment must stay what the certificate speaks about, but `_mjx_model` was to be replaced "
-            "(domain randomisation?). Randomise the disturbance inside W instead, or certify a set that covers all variants."
+            "The physics of a safeguarded environment must stay what the certificate speaks about, "
+            "but `_mjx_model` was to be replaced "
+            "(domain randomisation?). Randomise the disturbance inside W instead, or certify a set "
+            "that covers all variants."
         )
 
     @property

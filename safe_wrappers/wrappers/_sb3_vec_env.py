@@ -23,8 +23,13 @@ class CompiledVecEnv(VecEnv):
         starts: list[Any] = [options.get("x") for options in self._options]
         given = [x is not None for x in starts]
         if any(given) and not all(given):
-            raise ValueError(f'`set_options` must give a state "x" to all environments or to none, but environment {given.index(False)} has none.')
-        observation, info = self.env.reset(seed=self._seeds, options={"x": np.stack(starts)} if all(given) else None)
+            raise ValueError(
+                '`set_options` must give a state "x" to all environments or to none, '
+                f"but environment {given.index(False)} has none."
+            )
+        observation, info = self.env.reset(
+            seed=self._seeds, options={"x": np.stack(starts)} if all(given) else None
+        )
         self.reset_infos = _rows(info, self.num_envs)
         self._reset_seeds()
         self._reset_options()
@@ -56,23 +61,35 @@ class CompiledVecEnv(VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError(f"The environments are compiled, so `{attr_name}` cannot be set; make them with the option you want.")
+        raise NotImplementedError(
+            f"The environments are compiled, so `{attr_name}` cannot be set; "
+            "make them with the option you want."
+        )
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        raise NotImplementedError(f"The environments are one, so `{method_name}` cannot be called on each; use `env.env`, the vector environment.")
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        raise NotImplementedError(
+            f"The environments are one, so `{method_name}` cannot be called "
+            "on each; use `env.env`, the vector environment."
+        )
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         return [False for _ in self._get_indices(indices)]
 
 
 def _rows(info: dict[str, Any], num_envs: int) -> list[dict[str, Any]]:
-    """Gymnasium's infos of many environments, one for each: the entries whose mask "_name" is true."""
+    """Gymnasium's infos of many environments, one for each: the entries whose mask "_name" is
+    true.
+    """
     rows: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for name, values in info.items():
         if name.startswith("_") and name[1:] in info:
             continue
         parts: Iterable[Any] = _rows(values, num_envs) if isinstance(values, dict) else values
-        for row, part, known in zip(rows, parts, info.get(f"_{name}", [True] * num_envs), strict=True):
+        for row, part, known in zip(
+            rows, parts, info.get(f"_{name}", [True] * num_envs), strict=True
+        ):
             if known:
                 row[name] = part
     return rows

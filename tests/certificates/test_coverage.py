@@ -46,10 +46,14 @@ def test_cubes_whose_vertices_lie_on_many_facets_are_covered(dim):
 def test_a_dropped_or_doubled_simplex_is_found(dim):
     S = random_polytope(dim, 3, 0)
     candidate = cover(S)
-    dropped = dataclasses.replace(candidate, simplices=candidate.simplices[1:], facets=candidate.facets[1:])
+    dropped = dataclasses.replace(
+        candidate, simplices=candidate.simplices[1:], facets=candidate.facets[1:]
+    )
     assert "ridge" in (uncovered(dropped, S) or "")
     doubled = dataclasses.replace(
-        candidate, simplices=candidate.simplices[[0, *range(len(candidate.simplices))]], facets=candidate.facets[[0, *range(len(candidate.facets))]]
+        candidate,
+        simplices=candidate.simplices[[0, *range(len(candidate.simplices))]],
+        facets=candidate.facets[[0, *range(len(candidate.facets))]],
     )
     assert "ridge" in (uncovered(doubled, S) or "")
 
@@ -65,11 +69,15 @@ def test_a_vertex_inside_the_set_is_found():
 def test_a_simplex_claimed_for_another_facet_is_found():
     S = cube(2)
     candidate = cover(S)
-    assert "inside" in (uncovered(dataclasses.replace(candidate, facets=np.roll(candidate.facets, 1)), S) or "")
+    assert "inside" in (
+        uncovered(dataclasses.replace(candidate, facets=np.roll(candidate.facets, 1)), S) or ""
+    )
 
 
 def test_a_fold_of_the_boundary_is_found():
-    """Two vertices exchanged in position keep every ridge between two simplices, but not the orientations."""
+    """Two vertices exchanged in position keep every ridge between two simplices, but not the
+    orientations.
+    """
     S = cube(2)
     candidate = cover(S)
     star = np.array([[0, 1], [1, 2], [0, 2]])
@@ -80,7 +88,12 @@ def test_a_fold_of_the_boundary_is_found():
 
 def test_a_flat_simplex_is_found():
     S = cube(2)
-    candidate = dataclasses.replace(cover(S), points=np.array([[1.0, 1.0], [2.0, 2.0]]), simplices=np.array([[0, 1]]), facets=np.zeros(1, int))
+    candidate = dataclasses.replace(
+        cover(S),
+        points=np.array([[1.0, 1.0], [2.0, 2.0]]),
+        simplices=np.array([[0, 1]]),
+        facets=np.zeros(1, int),
+    )
     assert "flat" in (uncovered(candidate, S) or "")
 
 
@@ -107,6 +120,9 @@ def test_points_are_pulled_into_the_set_exactly():
     S = random_polytope(3, 4, 2)
     for point in cover(S).points:
         inside = pulled_inside(point, S)
-        values = [sum(Fraction(float(h)) * Fraction(float(v)) for h, v in zip(row, inside, strict=True)) for row in np.asarray(S.H)]
+        values = [
+            sum(Fraction(float(h)) * Fraction(float(v)) for h, v in zip(row, inside, strict=True))
+            for row in np.asarray(S.H)
+        ]
         assert max(values) <= 1
         np.testing.assert_allclose(inside, point, rtol=1e-7)

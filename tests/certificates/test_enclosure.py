@@ -36,7 +36,10 @@ def case(request):
 def boxes(radius, count, rng):
     center = rng.uniform(-1, 1, (len(radius), count)) * radius[:, None]
     half = rng.uniform(0, 0.2, (len(radius), count)) * radius[:, None]
-    return Interval(np.clip(center - half, -radius[:, None], None), np.clip(center + half, None, radius[:, None]))
+    return Interval(
+        np.clip(center - half, -radius[:, None], None),
+        np.clip(center + half, None, radius[:, None]),
+    )
 
 
 def members(box, rng):
@@ -67,11 +70,22 @@ def test_value_jacobians_and_hessian_contain_jax_at_sampled_points(case):
         def step(z, w):
             return model.step(z[:n], z[n:], w)
 
-        everything = jax.jit(jax.vmap(lambda z, w: (step(z, w), jax.hessian(step)(z, w), *jax.jacobian(step, (0, 1))(z, w)), (0, None)))
+        everything = jax.jit(
+            jax.vmap(
+                lambda z, w: (
+                    step(z, w),
+                    jax.hessian(step)(z, w),
+                    *jax.jacobian(step, (0, 1))(z, w),
+                ),
+                (0, None),
+            )
+        )
         values = jax.jit(jax.vmap(step, (0, None)))
         for _ in range(5):
             point = members(z, rng).T
-            f, H, J, Jw = (np.moveaxis(np.asarray(output), 0, -1) for output in everything(point, w))
+            f, H, J, Jw = (
+                np.moveaxis(np.asarray(output), 0, -1) for output in everything(point, w)
+            )
             at_zero = np.asarray(values(np.where(np.arange(n + d) < n, point, 0.0), w)).T
             assert contains(value, f)
             assert contains(c, at_zero)
@@ -88,8 +102,14 @@ def test_enclosures_shrink_to_the_derivatives_at_a_point(case):
     point = np.concatenate([0.3 * radius, 0.5 * np.ones(d)])
     curved, hessian = ModelEnclosure(model, np.zeros(k)).hessian(Interval.point(point[:, None]))
     with jax.enable_x64():
-        exact = np.asarray(jax.jit(jax.hessian(lambda z: model.step(z[:n], z[n:], jnp.zeros(k))))(jnp.asarray(point)))
-    np.testing.assert_allclose(hessian.middle[..., 0], exact[:, list(curved)][:, :, list(curved)], rtol=1e-11, atol=1e-12)
+        exact = np.asarray(
+            jax.jit(jax.hessian(lambda z: model.step(z[:n], z[n:], jnp.zeros(k))))(
+                jnp.asarray(point)
+            )
+        )
+    np.testing.assert_allclose(
+        hessian.middle[..., 0], exact[:, list(curved)][:, :, list(curved)], rtol=1e-11, atol=1e-12
+    )
     assert np.max(hessian.width) < 1e-11
 
 
@@ -119,5 +139,7 @@ def test_operations_without_a_rule_are_refused_by_name(name, function):
 
 def test_a_pole_inside_the_box_is_unbounded_not_wrong():
     model = Model("pole", lambda x, a, w: 1.0 / x + a + w, 1, 1, 1)
-    value = ModelEnclosure(model, np.zeros(1)).value(Interval(np.array([[-1.0]]), np.array([[1.0]])), Interval.point(np.zeros((1, 1))))
+    value = ModelEnclosure(model, np.zeros(1)).value(
+        Interval(np.array([[-1.0]]), np.array([[1.0]])), Interval.point(np.zeros((1, 1)))
+    )
     assert not value.hi[0, 0] <= 1e300

@@ -35,7 +35,9 @@ def assert_equal(first: Certificate, second: Certificate):
         second.sigma,
         second.action_size,
     )
-    for a, b in zip(first.safe_state_set.halfspaces(), second.safe_state_set.halfspaces(), strict=True):
+    for a, b in zip(
+        first.safe_state_set.halfspaces(), second.safe_state_set.halfspaces(), strict=True
+    ):
         assert a.dtype == b.dtype == np.float32
         np.testing.assert_array_equal(a, b)
     for name in ("constraint_set", "disturbance_set"):
@@ -65,7 +67,14 @@ def test_generators_and_infinite_bounds_round_trip(walter, tmp_path):
 def test_a_polytope_of_constraints_and_metadata_round_trip(upright_rows, tmp_path):
     X = Polytope(np.array([[0.5, 1 / 3]]), np.array([7.1]))
     metadata = {"how": "by hand", "volume": 32.6, "seeds": [1, 2]}
-    certificate = Certificate.create(pendulum(), Polytope(upright_rows, np.ones(10)), X, Box.symmetric([0.1]), name="x", metadata=metadata)
+    certificate = Certificate.create(
+        pendulum(),
+        Polytope(upright_rows, np.ones(10)),
+        X,
+        Box.symmetric([0.1]),
+        name="x",
+        metadata=metadata,
+    )
     certificate.save(tmp_path / "x.json")
     loaded = Certificate.load(tmp_path / "x.json")
     np.testing.assert_array_equal(loaded.constraint_set.H, X.H)
@@ -73,12 +82,17 @@ def test_a_polytope_of_constraints_and_metadata_round_trip(upright_rows, tmp_pat
 
 
 def test_package_resources_are_loaded(path, upright):
-    assert_equal(upright, Certificate.load(importlib.resources.files("safe_wrappers").joinpath(str(path))))
+    assert_equal(
+        upright, Certificate.load(importlib.resources.files("safe_wrappers").joinpath(str(path)))
+    )
 
 
 def test_the_file_is_readable_and_strict_json(path):
     text = path.read_text()
-    assert '\n  "disturbance_set": {\n    "type": "box",\n    "dtype": "float32",\n    "lower": [-0.1],' in text
+    assert (
+        '\n  "disturbance_set": {\n    "type": "box",\n    "dtype": "float32",\n    "lower": '
+        "[-0.1]," in text
+    )
     json.loads(text, parse_constant=lambda name: pytest.fail(name))
 
 
@@ -98,7 +112,9 @@ def test_saving_is_atomic_and_leaves_nothing_behind(upright, path, monkeypatch):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: c["safe_state_set"]["H"][0].__setitem__(0, c["safe_state_set"]["H"][0][0] * 0.999),
+        lambda c: c["safe_state_set"]["H"][0].__setitem__(
+            0, c["safe_state_set"]["H"][0][0] * 0.999
+        ),
         lambda c: c.__setitem__("sigma", 1e-3),
         lambda c: c["model"]["parameters"].__setitem__("dt", 0.04),
         lambda c: c["probes"]["next"][3].__setitem__(0, 0.0),
@@ -112,7 +128,20 @@ def test_every_change_by_hand_is_found(path, change):
         Certificate.load(edited(path, change))
 
 
-@pytest.mark.parametrize("key", ["model", "safe_state_set", "disturbance_set", "constraint_set", "sigma", "eps", "probes", "action_size", "zonotope"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "model",
+        "safe_state_set",
+        "disturbance_set",
+        "constraint_set",
+        "sigma",
+        "eps",
+        "probes",
+        "action_size",
+        "zonotope",
+    ],
+)
 def test_missing_entries_are_named_even_with_a_valid_checksum(path, key):
     from safe_wrappers.certificates._file import _checksum
 
@@ -155,7 +184,9 @@ def test_the_certified_model_is_accepted(path):
 
 def test_other_models_are_refused_with_the_reason(path):
     certificate = Certificate.load(path)
-    with pytest.raises(CertificateError, match="about the model 'safe_pendulum', not 'safe_cart_pole'"):
+    with pytest.raises(
+        CertificateError, match="about the model 'safe_pendulum', not 'safe_cart_pole'"
+    ):
         certificate.check(cart_pole())
     with pytest.raises(CertificateError, match=r"torque = 27\.0 instead of 30\.0"):
         certificate.check(pendulum(torque=27.0))
@@ -185,7 +216,9 @@ def test_sets_that_do_not_fit_the_model_are_refused(upright_rows):
 
 def test_the_set_is_scaled_and_rounded_to_float32(certify, upright_rows):
     X, W = Box.symmetric([1.05, 8.0]), Box.symmetric([0.1])
-    certificate = Certificate.create(pendulum(), Polytope(3.0 * upright_rows, 3.0 * np.ones(10)), X, W, name="scaled")
+    certificate = Certificate.create(
+        pendulum(), Polytope(3.0 * upright_rows, 3.0 * np.ones(10)), X, W, name="scaled"
+    )
     assert certificate.safe_state_set.H.dtype == np.float32
     np.testing.assert_array_equal(certificate.safe_state_set.h, np.ones(10))
     np.testing.assert_array_equal(certificate.safe_state_set.H, upright_rows.astype(np.float32))
@@ -198,6 +231,12 @@ def test_eps_bounds_rounding_and_is_used_as_float32(upright):
 
 def test_a_model_without_parameters_can_be_certified(tmp_path):
     model = Model("plain", lambda x, a, w: 0.5 * x + 0.1 * a + w, 1, 1, 1)
-    certificate = Certificate.create(model, Polytope([[1.0], [-1.0]], [1.0, 1.0]), Box.symmetric([2.0]), Box.symmetric([0.1]), name="plain")
+    certificate = Certificate.create(
+        model,
+        Polytope([[1.0], [-1.0]], [1.0, 1.0]),
+        Box.symmetric([2.0]),
+        Box.symmetric([0.1]),
+        name="plain",
+    )
     certificate.save(tmp_path / "plain.json")
     Certificate.load(tmp_path / "plain.json").check(model)

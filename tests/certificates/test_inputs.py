@@ -12,7 +12,12 @@ def problems(d, count=300, m=9, seed=0):
 
 def oracle(A, b):
     m, d = A.shape
-    program = linprog([*[0.0] * d, -1.0], A_ub=np.column_stack([A, np.ones(m)]), b_ub=b, bounds=[(-1, 1)] * d + [(None, None)])
+    program = linprog(
+        [*[0.0] * d, -1.0],
+        A_ub=np.column_stack([A, np.ones(m)]),
+        b_ub=b,
+        bounds=[(-1, 1)] * d + [(None, None)],
+    )
     return -program.fun
 
 
@@ -21,7 +26,9 @@ def test_best_inputs_have_the_margin_of_a_linear_program(d):
     A, b = problems(d)
     u, margin = best_inputs(A, b)
     assert np.all(np.abs(u) <= 1)
-    np.testing.assert_allclose(margin, [oracle(A[..., v], b[:, v]) for v in range(A.shape[2])], atol=1e-8)
+    np.testing.assert_allclose(
+        margin, [oracle(A[..., v], b[:, v]) for v in range(A.shape[2])], atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -65,9 +65,15 @@ def test_sine_of_a_point_contains_the_exact_value_within_two_units(x):
 @given(intervals_with_member(st.floats(-20, 20)))
 def test_functions_contain_the_value_at_a_member(first):
     x, p = first
-    # Library functions are within an ulp of the truth; a padded interval that contains the truth contains them up to that.
+    # Library functions are within an ulp of the truth; a padded interval that contains the truth
+    # contains them up to that.
     slack = 1e-15
-    for function, exact in ((Interval.sin, math.sin), (Interval.cos, math.cos), (Interval.tanh, math.tanh), (Interval.arctan, math.atan)):
+    for function, exact in (
+        (Interval.sin, math.sin),
+        (Interval.cos, math.cos),
+        (Interval.tanh, math.tanh),
+        (Interval.arctan, math.atan),
+    ):
         result = function(x)
         assert result.lo[0] - slack <= exact(p) <= result.hi[0] + slack
     result = x.exp()

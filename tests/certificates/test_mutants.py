@@ -1,10 +1,12 @@
-"""False claims are refuted by the proof itself, each by a state that is checked here against plants written anew in NumPy.
+"""False claims are refuted by the proof itself, each by a state that is checked here against plants
+written anew in NumPy.
 
-A mutant is a shipped certificate with one thing wrong: a facet, the plant, the disturbances or the constraints. It is made
-with `Certificate.create` and loaded from its file, so that checksum, fingerprint and margins are valid and nothing but the
-proof can reject it. Not every change makes a false claim: the paper's zonotope and the larger time steps below, for
-instance, have room to spare. So a moved facet counts as a mutant only if it is refuted, and must be refuted if a vertex
-without a safe action, or outside the constraints, is found here first.
+A mutant is a shipped certificate with one thing wrong: a facet, the plant, the disturbances or the
+constraints. It is made with `Certificate.create` and loaded from its file, so that checksum,
+fingerprint and margins are valid and nothing but the proof can reject it. Not every change makes a
+false claim: the paper's zonotope and the larger time steps below, for instance, have room to spare.
+So a moved facet counts as a mutant only if it is refuted, and must be refuted if a vertex without a
+safe action, or outside the constraints, is found here first.
 """
 
 import functools
@@ -28,7 +30,9 @@ MAX_CELLS = 3_000
 
 
 class Mutant(NamedTuple):
-    """What is wrong with a claim: the model, which is `plant` in NumPy, or factors of the rows of H, of W, or of X."""
+    """What is wrong with a claim: the model, which is `plant` in NumPy, or factors of the rows of
+    H, of W, or of X.
+    """
 
     model: Model
     plant: Callable[..., np.ndarray]
@@ -62,7 +66,9 @@ def same(system, **wrong):
 
 
 def reversed_hinge():
-    """A cart-pole whose hinge turns the other way: the sign of the coupling between cart and pole is flipped."""
+    """A cart-pole whose hinge turns the other way: the sign of the coupling between cart and pole
+    is flipped.
+    """
     original, flip = envs.get_model("safe_cart_pole"), jnp.array([1.0, -1.0, 1.0, -1.0])
     turned = Model(
         original.name,
@@ -76,10 +82,17 @@ def reversed_hinge():
 
 
 def margin_at(certificate, plant, x):
-    """The largest margin min_i (1 - max_w H_i f(x, a, w)) of any action at the state x, shape (n,), in float64."""
+    """The largest margin min_i (1 - max_w H_i f(x, a, w)) of any action at the state x, shape (n,),
+    in float64.
+    """
     (A,), (b,) = action_rows(certificate, plant, x[None])
     bounds = [(-1.0, 1.0)] * certificate.action_size + [(None, None)]
-    program = linprog([*[0.0] * certificate.action_size, -1.0], A_ub=np.column_stack([A, np.ones(len(b))]), b_ub=b, bounds=bounds)
+    program = linprog(
+        [*[0.0] * certificate.action_size, -1.0],
+        A_ub=np.column_stack([A, np.ones(len(b))]),
+        b_ub=b,
+        bounds=bounds,
+    )
     assert program.status == 0
     # The best action as found, evaluated on the plant itself.
     after = np.array([plant(x, program.x[:-1], w) for w in disturbance_vertices(certificate)])
@@ -95,13 +108,16 @@ def outside(certificate, x):
 
 
 def is_refuted(certificate, mutant):
-    """Whether the proof refutes a mutant by a state of S that has no safe action or lies outside X."""
+    """Whether the proof refutes a mutant by a state of S that has no safe action or lies outside
+    X.
+    """
     result = prove(certificate, mutant.model, max_cells=MAX_CELLS)
     if result.status != "counterexample":
         return False
     x = result.counterexample
     assert (facets(certificate) @ x <= 1 + 1e-12).all()
-    # A state whose safe actions keep a margin below sigma refutes the claim as well, but is not counted here.
+    # A state whose safe actions keep a margin below sigma refutes the claim as well, but is not
+    # counted here.
     largest = certificate.sigma if result.margin > 0 else -1e-7
     assert outside(certificate, x) or margin_at(certificate, mutant.plant, x) < largest
     return result.margin < 0
@@ -110,10 +126,13 @@ def is_refuted(certificate, mutant):
 def is_false(certificate, mutant):
     """Whether some vertex of S has no safe action or lies outside X."""
     vertices = certificate.safe_state_set.vertices() * (1 - 1e-9)
-    return any(outside(certificate, x) for x in vertices) or any(margin_at(certificate, mutant.plant, x) < -1e-6 for x in vertices)
+    return any(outside(certificate, x) for x in vertices) or any(
+        margin_at(certificate, mutant.plant, x) < -1e-6 for x in vertices
+    )
 
 
-# Facets that are refuted when moved out, with their opposites, by 3 %; the others leave an invariant set, or one that is hard to decide.
+# Facets that are refuted when moved out, with their opposites, by 3 %; the others leave an
+# invariant set, or one that is hard to decide.
 REFUTED_FACETS = {
     ("safe_pendulum", "full"): 3,
     ("safe_pendulum", "upright"): 4,
@@ -125,7 +144,14 @@ REFUTED_FACETS = {
 
 
 @pytest.mark.parametrize(
-    ("system", "name"), [pytest.param(*pair, marks=pytest.mark.slow if pair[1] == "classic" or pair[0] == "safe_quadrotor" else ()) for pair in REFUTED_FACETS]
+    ("system", "name"),
+    [
+        pytest.param(
+            *pair,
+            marks=pytest.mark.slow if pair[1] == "classic" or pair[0] == "safe_quadrotor" else (),
+        )
+        for pair in REFUTED_FACETS
+    ],
 )
 def test_facets_moved_out_are_refuted(system, name, tmp_path):
     H = facets(shipped(system, name))
@@ -137,7 +163,10 @@ def test_facets_moved_out_are_refuted(system, name, tmp_path):
         found = is_refuted(claim, mutant)
         assert found or not is_false(claim, mutant)
         refuted += found
-    print(f"{system} {name}: {refuted} of {len(H) // 2} pairs of facets, moved out by 3 %, are refuted")
+    print(
+        f"{system} {name}: {refuted} of {len(H) // 2} pairs of facets, moved out by 3 %, are "
+        "refuted"
+    )
     assert refuted >= REFUTED_FACETS[system, name]
 
 
@@ -179,7 +208,10 @@ QUADROTOR = {
     "constraints x 0.99": lambda: same("safe_quadrotor", X=0.99),
 }
 MUTANTS = {
-    ("safe_pendulum", "full"): {**PENDULUM, "gravity x -7": lambda: changed("safe_pendulum", gravity=-7 * 9.81)},
+    ("safe_pendulum", "full"): {
+        **PENDULUM,
+        "gravity x -7": lambda: changed("safe_pendulum", gravity=-7 * 9.81),
+    },
     ("safe_pendulum", "upright"): PENDULUM,
     ("safe_pendulum", "narrow"): PENDULUM,
     ("safe_pendulum", "walter2025"): PAPER,
@@ -189,7 +221,10 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize(("system", "name", "what"), [(*pair, what) for pair, mutants in MUTANTS.items() for what in mutants])
+@pytest.mark.parametrize(
+    ("system", "name", "what"),
+    [(*pair, what) for pair, mutants in MUTANTS.items() for what in mutants],
+)
 def test_other_plants_sets_and_bounds_are_refuted(system, name, what, tmp_path):
     mutant = MUTANTS[system, name][what]()
     assert is_refuted(mutant.claim(shipped(system, name), tmp_path / "mutant.json"), mutant)
@@ -199,7 +234,11 @@ def test_these_are_more_than_fifty_mutants_of_every_shipped_set():
     facet_mutants, others = sum(REFUTED_FACETS.values()), sum(map(len, MUTANTS.values()))
     print(f"{facet_mutants} moved facets and {others} other mutants")
     assert facet_mutants + others >= 50
-    assert set(MUTANTS) == {(system, name) for system in envs.registered_names() for name in envs.certificate_names(system)}
+    assert set(MUTANTS) == {
+        (system, name)
+        for system in envs.registered_names()
+        for name in envs.certificate_names(system)
+    }
 
 
 def test_some_states_without_a_safe_action_are_no_vertices(tmp_path):
@@ -212,9 +251,13 @@ def test_some_states_without_a_safe_action_are_no_vertices(tmp_path):
         assert prove(claim, mutant.model).depth > 0
 
 
-@pytest.mark.parametrize(("system", "name"), [("safe_pendulum", "full"), ("safe_cart_pole", "classic")])
+@pytest.mark.parametrize(
+    ("system", "name"), [("safe_pendulum", "full"), ("safe_cart_pole", "classic")]
+)
 def test_a_change_that_leaves_the_claim_true_is_proved(system, name, tmp_path):
     """Time steps of 1.05 times the length: rejecting everything is no proof."""
     dt = 1.05 * envs.get_model(system).parameters["dt"]
     mutant = changed(system, dt=dt)
-    assert prove(mutant.claim(shipped(system, name), tmp_path / "variant.json"), mutant.model).proved
+    assert prove(
+        mutant.claim(shipped(system, name), tmp_path / "variant.json"), mutant.model
+    ).proved

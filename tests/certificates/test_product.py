@@ -16,7 +16,9 @@ W = Box([-0.02, 0.0], [0.02, 0.01])
 
 
 def coupled(state=0.05, action=0.05):
-    """State 1 and action 0 form a block, the others another; the first feels the state 0, the second the action 0, as strongly as told."""
+    """State 1 and action 0 form a block, the others another; the first feels the state 0, the
+    second the action 0, as strongly as told.
+    """
 
     def step(x, a, w):
         first = 1.1 * x[1] + state * jnp.sin(x[0]) + 0.4 * a[0] + w[0]
@@ -28,7 +30,14 @@ def coupled(state=0.05, action=0.05):
 
 def certify(model, *, x_max=(1.1, 1.2, 1.3), H=None, blocks=BLOCKS, constraint_set=None):
     H = np.concatenate([np.eye(3), -np.eye(3)]) if H is None else H
-    return Certificate.create(model, Polytope(H, np.ones(len(H))), constraint_set or Box.symmetric(x_max), W, name="test", blocks=blocks)
+    return Certificate.create(
+        model,
+        Polytope(H, np.ones(len(H))),
+        constraint_set or Box.symmetric(x_max),
+        W,
+        name="test",
+        blocks=blocks,
+    )
 
 
 def largest_margin(certificate, model, x):
@@ -38,7 +47,12 @@ def largest_margin(certificate, model, x):
     H = np.asarray(certificate.safe_state_set.H, np.float64)
     center, radius = (np.asarray(part, np.float64) for part in (W.center, W.radius))
     b = 1 - H @ c - H @ E @ center - np.abs(H @ E) @ radius
-    program = linprog([0, 0, -1], A_ub=np.column_stack([H @ B, np.ones(len(H))]), b_ub=b, bounds=[(-1, 1), (-1, 1), (None, None)])
+    program = linprog(
+        [0, 0, -1],
+        A_ub=np.column_stack([H @ B, np.ones(len(H))]),
+        b_ub=b,
+        bounds=[(-1, 1), (-1, 1), (None, None)],
+    )
     return -program.fun
 
 
@@ -53,7 +67,11 @@ def test_a_product_is_proved_block_by_block():
 
 
 def test_dependence_is_that_of_the_operations():
-    assert ModelEnclosure(coupled(), np.zeros(2)).dependence() == [(0, 2, 3, 4, 6), (0, 1, 3, 5), (0, 2)]
+    assert ModelEnclosure(coupled(), np.zeros(2)).dependence() == [
+        (0, 2, 3, 4, 6),
+        (0, 1, 3, 5),
+        (0, 2),
+    ]
 
 
 @pytest.mark.parametrize(("block", "given", "opposed"), [(FIRST, [0], []), (SECOND, [], [0])])
@@ -61,16 +79,32 @@ def test_the_reduced_model_is_the_joint_one_whatever_the_arguments_left_out(bloc
     model = coupled()
     claim, reduced = reduction(certify(model), model, block)
     states, actions = [*block.states, *given], [*block.actions, *opposed]
-    assert (reduced.state_size, reduced.action_size, reduced.disturbance_size) == (len(states), len(block.actions), len(opposed) + 2)
+    assert (reduced.state_size, reduced.action_size, reduced.disturbance_size) == (
+        len(states),
+        len(block.actions),
+        len(opposed) + 2,
+    )
     rng = np.random.default_rng(0)
     with jax.enable_x64():
         for _ in range(20):
             x, a, w = (jnp.asarray(rng.uniform(-1, 1, size)) for size in (3, 2, 2))
-            y = reduced.step(x[jnp.array(states)], a[jnp.array(actions)][:1], jnp.concatenate([a[jnp.array(actions)][1:], w]))
-            np.testing.assert_array_equal(y[: len(block.states)], model.step(x, a, w)[jnp.array(block.states)])
+            y = reduced.step(
+                x[jnp.array(states)],
+                a[jnp.array(actions)][:1],
+                jnp.concatenate([a[jnp.array(actions)][1:], w]),
+            )
+            np.testing.assert_array_equal(
+                y[: len(block.states)], model.step(x, a, w)[jnp.array(block.states)]
+            )
             np.testing.assert_array_equal(y[len(block.states) :], 0)
-    assert np.asarray(claim.disturbance_set.lower).tolist() == [-1.0] * len(opposed) + np.asarray(W.lower, np.float64).tolist()
-    assert np.asarray(claim.disturbance_set.upper).tolist() == [1.0] * len(opposed) + np.asarray(W.upper, np.float64).tolist()
+    assert (
+        np.asarray(claim.disturbance_set.lower).tolist()
+        == [-1.0] * len(opposed) + np.asarray(W.lower, np.float64).tolist()
+    )
+    assert (
+        np.asarray(claim.disturbance_set.upper).tolist()
+        == [1.0] * len(opposed) + np.asarray(W.upper, np.float64).tolist()
+    )
 
 
 def test_the_reduced_set_holds_the_factor_and_all_that_x_allows_of_the_others():
@@ -78,7 +112,12 @@ def test_the_reduced_set_holds_the_factor_and_all_that_x_allows_of_the_others():
     H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([0.2, 1.0, 1.0])
     claim, _ = reduction(certify(coupled(), H=H, constraint_set=box), coupled(), FIRST)
     S = claim.safe_state_set
-    for corner in ([1.0, box.lower[0]], [1.0, box.upper[0]], [-1.0, box.lower[0]], [-1.0, box.upper[0]]):
+    for corner in (
+        [1.0, box.lower[0]],
+        [1.0, box.upper[0]],
+        [-1.0, box.lower[0]],
+        [-1.0, box.upper[0]],
+    ):
         assert np.all(np.asarray(S.H) @ np.asarray(corner, np.float64) <= 1)
     for beyond in ([1.001, 0.0], [0.0, 0.701], [0.0, -0.301]):
         assert np.any(np.asarray(S.H) @ np.array(beyond) > 1)
@@ -97,7 +136,9 @@ def test_a_coupling_that_is_too_strong_is_rejected_by_a_true_counterexample():
 
 
 def test_a_state_without_safe_action_is_found_although_an_earlier_block_is_inconclusive():
-    """X allows more of state 0 than the first block bears, S does not; with |state 2| <= 5 the second block runs away."""
+    """X allows more of state 0 than the first block bears, S does not; with |state 2| <= 5 the
+    second block runs away.
+    """
     model, answers = coupled(state=0.3), []
     for reach in (1.0, 5.0):
         H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([1.0, 1.0, reach])
@@ -137,8 +178,11 @@ def test_limits_are_inconclusive_never_proved():
 
 def test_candidates_combine_a_state_with_all_vertices_of_the_other_blocks():
     S = certify(coupled()).safe_state_set
-    points = np.array(candidates(S, BLOCKS, FIRST, np.array([0.25, 99.0])))  # the second number is a state that was given
-    assert sorted(map(tuple, points.round(9).tolist())) == [(a, 0.25, b) for a in (-1.0, 1.0) for b in (-1.0, 1.0)]
+    # the second number is a state that was given
+    points = np.array(candidates(S, BLOCKS, FIRST, np.array([0.25, 99.0])))
+    assert sorted(map(tuple, points.round(9).tolist())) == [
+        (a, 0.25, b) for a in (-1.0, 1.0) for b in (-1.0, 1.0)
+    ]
 
 
 def test_a_needed_bound_that_x_does_not_give_is_asked_for():
@@ -156,7 +200,10 @@ def test_a_needed_bound_that_x_does_not_give_is_asked_for():
         ((FIRST, Block((2,), (1,))), r"each of the 3 states once, but they hold \[\[1\], \[2\]\]"),
         ((FIRST, Block((0, 1, 2), (1,))), "each of the 3 states once"),
         ((FIRST, Block((0, 2), (0,))), "each of the 2 actions once"),
-        ((FIRST, Block((0,), (1,)), Block((2,), ())), r"facet 0 = \[1\.  0\.  0\.5\] has entries in 2 blocks"),
+        (
+            (FIRST, Block((0,), (1,)), Block((2,), ())),
+            r"facet 0 = \[1\.  0\.  0\.5\] has entries in 2 blocks",
+        ),
     ],
     ids=["missing state", "shared state", "missing action", "coupled facet"],
 )

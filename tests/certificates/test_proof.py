@@ -14,7 +14,9 @@ from safe_wrappers.sets import Box, Polytope
 
 
 def two_inputs(x, a, w):
-    return 1.1 * x + 0.05 * jnp.sin(x[::-1]) * jnp.cos(x) + 0.4 * a + 0.1 * jnp.tanh(x) * a[::-1] + w
+    return (
+        1.1 * x + 0.05 * jnp.sin(x[::-1]) * jnp.cos(x) + 0.4 * a + 0.1 * jnp.tanh(x) * a[::-1] + w
+    )
 
 
 TWO = Model("two_inputs", two_inputs, 2, 2, 2)
@@ -23,11 +25,19 @@ TWO = Model("two_inputs", two_inputs, 2, 2, 2)
 def square(model, *, x_max=1.1, w=0.02):
     n = model.state_size
     H, h = Box.symmetric(np.ones(n)).halfspaces()
-    return Certificate.create(model, Polytope(H, h), Box.symmetric(x_max * np.ones(n)), Box.symmetric(w * np.ones(model.disturbance_size)), name="square")
+    return Certificate.create(
+        model,
+        Polytope(H, h),
+        Box.symmetric(x_max * np.ones(n)),
+        Box.symmetric(w * np.ones(model.disturbance_size)),
+        name="square",
+    )
 
 
 def largest_margin(certificate, model, x):
-    """max_a min_i [1 - max_w H_i f(x, a, w)], independently in float64: differences of the affine f and a linear program."""
+    """max_a min_i [1 - max_w H_i f(x, a, w)], independently in float64: differences of the affine f
+    and a linear program.
+    """
     d, k = model.action_size, model.disturbance_size
 
     def f(a, w):
@@ -39,8 +49,18 @@ def largest_margin(certificate, model, x):
     E = np.stack([f(np.zeros(d), e) - c for e in np.eye(k)], axis=1)
     H = np.asarray(certificate.safe_state_set.H, np.float64)
     W = certificate.disturbance_set
-    b = 1 - H @ c - H @ E @ np.asarray(W.center, np.float64) - np.abs(H @ E) @ np.asarray(W.radius, np.float64)
-    program = linprog([*[0.0] * d, -1.0], A_ub=np.column_stack([H @ B, np.ones(len(H))]), b_ub=b, bounds=[(-1, 1)] * d + [(None, None)])
+    b = (
+        1
+        - H @ c
+        - H @ E @ np.asarray(W.center, np.float64)
+        - np.abs(H @ E) @ np.asarray(W.radius, np.float64)
+    )
+    program = linprog(
+        [*[0.0] * d, -1.0],
+        A_ub=np.column_stack([H @ B, np.ones(len(H))]),
+        b_ub=b,
+        bounds=[(-1, 1)] * d + [(None, None)],
+    )
     return -program.fun
 
 
@@ -61,9 +81,14 @@ def test_a_model_with_a_loop_is_proved_like_the_same_model_without():
     def jax_loop(x, a, w):
         return jax.lax.fori_loop(0, 4, lambda i, y: y + 0.25 * (0.1 * y + 0.4 * a + w), x)
 
-    results = [prove(square(model), model) for model in (Model("substeps", step, 2, 2, 2) for step in (python_loop, jax_loop))]
+    results = [
+        prove(square(model), model)
+        for model in (Model("substeps", step, 2, 2, 2) for step in (python_loop, jax_loop))
+    ]
     assert results[0].proved
-    assert dataclasses.replace(results[0], seconds=0.0) == dataclasses.replace(results[1], seconds=0.0)
+    assert dataclasses.replace(results[0], seconds=0.0) == dataclasses.replace(
+        results[1], seconds=0.0
+    )
 
 
 def test_a_set_that_needs_bisections_is_proved_with_margin_sigma(upright):
@@ -79,7 +104,9 @@ def test_a_proved_margin_holds_at_sampled_states(upright):
     margin = prove(upright, pendulum()).margin
     vertices = upright.safe_state_set.vertices()
     rng = np.random.default_rng(0)
-    boundary = rng.dirichlet(np.ones(2), 60) @ np.stack([vertices, np.roll(vertices, 1, axis=0)])[:, 0]
+    boundary = (
+        rng.dirichlet(np.ones(2), 60) @ np.stack([vertices, np.roll(vertices, 1, axis=0)])[:, 0]
+    )
     for x in (*vertices, *boundary, *(rng.uniform(size=(40, 1)) * boundary[:40])):
         x = x / max(1.0, np.max(np.asarray(upright.safe_state_set.H, np.float64) @ x))
         assert largest_margin(upright, pendulum(), x) >= margin - 1e-9
@@ -93,19 +120,25 @@ def test_several_inputs_are_proved():
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_other_dimensions_are_proved(n):
-    model = Model("ball", lambda x, a, w: 1.1 * x + 0.3 * a + w + 0.02 * jnp.dot(x, x) * jnp.ones(n), n, n, n)
+    model = Model(
+        "ball", lambda x, a, w: 1.1 * x + 0.3 * a + w + 0.02 * jnp.dot(x, x) * jnp.ones(n), n, n, n
+    )
     assert prove(square(model), model).proved
 
 
 @pytest.mark.parametrize("index", [0, 2, 3, 4])  # moved by as much, facet 1 leaves an invariant set
-def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(certify, upright_rows, index):
+def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(
+    certify, upright_rows, index
+):
     rows = upright_rows.copy()
     rows[[index, index + 5]] /= 1.05
     certificate = certify(rows)
     assert_rejected(certificate, pendulum(), prove(certificate, pendulum()))
 
 
-@pytest.mark.parametrize("change", [{"torque": 27.0}, {"gravity": -9.81 * 20}, {"torque": 15.0}, {"mass": 1.2}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"torque": 27.0}, {"gravity": -9.81 * 20}, {"torque": 15.0}, {"mass": 1.2}], ids=str
+)
 def test_another_plant_is_rejected_by_a_true_counterexample(certify, upright_rows, change):
     model = pendulum(**change)
     certificate = certify(upright_rows, model=model)
@@ -135,7 +168,10 @@ def assert_rejected(certificate, model, result):
 
 def test_a_margin_between_zero_and_sigma_is_a_counterexample():
     """x' = 1.1 x + gain a leaves the margin gain - 0.1 at x = 1."""
-    weak, strong = (Model("weak", lambda x, a, w, gain=gain: 1.1 * x + gain * a + 0.0 * w, 1, 1, 1) for gain in (0.1 + 1.9e-4, 0.1 + 2.1e-4))
+    weak, strong = (
+        Model("weak", lambda x, a, w, gain=gain: 1.1 * x + gain * a + 0.0 * w, 1, 1, 1)
+        for gain in (0.1 + 1.9e-4, 0.1 + 2.1e-4)
+    )
     result = prove(square(weak), weak)
     assert result.status == "counterexample"
     assert 0 < result.margin <= 2e-4
@@ -168,7 +204,9 @@ def test_a_cover_that_is_not_one_is_inconclusive(upright, monkeypatch):
     full = _proof.cover
 
     def drop(S):
-        return dataclasses.replace(full(S), simplices=full(S).simplices[1:], facets=full(S).facets[1:])
+        return dataclasses.replace(
+            full(S), simplices=full(S).simplices[1:], facets=full(S).facets[1:]
+        )
 
     monkeypatch.setattr(_proof, "cover", drop)
     result = prove(upright, pendulum())

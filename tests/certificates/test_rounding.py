@@ -44,13 +44,17 @@ def test_float32_errors_of_rows_and_step_stay_below_the_bound(case):
     count = 20_000
     x = np.asarray(S.triangulate().sample(jax.random.PRNGKey(0), (count,)), np.float32)
     a = np.clip(rng.uniform(-1.5, 1.5, (count, model.action_size)), -1, 1).astype(np.float32)
-    w = np.clip(rng.uniform(-1.5, 1.5, (count, len(w_max))), -1, 1).astype(np.float32) * np.asarray(W.upper)
+    w = np.clip(rng.uniform(-1.5, 1.5, (count, len(w_max))), -1, 1).astype(np.float32) * np.asarray(
+        W.upper
+    )
 
     def rows(x, H, w_max):
         c, B, E = model.affine(x)
         A = jnp.sum(H[:, :, None] * B, axis=1)
         push = jnp.sum(H[:, :, None] * E, axis=1)
-        return A, jnp.ones((), H.dtype) - jnp.sum(H * c, axis=1) - jnp.sum(jnp.abs(push) * w_max, axis=1)
+        return A, jnp.ones((), H.dtype) - jnp.sum(H * c, axis=1) - jnp.sum(
+            jnp.abs(push) * w_max, axis=1
+        )
 
     batched = jax.jit(jax.vmap(rows, (0, None, None)))
     step = jax.jit(jax.vmap(model.step))
@@ -58,9 +62,20 @@ def test_float32_errors_of_rows_and_step_stay_below_the_bound(case):
     A, b = (np.asarray(v, np.float64) for v in batched(x, H, np.asarray(W.upper)))
     next_x = np.asarray(step(x, a, w), np.float64)
     with jax.enable_x64():
-        A_exact, b_exact = (np.asarray(v) for v in batched(x.astype(np.float64), H.astype(np.float64), np.asarray(W.upper, np.float64)))
-        next_exact = np.asarray(step(x.astype(np.float64), a.astype(np.float64), w.astype(np.float64)))
-    error = np.abs(A - A_exact).sum(axis=2) + np.abs(b - b_exact) + np.abs((next_x - next_exact) @ H.astype(np.float64).T)
+        A_exact, b_exact = (
+            np.asarray(v)
+            for v in batched(
+                x.astype(np.float64), H.astype(np.float64), np.asarray(W.upper, np.float64)
+            )
+        )
+        next_exact = np.asarray(
+            step(x.astype(np.float64), a.astype(np.float64), w.astype(np.float64))
+        )
+    error = (
+        np.abs(A - A_exact).sum(axis=2)
+        + np.abs(b - b_exact)
+        + np.abs((next_x - next_exact) @ H.astype(np.float64).T)
+    )
     assert np.all(error.max(axis=0) <= eps)
     # Not vacuous either: a-priori bounds are pessimistic, but not by orders of magnitude.
     assert np.all(eps <= 100 * error.max())
@@ -68,11 +83,17 @@ def test_float32_errors_of_rows_and_step_stay_below_the_bound(case):
 
 
 def test_the_bound_grows_with_the_set_and_sees_every_operation():
-    small, large = (rounding_bound(pendulum(), box_polytope([r, 8.0]), Box.symmetric([0.1]))[0] for r in (0.5, 3.0))
+    small, large = (
+        rounding_bound(pendulum(), box_polytope([r, 8.0]), Box.symmetric([0.1]))[0]
+        for r in (0.5, 3.0)
+    )
     assert small[1] < large[1]
     plain = Model("plain", lambda x, a, w: x + 0.1 * a + w, 1, 1, 1)
     longer = Model("longer", lambda x, a, w: ((x + 100.0) - 100.0) + 0.1 * a + w, 1, 1, 1)
-    first, second = (rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]))[0] for model in (plain, longer))
+    first, second = (
+        rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]))[0]
+        for model in (plain, longer)
+    )
     # Adding and removing 100 costs about 100 machine roundings in the rows and in the step.
     assert np.all(second - first >= 2 * 100 * 2.0**-24)
 

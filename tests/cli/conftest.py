@@ -5,12 +5,25 @@ from safe_wrappers.cli import main
 
 # Small enough to train in seconds, and three evaluations: before, in the middle, and at the end.
 TINY = (
-    *("train", "safe_pendulum", "--num-timesteps", "64", "--num-envs", "4", "--horizon-length", "4"),
+    *(
+        "train",
+        "safe_pendulum",
+        "--num-timesteps",
+        "64",
+        "--num-envs",
+        "4",
+        "--horizon-length",
+        "4",
+    ),
     *("--episode-length", "16", "--num-evals", "3", "--seed", "5"),
 )
 
 
-CHANGED = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_logging_level")
+CHANGED = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_logging_level",
+)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,13 @@ def too_large(path):
     H, h = certificate.safe_state_set.halfspaces()
     larger = sw.Polytope(np.asarray(H) / 1.05, np.asarray(h))
     X = sw.Box(np.array([-10.0, -20.0]), np.array([10.0, 20.0]))
-    sw.Certificate.create(sw.envs.get_model("safe_pendulum"), larger.scaled(3.0), X, certificate.disturbance_set, name="large").save(path)
+    sw.Certificate.create(
+        sw.envs.get_model("safe_pendulum"),
+        larger.scaled(3.0),
+        X,
+        certificate.disturbance_set,
+        name="large",
+    ).save(path)
 
 
 def test_all_shipped_sets_of_a_system_are_proved(run_main, capsys):
@@ -38,7 +44,9 @@ def test_all_shipped_sets_of_a_system_are_proved(run_main, capsys):
 def test_json_holds_a_record_per_set(run_main, capsys):
     assert run_main("certify", "safe_pendulum", "--json") == 0
     records = json.loads(capsys.readouterr().out)
-    assert [record["safe_set"] for record in records] == list(sw.envs.certificate_names("safe_pendulum"))
+    assert [record["safe_set"] for record in records] == list(
+        sw.envs.certificate_names("safe_pendulum")
+    )
     for record in records:
         assert record["proved"] is True
         assert record["cells"] > 0
@@ -76,9 +84,15 @@ def test_a_changed_file_is_refused(run_main, small_set, capsys):
     assert json.loads(capsys.readouterr().out)[0]["proved"] is False
 
 
-def test_a_users_model_is_imported_from_the_current_directory(run_main, small_set, capsys, monkeypatch, tmp_path):
+def test_a_users_model_is_imported_from_the_current_directory(
+    run_main, small_set, capsys, monkeypatch, tmp_path
+):
     # The same step under the same name is the same model; another mass is not.
-    (tmp_path / "mine_models.py").write_text("from safe_wrappers.envs import models\nmine = models.pendulum\nheavy = models.pendulum(mass=2.0)\nnumber = 3\n")
+    (tmp_path / "mine_models.py").write_text(
+        "from safe_wrappers.envs import models\nmine = "
+        "models.pendulum\nheavy = "
+        "models.pendulum(mass=2.0)\nnumber = 3\n"
+    )
     monkeypatch.chdir(tmp_path)
     assert run_main("certify", small_set, "--model", "mine_models:mine") == 0
     assert run_main("certify", small_set, "--model", "mine_models:heavy") == 1
@@ -94,14 +108,20 @@ def test_a_model_that_is_not_bundled_must_be_given(run_main, tmp_path, capsys):
     bundled = sw.envs.get_model("safe_pendulum")
     model = sw.Model("mine", bundled.step, 2, 1, 1, bundled.parameters)
     path = tmp_path / "mine.json"
-    sw.Certificate.create(model, narrow.safe_state_set, narrow.constraint_set, narrow.disturbance_set, name="mine").save(path)
+    sw.Certificate.create(
+        model, narrow.safe_state_set, narrow.constraint_set, narrow.disturbance_set, name="mine"
+    ).save(path)
     assert run_main("certify", path) == 2
     assert "--model module:attribute" in capsys.readouterr().err
 
 
 def test_the_installed_command_reports_its_exit_code(small_set):
     too_large(small_set)
-    command = [os.path.join(os.path.dirname(sys.executable), "safe-wrappers"), "certify", str(small_set)]
+    command = [
+        os.path.join(os.path.dirname(sys.executable), "safe-wrappers"),
+        "certify",
+        str(small_set),
+    ]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 1
     assert "counterexample" in finished.stdout

@@ -7,18 +7,38 @@ from PIL import Image
 @pytest.fixture
 def at_home(tmp_path, monkeypatch):
     """A directory with a module of small environments."""
-    (tmp_path / "mine.py").write_text("from integrators import Integrator, strong\nexact = Integrator()\nleaky = Integrator(leak=0.01)\nnumber = 3\n")
+    (tmp_path / "mine.py").write_text(
+        "from integrators import Integrator, strong\nexact = "
+        "Integrator()\nleaky = Integrator(leak=0.01)\nnumber = 3\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_a_bundled_system_conforms(run_main, capsys, tmp_path):
-    assert run_main("conform", "safe_pendulum", "--safe-set", "narrow", "--samples", 500, "--json", "--plot", tmp_path / "picture.png") == 0
+    assert (
+        run_main(
+            "conform",
+            "safe_pendulum",
+            "--safe-set",
+            "narrow",
+            "--samples",
+            500,
+            "--json",
+            "--plot",
+            tmp_path / "picture.png",
+        )
+        == 0
+    )
     record = json.loads(capsys.readouterr().out)
     assert record["conforms"] is True
     assert record["status"] == "tested"
     assert record["own_disturbance"] is True
-    assert (record["system"], record["safe_set"], record["simulator"]) == ("safe_pendulum", "narrow", "SafePendulum on closed_form")
+    assert (record["system"], record["safe_set"], record["simulator"]) == (
+        "safe_pendulum",
+        "narrow",
+        "SafePendulum on closed_form",
+    )
     assert record["steps"]["random"] == 500
     assert max(record["excess"].values()) <= 1
     assert abs(record["cover"]["upper"][0]) < 1e-4
@@ -52,14 +72,26 @@ def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):
         ("conform safe_pendulum --backend spring", "'closed_form', 'generalized', 'mjx'"),
         ("conform safe_pendulum --safe-set ful", "did you mean 'full'?"),
         ("conform safe_pendulum --samples 0", "--samples must be at least 1"),
-        ("conform safe_pendulum --plot picture.pdf", "--plot must end in .png, but it is picture.pdf."),
+        (
+            "conform safe_pendulum --plot picture.pdf",
+            "--plot must end in .png, but it is picture.pdf.",
+        ),
         ("conform safe_pendulum --plot nowhere/picture.png", "folder that can be written to"),
-        ("conform mine:exact --backend mjx", "--backend chooses for a bundled system, but mine:exact is an environment of its own."),
+        (
+            "conform mine:exact --backend mjx",
+            "--backend chooses for a bundled system, but mine:exact is an environment of its own.",
+        ),
         ("conform mine:nothing", "the environment mine:nothing cannot be imported"),
-        ("conform mine:number", "`env` must be a single environment of Brax or Gymnasium, or a `PlaygroundSafeguardWrapper`, but it is a `int`."),
+        (
+            "conform mine:number",
+            "`env` must be a single environment of Brax or Gymnasium, or a "
+            "`PlaygroundSafeguardWrapper`, but it is a `int`.",
+        ),
     ],
 )
-def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, at_home, command, message):
+def test_a_wrong_argument_gets_one_line_and_exit_code_2(
+    run_main, capsys, at_home, command, message
+):
     assert run_main(*command.split()) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -5,7 +5,10 @@ import pytest
 import safe_wrappers as sw
 from safe_wrappers.cli._episodes import Evaluation, episode_keys
 
-POLICIES = {"push": lambda push, state, key: push, "spin": lambda rate, state, key: rate * state.obs[:1]}
+POLICIES = {
+    "push": lambda push, state, key: push,
+    "spin": lambda rate, state, key: rate * state.obs[:1],
+}
 PARAMETERS = {"push": jnp.array([1.0]), "spin": jnp.array(0.2)}
 STEPS = 12
 
@@ -19,11 +22,16 @@ def raw():
 def evaluations(raw):
     keys = episode_keys(5, seed=3)
     guarded = sw.SafeguardWrapper(raw, sw.BoundaryProjection(), regularisation=0.5)
-    return {"raw": Evaluation(raw, POLICIES, keys, STEPS), "guarded": Evaluation(guarded, POLICIES, keys, STEPS)}
+    return {
+        "raw": Evaluation(raw, POLICIES, keys, STEPS),
+        "guarded": Evaluation(guarded, POLICIES, keys, STEPS),
+    }
 
 
 def test_episodes_are_paired_over_policies_and_wrappings(evaluations):
-    runs = [evaluation(policy, PARAMETERS) for evaluation in evaluations.values() for policy in POLICIES]
+    runs = [
+        evaluation(policy, PARAMETERS) for evaluation in evaluations.values() for policy in POLICIES
+    ]
     starts = np.stack([run.x[0] for run in runs])
     assert np.ptp(starts, axis=0).max() == 0
     assert len(np.unique(starts[0], axis=0)) == 5

@@ -10,11 +10,24 @@ def made_up_episodes(n, episodes=3, steps=5):
     rng = np.random.default_rng(0)
     x = 0.1 * rng.standard_normal((steps + 1, episodes, n))
     zeros = np.zeros((steps, episodes))
-    return Episodes(x=x, action=zeros[..., None], reward=zeros, margin=zeros + 1, violation=zeros, intervention=zeros, fallback=zeros)
+    return Episodes(
+        x=x,
+        action=zeros[..., None],
+        reward=zeros,
+        margin=zeros + 1,
+        violation=zeros,
+        intervention=zeros,
+        fallback=zeros,
+    )
 
 
 def row(interactions, value, interventions, violations=0):
-    return {"interactions": interactions, "eval/return": value, "training/interventions": interventions, "training/violations": violations}
+    return {
+        "interactions": interactions,
+        "eval/return": value,
+        "training/interventions": interventions,
+        "training/violations": violations,
+    }
 
 
 ROWS = [row(0, -2000.0, 0), row(100, -50.0, 80), row(200, -20.0, 90, 3)]
@@ -60,7 +73,11 @@ def test_phase_portrait_in_the_plane_shows_the_set_and_the_constraints():
 def test_phase_portrait_in_four_dimensions_shows_projections():
     env = sw.envs.get_environment("safe_cart_pole")
     figure = phase_portrait(env, made_up_episodes(4), title="a run")
-    assert [ax.get_xlabel() for ax in figure.axes] == ["cart position x (m)", "pole angle θ (rad)", "cart position x (m)"]
+    assert [ax.get_xlabel() for ax in figure.axes] == [
+        "cart position x (m)",
+        "pole angle θ (rad)",
+        "cart position x (m)",
+    ]
     assert figure.get_suptitle() == "a run\n3 of 3 evaluation episodes"
 
 

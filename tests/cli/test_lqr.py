@@ -9,7 +9,11 @@ from safe_wrappers.cli._lqr import lqr, lqr_policy
 
 @pytest.mark.parametrize(
     ("name", "options", "target"),
-    [("safe_pendulum", {}, [0, 0]), ("safe_pendulum", {"target_angle": 0.8}, [0.8, 0]), ("safe_cart_pole", {"x_target": 0.5}, [0.5, 0, 0, 0])],
+    [
+        ("safe_pendulum", {}, [0, 0]),
+        ("safe_pendulum", {"target_angle": 0.8}, [0.8, 0]),
+        ("safe_cart_pole", {"x_target": 0.5}, [0.5, 0, 0, 0]),
+    ],
 )
 def test_the_regulator_holds_and_reaches_the_target(name, options, target):
     env = sw.envs.get_environment(name, **options)

@@ -14,25 +14,56 @@ from .conftest import CHANGED
     [
         ("trian safe_pendulum", "unknown command 'trian'; did you mean 'train'?"),
         ("--hepl", "unknown option '--hepl'; did you mean '--help'?"),
-        ("train safe_pendulm --logdir x", "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?"),
-        ("train safe_pendulum --logdir x --safeguard boundary", "unknown safeguard 'boundary'; did you mean 'boundary_projection'?"),
+        (
+            "train safe_pendulm --logdir x",
+            "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?",
+        ),
+        (
+            "train safe_pendulum --logdir x --safeguard boundary",
+            "unknown safeguard 'boundary'; did you mean 'boundary_projection'?",
+        ),
         (
             "train safe_pendulum --logdir x --safeguard zzz",
-            "unknown safeguard 'zzz'; valid: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, none.",
+            "unknown safeguard 'zzz'; valid: boundary_projection, ray_mask, gauge_map, "
+            "generator_mask, replacement, none.",
         ),
-        ("train safe_pendulum --logdir x --sede 1", "unknown option '--sede'; did you mean '--seed'?"),
-        ("train safe_pendulum --logdir x --sede=1", "unknown option '--sede'; did you mean '--seed'?"),
+        (
+            "train safe_pendulum --logdir x --sede 1",
+            "unknown option '--sede'; did you mean '--seed'?",
+        ),
+        (
+            "train safe_pendulum --logdir x --sede=1",
+            "unknown option '--sede'; did you mean '--seed'?",
+        ),
         ("train safe_pendulum again --logdir x", "unexpected argument 'again'"),
-        ("train safe_pendulum --logdir x --seed abc", "Error parsing --seed: invalid literal for int() with base 10: 'abc'."),
+        (
+            "train safe_pendulum --logdir x --seed abc",
+            "Error parsing --seed: invalid literal for int() with base 10: 'abc'.",
+        ),
         ("train safe_pendulum", "--logdir"),
         ("train safe_pendulum --logdir x --seed -1", "--seed must be at least 0, but it is -1."),
-        ("train safe_pendulum --logdir x --num-timesteps 0", "--num-timesteps must be at least 1, but it is 0."),
+        (
+            "train safe_pendulum --logdir x --num-timesteps 0",
+            "--num-timesteps must be at least 1, but it is 0.",
+        ),
         ("train safe_pendulum --logdir x --num-evals 1", "--num-evals must be at least 2"),
-        ("train safe_pendulum --logdir x --regularisation nan", "--regularisation must be at least 0, but it is nan."),
+        (
+            "train safe_pendulum --logdir x --regularisation nan",
+            "--regularisation must be at least 0, but it is nan.",
+        ),
         ("train safe_pendulum --logdir x --learning-rate 0", "--learning-rate must be positive"),
-        ("train safe_pendulum --logdir x --safe-set ful", "unknown safe set of safe_pendulum 'ful'; did you mean 'full'?"),
-        ("train safe_pendulum --logdir x --safe-set ful.json", "the certificate file ful.json does not exist."),
-        ("train safe_pendulum --logdir x --x-target 1", "but it is 'x_target'. Did you mean 'target_angle'?"),
+        (
+            "train safe_pendulum --logdir x --safe-set ful",
+            "unknown safe set of safe_pendulum 'ful'; did you mean 'full'?",
+        ),
+        (
+            "train safe_pendulum --logdir x --safe-set ful.json",
+            "the certificate file ful.json does not exist.",
+        ),
+        (
+            "train safe_pendulum --logdir x --x-target 1",
+            "but it is 'x_target'. Did you mean 'target_angle'?",
+        ),
         ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
         ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),
         ("train safe_pendulum --logdir x --backend mjx", "no gradients"),
@@ -45,10 +76,15 @@ from .conftest import CHANGED
         ("synthesise safe_pendulm --facets 6 --output x.json", "did you mean 'safe_pendulum'?"),
         ("synthesise safe_pendulum --facets 5 --output x.json", "must be even"),
         ("synthesise safe_pendulum --facets 6 --output x.txt", "--output must end in .json"),
-        ("synthesise safe_pendulum --facets 6 --output nowhere/x.json", "folder that can be written to"),
+        (
+            "synthesise safe_pendulum --facets 6 --output nowhere/x.json",
+            "folder that can be written to",
+        ),
     ],
 )
-def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkeypatch, tmp_path, command, message):
+def test_a_wrong_argument_gets_one_line_and_exit_code_2(
+    run_main, capsys, monkeypatch, tmp_path, command, message
+):
     monkeypatch.chdir(tmp_path)
     assert run_main(*command.split()) == 2
     printed = capsys.readouterr()
@@ -61,7 +97,16 @@ def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkey
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["show", "--help"], ["certify", "--help"], ["conform", "--help"], ["synthesise", "--help"]],
+    [
+        [],
+        ["--help"],
+        ["train", "--help"],
+        ["evaluate", "-h"],
+        ["show", "--help"],
+        ["certify", "--help"],
+        ["conform", "--help"],
+        ["synthesise", "--help"],
+    ],
 )
 def test_help_is_printed(run_main, capsys, command):
     with pytest.raises(SystemExit) as exit:
@@ -73,8 +118,13 @@ def test_help_is_printed(run_main, capsys, command):
 def test_importing_the_command_line_is_light_and_switches_nothing_on():
     # What a command needs is imported by it: the help texts need none of these.
     code = "import sys, jax; before = dict(jax.config.values); import safe_wrappers.cli as c\n"
-    code += "assert before.items() <= jax.config.values.items(); print([m for m in ('matplotlib', 'tensorboardX') if m in sys.modules])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    code += (
+        "assert before.items() <= jax.config.values.items(); print([m for m in ('matplotlib', "
+        "'tensorboardX') if m in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert printed.splitlines()[-1] == "[]"
 
 
@@ -83,11 +133,15 @@ def test_the_compilation_cache_is_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
         use_compilation_cache()
-        assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "safe-wrappers" / "jax")
+        assert jax.config.values["jax_compilation_cache_dir"] == str(
+            tmp_path / "safe-wrappers" / "jax"
+        )
         # A folder that was chosen before stays.
         monkeypatch.setenv("XDG_CACHE_HOME", "elsewhere")
         use_compilation_cache()
-        assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "safe-wrappers" / "jax")
+        assert jax.config.values["jax_compilation_cache_dir"] == str(
+            tmp_path / "safe-wrappers" / "jax"
+        )
     finally:
         for name, value in before.items():
             jax.config.update(name, value)

@@ -22,15 +22,24 @@ def env():
 def episodes(env) -> Episodes:
     """Three episodes straight to the goal, without a safeguard."""
     policy = lambda _, state, key: jnp.clip(state.obs[2:4], -1.0, 1.0)  # noqa: E731
-    return Evaluation(env, {"straight": policy}, episode_keys(3, 0), 200)("straight", {"straight": ()})
+    return Evaluation(env, {"straight": policy}, episode_keys(3, 0), 200)(
+        "straight", {"straight": ()}
+    )
 
 
 def test_each_episode_has_a_map_with_its_obstacles_and_its_goal(episodes):
     figure = seeker_map(episodes, title="a run")
-    assert figure.get_suptitle() == "a run\n3 of 3 evaluation episodes, of which 100% end within 0.5 m of their goal"
+    assert (
+        figure.get_suptitle()
+        == "a run\n3 of 3 evaluation episodes, of which 100% end within 0.5 m of their goal"
+    )
     for i, ax in enumerate(figure.axes[:3]):
         circles = [patch for patch in ax.patches if hasattr(patch, "radius")]
-        np.testing.assert_allclose([[*circle.center, circle.radius] for circle in circles], np.asarray(episodes.x)[0, i, 2:].reshape(2, 3), rtol=1e-6)
+        np.testing.assert_allclose(
+            [[*circle.center, circle.radius] for circle in circles],
+            np.asarray(episodes.x)[0, i, 2:].reshape(2, 3),
+            rtol=1e-6,
+        )
         lines = {line.get_label(): np.asarray(line.get_xydata()) for line in ax.get_lines()}
         np.testing.assert_array_equal(lines["way"], episodes.x[:, i, :2])
         np.testing.assert_allclose(lines["goal"][0], lines["end"][0], atol=0.5)
@@ -62,12 +71,23 @@ def test_certify_says_what_stands_behind_explicit_safe_action_sets(run_main, cap
     ("args", "message"),
     [
         (("certify", "safe_seeker", "--safe-set", "wide"), "no safe sets to choose from"),
-        (("train", "safe_seeker", "--safe-set", "wide", "--logdir", "run"), "no safe sets to choose from"),
-        (("train", "safe_seeker", "--backend", "generalized", "--logdir", "run"), "`backend` must be one of 'closed_form'"),
-        (("synthesise", "safe_seeker", "--facets", "8", "--output", "set.json"), "there is no safe set to search for"),
+        (
+            ("train", "safe_seeker", "--safe-set", "wide", "--logdir", "run"),
+            "no safe sets to choose from",
+        ),
+        (
+            ("train", "safe_seeker", "--backend", "generalized", "--logdir", "run"),
+            "`backend` must be one of 'closed_form'",
+        ),
+        (
+            ("synthesise", "safe_seeker", "--facets", "8", "--output", "set.json"),
+            "there is no safe set to search for",
+        ),
     ],
 )
-def test_what_needs_a_safe_set_is_refused_in_one_line(run_main, capsys, monkeypatch, tmp_path, args, message):
+def test_what_needs_a_safe_set_is_refused_in_one_line(
+    run_main, capsys, monkeypatch, tmp_path, args, message
+):
     monkeypatch.chdir(tmp_path)
     assert run_main(*args) == 2
     error = capsys.readouterr().err
@@ -79,7 +99,12 @@ def test_what_needs_a_safe_set_is_refused_in_one_line(run_main, capsys, monkeypa
 @pytest.mark.slow
 def test_the_seeker_is_trained_and_evaluated(run_main, tmp_path):
     folder = tmp_path / "run"
-    assert run_main(*("safe_seeker" if arg == "safe_pendulum" else arg for arg in TINY), "--logdir", folder) == 0
+    assert (
+        run_main(
+            *("safe_seeker" if arg == "safe_pendulum" else arg for arg in TINY), "--logdir", folder
+        )
+        == 0
+    )
     assert run_main("evaluate", folder) == 0
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["safe_set"] is None

@@ -1,4 +1,6 @@
-"""`train` and `evaluate`, in one file: one tiny training serves all tests, and a file runs in one process."""
+"""`train` and `evaluate`, in one file: one tiny training serves all tests, and a file runs in one
+process.
+"""
 
 import base64
 import csv
@@ -94,7 +96,9 @@ def test_a_finished_run_is_not_overwritten(run_main, finished_run, capsys):
     assert (finished_run / "summary.json").stat().st_mtime_ns == before
 
 
-def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(run_main, finished_run, tmp_path, capsys, monkeypatch):
+def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
+    run_main, finished_run, tmp_path, capsys, monkeypatch
+):
     folder = tmp_path / "run"
     write = _train.MetricsWriter.write
 
@@ -107,7 +111,10 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(run_main,
         patch.setattr(_train.MetricsWriter, "write", ctrl_c_in_the_middle)
         assert run_main(*TINY, "--logdir", folder) == 130
     interrupted = capsys.readouterr().err
-    assert "Interrupted; saved at 32 interactions. Run the same command again to resume." in interrupted
+    assert (
+        "Interrupted; saved at 32 interactions. Run the same command again to resume."
+        in interrupted
+    )
     assert "Traceback" not in interrupted
     assert not (folder / "summary.json").exists()
 
@@ -115,17 +122,30 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(run_main,
     assert "--seed 5, not 6" in capsys.readouterr().err
 
     assert run_main(*TINY, "--logdir", folder) == 0
-    assert f"Resuming the interrupted run in {folder} at 32 of 64 interactions." in capsys.readouterr().out
+    assert (
+        f"Resuming the interrupted run in {folder} at 32 of 64 interactions."
+        in capsys.readouterr().out
+    )
     resumed, whole = read_rows(folder), read_rows(finished_run)
     assert [row["interactions"] for row in resumed] == ["0", "32", "64"]
-    for name in ("eval/return", "training/value_loss", "training/interventions", "training/smallest_margin"):
-        assert [float(row[name] or 0) for row in resumed] == pytest.approx([float(row[name] or 0) for row in whole], rel=1e-4)
+    for name in (
+        "eval/return",
+        "training/value_loss",
+        "training/interventions",
+        "training/smallest_margin",
+    ):
+        assert [float(row[name] or 0) for row in resumed] == pytest.approx(
+            [float(row[name] or 0) for row in whole], rel=1e-4
+        )
 
 
 def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(_train.shac, "train", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     assert run_main(*TINY, "--logdir", tmp_path / "run") == 130
-    assert "nothing was saved yet. Run the same command again to start anew." in capsys.readouterr().err
+    assert (
+        "nothing was saved yet. Run the same command again to start anew."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_violation_behind_a_safeguard_is_loud_and_fails(run_main, finished_run, tmp_path, capsys):
@@ -136,13 +156,22 @@ def test_a_violation_behind_a_safeguard_is_loud_and_fails(run_main, finished_run
     (folder / "metrics.csv").write_text("\n".join(",".join(line) for line in lines) + "\n")
     assert run_main(*TINY, "--logdir", folder) == 1
     printed = capsys.readouterr()
-    assert "VIOLATION: 3 states lay outside the safe set although boundary_projection was on." in printed.err
+    assert (
+        "VIOLATION: 3 states lay outside the safe set although boundary_projection was on."
+        in printed.err
+    )
     assert json.loads((folder / "summary.json").read_text())["violations"] == 3
     # What is printed is short and names the files.
     lines = printed.out.splitlines()
     assert len(lines) < 10
     assert any("3 violations (0 in training)" in line for line in lines)
-    for name in ("summary.json", "learning_curve.png", "phase_portrait.png", "viewer.html", "metrics.csv"):
+    for name in (
+        "summary.json",
+        "learning_curve.png",
+        "phase_portrait.png",
+        "viewer.html",
+        "metrics.csv",
+    ):
         assert name in lines[-1]
 
 
@@ -152,7 +181,9 @@ def test_a_logdir_that_cannot_be_written_is_refused(run_main, tmp_path, capsys):
     assert "must be a folder that can be written to" in capsys.readouterr().err
 
 
-def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(run_main, finished_run, capsys):
+def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(
+    run_main, finished_run, capsys
+):
     assert run_main("evaluate", finished_run) == 0
     assert "checkpoint 000000000064, 128 episodes of 16 steps" in capsys.readouterr().out
     trained = json.loads((finished_run / "summary.json").read_text())
@@ -160,14 +191,19 @@ def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(run_m
     assert replayed["return"] == pytest.approx(trained["final_return"], rel=1e-5)
     assert replayed["lqr_return"] == pytest.approx(trained["lqr_return"], rel=1e-5)
     assert replayed["violations"] == 0
-    assert {"phase_portrait.png", "viewer.html"} <= {file.name for file in (finished_run / "evaluation").iterdir()}
+    assert {"phase_portrait.png", "viewer.html"} <= {
+        file.name for file in (finished_run / "evaluation").iterdir()
+    }
 
 
 def test_violations_of_a_safeguarded_policy_fail(run_main, finished_run, capsys, monkeypatch):
     metrics = Episodes.metrics
     monkeypatch.setattr(Episodes, "metrics", lambda self: metrics(self) | {"eval/violations": 2})
     assert run_main("evaluate", finished_run, "--seed", "1") == 1
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (finished_run, finished_run / "evaluation")]
+    summaries = [
+        json.loads((folder / "summary.json").read_text())
+        for folder in (finished_run, finished_run / "evaluation")
+    ]
     assert summaries[0]["final_return"] != summaries[1]["return"]
     printed = capsys.readouterr()
     assert "VIOLATION: 2 states" in printed.err
@@ -183,7 +219,9 @@ def test_without_a_safeguard_violations_are_counted_and_no_failure(run_main, tmp
     assert summary["smallest_margin"] < 0
 
 
-def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(run_main, tmp_path, monkeypatch):
+def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(
+    run_main, tmp_path, monkeypatch
+):
     given = {}
 
     def train(*_, **settings):
@@ -191,7 +229,10 @@ def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(shac, "train", train)
-    assert run_main("train", "safe_cart_pole", "--logdir", tmp_path / "run", "--horizon-length", "16") == 130
+    assert (
+        run_main("train", "safe_cart_pole", "--logdir", tmp_path / "run", "--horizon-length", "16")
+        == 130
+    )
     assert given["train_episode_length"] == shac.TUNED["safe_cart_pole"]["train_episode_length"]
     assert given["horizon_length"] == 16
     assert "num_envs" not in given

@@ -11,7 +11,10 @@ from safe_wrappers.cli._show import chosen_states
 from safe_wrappers.safeguards import NAMES
 
 # a_1 <= 0.5 and a row at 45 degrees that meets it in the vertex (0.5, 0).
-A, B = np.array([[1.0, 0.0], [np.sqrt(0.5), np.sqrt(0.5)]], np.float32), np.array([0.5, np.sqrt(0.125)], np.float32)
+A, B = (
+    np.array([[1.0, 0.0], [np.sqrt(0.5), np.sqrt(0.5)]], np.float32),
+    np.array([0.5, np.sqrt(0.125)], np.float32),
+)
 WEDGE = sw.ExplicitSystem(
     action_size=2,
     rows=lambda x: (jnp.asarray(A), jnp.asarray(B)),
@@ -39,8 +42,31 @@ def test_one_action_of_states_that_are_chosen(run_main, capsys, tmp_path):
 
 
 def test_two_actions_of_a_given_state_under_other_options(run_main, tmp_path):
-    options = ("--safeguard", "ray_mask", "--mapping", "linear", "--center", "box", "--gradient", "blend")
-    name, _ = written(run_main, tmp_path, "safe_seeker", *options, "--state", "-7.9", "1", "-4", "-4", "2", "4", "4", "2.5e0")
+    options = (
+        "--safeguard",
+        "ray_mask",
+        "--mapping",
+        "linear",
+        "--center",
+        "box",
+        "--gradient",
+        "blend",
+    )
+    name, _ = written(
+        run_main,
+        tmp_path,
+        "safe_seeker",
+        *options,
+        "--state",
+        "-7.9",
+        "1",
+        "-4",
+        "-4",
+        "2",
+        "4",
+        "4",
+        "2.5e0",
+    )
     assert name == "safe_seeker_ray_mask_linear_box_blend.png"
 
 
@@ -48,7 +74,10 @@ def test_two_actions_of_a_given_state_under_other_options(run_main, tmp_path):
 @pytest.mark.parametrize("safeguard", NAMES)
 @pytest.mark.parametrize("system", sw.envs.registered_names())
 def test_every_system_and_safeguard_has_a_picture(run_main, tmp_path, system, safeguard):
-    assert written(run_main, tmp_path, system, "--safeguard", safeguard)[0] == f"{system}_{safeguard}.png"
+    assert (
+        written(run_main, tmp_path, system, "--safeguard", safeguard)[0]
+        == f"{system}_{safeguard}.png"
+    )
 
 
 def test_the_states_leave_the_safeguard_something_to_do():
@@ -59,7 +88,9 @@ def test_the_states_leave_the_safeguard_something_to_do():
     for x, share in zip(states, (0.0, 0.35, 0.75), strict=True):
         assert env.system.margin(jnp.asarray(x)) >= 0
         rows, offsets = map(np.asarray, env.system.safe_action_set(jnp.asarray(x)).unit_rows())
-        assert np.mean(np.any(rows * requests > offsets[:, None], axis=0)) == pytest.approx(share, abs=0.1)
+        assert np.mean(np.any(rows * requests > offsets[:, None], axis=0)) == pytest.approx(
+            share, abs=0.1
+        )
 
 
 def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
@@ -80,7 +111,9 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
     outer = clear & (active == 0)
     np.testing.assert_allclose(lost[outer], 0, atol=1e-3)
     np.testing.assert_allclose(lost[clear & (first > 0.5) & (second < -0.02)], 0.5, atol=1e-3)
-    np.testing.assert_allclose(lost[clear & (first > 0.5) & (second > 0.02) & (second < first - 0.52)], 1, atol=1e-3)
+    np.testing.assert_allclose(
+        lost[clear & (first > 0.5) & (second > 0.02) & (second < first - 0.52)], 1, atol=1e-3
+    )
     (glyphs,) = (artist for artist in below.collections if isinstance(artist, LineCollection))
     spans = np.array([np.ptp(path, axis=0) for path in glyphs.get_segments()])
     # Circles, upright segments where the straight row is active, and points.
@@ -93,24 +126,54 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
         ("show safe_pendulm", "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?"),
         ("show safe_pendulum --safeguard ray", "unknown safeguard 'ray'; did you mean 'ray_mask'?"),
         ("show safe_pendulum --safeguard none", "unknown safeguard 'none'"),
-        ("show safe_pendulum --mapping linear", "boundary_projection has no --mapping; it is an option of ray_mask."),
-        ("show safe_pendulum --center box", "boundary_projection has no --center; it is an option of ray_mask and gauge_map."),
-        ("show safe_pendulum --safeguard ray_mask --mapping linar", "unknown mapping of ray_mask 'linar'; did you mean 'linear'?"),
-        ("show safe_pendulum --safeguard gauge_map --center orthogonal", "unknown center of gauge_map 'orthogonal'; valid: chebyshev, analytic, box."),
-        ("show safe_pendulum --gradient inwards", "unknown gradient of boundary_projection 'inwards'; did you mean 'inward'?"),
-        ("show safe_pendulum --safeguard ray_mask --gradient inward", "unknown gradient of ray_mask 'inward'"),
+        (
+            "show safe_pendulum --mapping linear",
+            "boundary_projection has no --mapping; it is an option of ray_mask.",
+        ),
+        (
+            "show safe_pendulum --center box",
+            "boundary_projection has no --center; it is an option of ray_mask and gauge_map.",
+        ),
+        (
+            "show safe_pendulum --safeguard ray_mask --mapping linar",
+            "unknown mapping of ray_mask 'linar'; did you mean 'linear'?",
+        ),
+        (
+            "show safe_pendulum --safeguard gauge_map --center orthogonal",
+            "unknown center of gauge_map 'orthogonal'; valid: chebyshev, analytic, box.",
+        ),
+        (
+            "show safe_pendulum --gradient inwards",
+            "unknown gradient of boundary_projection 'inwards'; did you mean 'inward'?",
+        ),
+        (
+            "show safe_pendulum --safeguard ray_mask --gradient inward",
+            "unknown gradient of ray_mask 'inward'",
+        ),
         ("show safe_pendulum --safe-set ful", "did you mean 'full'?"),
         ("show safe_pendulum --state 1", "--state must have 2 numbers, but it has 1."),
-        ("show safe_pendulum --state 3 8", "--state must lie in the safe set, where the margin is at least 0, but its margin is -0."),
+        (
+            "show safe_pendulum --state 3 8",
+            "--state must lie in the safe set, where the margin is "
+            "at least 0, but its margin is -0.",
+        ),
         ("show safe_pendulum --state nan 0", "but its margin is nan."),
-        ("show safe_seeker --state -7 0 -3 0 3.9 3 0 2", "covers; this one is safe, but not covered: see SafeSeeker.admissible."),
+        (
+            "show safe_seeker --state -7 0 -3 0 3.9 3 0 2",
+            "covers; this one is safe, but not covered: see SafeSeeker.admissible.",
+        ),
         ("show safe_pendulum --state a b", "Error parsing --state"),
-        ("show safe_pendulum --output picture.pdf", "--output must be a folder or end in .png, but it is picture.pdf."),
+        (
+            "show safe_pendulum --output picture.pdf",
+            "--output must be a folder or end in .png, but it is picture.pdf.",
+        ),
         ("show safe_pendulum --output nowhere/picture.png", "folder that can be written to"),
         ("show safe_pendulum --outptu x", "unknown option '--outptu'; did you mean '--output'?"),
     ],
 )
-def test_a_wrong_argument_gets_one_line_and_exit_code_2(run_main, capsys, monkeypatch, tmp_path, command, message):
+def test_a_wrong_argument_gets_one_line_and_exit_code_2(
+    run_main, capsys, monkeypatch, tmp_path, command, message
+):
     monkeypatch.chdir(tmp_path)
     assert run_main(*command.split()) == 2
     printed = capsys.readouterr()

@@ -8,7 +8,10 @@ from safe_wrappers.cli._summary import against, gap, interactions_to, run_title
 
 
 def test_interactions_to_a_level_are_those_of_the_first_evaluation_that_reaches_it():
-    rows = [{"interactions": 10 * i, "eval/return": value} for i, value in enumerate((-100.0, -20.9, -30.0, -20.0))]
+    rows = [
+        {"interactions": 10 * i, "eval/return": value}
+        for i, value in enumerate((-100.0, -20.9, -30.0, -20.0))
+    ]
     assert interactions_to(-21.0, rows) == 10
     assert interactions_to(-20.0, rows) == 30
     assert interactions_to(-10.0, rows) is None
@@ -33,11 +36,22 @@ def test_without_a_reference_there_is_no_gap():
 
 
 def test_title_names_the_run(tmp_path):
-    assert run_title(Train(system="safe_pendulum", logdir=tmp_path, seed=3)) == "safe_pendulum, boundary projection, seed 3"
-    options = Train(system="safe_pendulum", logdir=tmp_path, safeguard="none", safe_set="sets/mine.json")
+    assert (
+        run_title(Train(system="safe_pendulum", logdir=tmp_path, seed=3))
+        == "safe_pendulum, boundary projection, seed 3"
+    )
+    options = Train(
+        system="safe_pendulum", logdir=tmp_path, safeguard="none", safe_set="sets/mine.json"
+    )
     assert run_title(options) == "safe_pendulum (mine), no safeguard, seed 0"
 
 
 def test_json_stays_valid_when_a_return_is_not_finite(tmp_path):
-    write_json(tmp_path / "x.json", {"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}, "e": None})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": None, "b": {"c": None, "d": 1.5}, "e": None}
+    write_json(
+        tmp_path / "x.json", {"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}, "e": None}
+    )
+    assert json.loads((tmp_path / "x.json").read_text()) == {
+        "a": None,
+        "b": {"c": None, "d": 1.5},
+        "e": None,
+    }

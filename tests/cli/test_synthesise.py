@@ -18,7 +18,10 @@ def test_a_proved_set_is_written_and_can_be_used(run_main, tmp_path, capsys):
     assert len(certificate.safe_state_set.H) <= 6
     assert certificate.safe_state_set.volume() > 8
     assert run_main("certify", output) == 0
-    assert sw.envs.get_environment("safe_pendulum", safe_set=str(output)).system.certificate is not None
+    assert (
+        sw.envs.get_environment("safe_pendulum", safe_set=str(output)).system.certificate
+        is not None
+    )
     assert run_main("synthesise", "safe_pendulum", *FAST, "--output", output) == 2
     assert "exists" in capsys.readouterr().err
 
@@ -30,14 +33,19 @@ def wrong_search(monkeypatch):
 
     def search(model, constraint_set, disturbance_set, *, facets, counterexamples, **_):
         told.append(np.array(counterexamples))
-        box = sw.Polytope(np.array([[2.1, 0], [-2.1, 0], [0, 0.13], [0, -0.13]], np.float32), np.ones(4, np.float32))
+        box = sw.Polytope(
+            np.array([[2.1, 0], [-2.1, 0], [0, 0.13], [0, -0.13]], np.float32),
+            np.ones(4, np.float32),
+        )
         return sw.synthesis.SynthesisResult(box, box.volume(), 0.0, 1, 0.1, {})
 
     monkeypatch.setattr(_synthesise.synthesis, "synthesise", search)
     return told
 
 
-def test_an_unproved_set_is_not_written_and_counterexamples_go_back_to_the_search(run_main, tmp_path, capsys, wrong_search):
+def test_an_unproved_set_is_not_written_and_counterexamples_go_back_to_the_search(
+    run_main, tmp_path, capsys, wrong_search
+):
     output = tmp_path / "mine.json"
     assert run_main("synthesise", "safe_pendulum", *FAST, "--output", output, "--rounds", 3) == 1
     assert "nothing was written" in capsys.readouterr().err
@@ -47,7 +55,12 @@ def test_an_unproved_set_is_not_written_and_counterexamples_go_back_to_the_searc
 
 def test_an_unproved_set_is_written_on_request(run_main, tmp_path, capsys, wrong_search):
     output = tmp_path / "mine.json"
-    assert run_main("synthesise", "safe_pendulum", *FAST, "--output", output, "--unproved", "--rounds", 1) == 0
+    assert (
+        run_main(
+            "synthesise", "safe_pendulum", *FAST, "--output", output, "--unproved", "--rounds", 1
+        )
+        == 0
+    )
     assert "UNPROVED" in capsys.readouterr().out
     assert json.loads(output.read_text())["name"] == "mine"
     assert run_main("certify", output) == 1

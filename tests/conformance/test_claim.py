@@ -22,7 +22,11 @@ def cart_pole(key, w):
     x = np.asarray(x_of(jax.random.PRNGKey(key)))
     action = np.random.default_rng(key).uniform(-1, 1, 1).astype(np.float32)
     with jax.enable_x64():
-        after = np.asarray(CART.model(jnp.asarray(x, jnp.float64), jnp.asarray(action, jnp.float64), jnp.asarray(w)))
+        after = np.asarray(
+            CART.model(
+                jnp.asarray(x, jnp.float64), jnp.asarray(action, jnp.float64), jnp.asarray(w)
+            )
+        )
     return x, action, after
 
 
@@ -37,7 +41,9 @@ def test_every_disturbance_in_w_is_recognised(key, first, second):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([0, 1]), st.sampled_from([-1, 1]), st.floats(1.1, 100))
+@given(
+    st.integers(0, 10_000), st.sampled_from([0, 1]), st.sampled_from([-1, 1]), st.floats(1.1, 100)
+)
 def test_every_disturbance_beyond_w_is_noticed(key, component, sign, factor):
     w = np.zeros(2)
     w[component] = sign * factor * (0.1, 0.005)[component]
@@ -48,7 +54,9 @@ def test_every_disturbance_beyond_w_is_noticed(key, component, sign, factor):
 
 
 def test_a_covered_step_ends_in_the_safe_set():
-    """The claim that conformance is checked against is the one that invariance needs: r in R and w in W cost at most eps."""
+    """The claim that conformance is checked against is the one that invariance needs: r in R and w
+    in W cost at most eps.
+    """
     rng = np.random.default_rng(0)
     vertices = np.array([[-0.1, -0.005], [-0.1, 0.005], [0.1, -0.005], [0.1, 0.005]])
     for key in range(20):
@@ -73,7 +81,9 @@ def test_what_no_disturbance_reaches_is_unexplained():
 
 
 def test_a_disturbance_that_was_drawn_must_explain_the_step_by_itself():
-    """The same step is covered if all of W may explain it, and not if the simulator says what it drew."""
+    """The same step is covered if all of W may explain it, and not if the simulator says what it
+    drew.
+    """
     claim = Claim.of(system())
     step = (jnp.array([0.25, 0.5]), jnp.array([0.5]), jnp.array([0.5625, 0.25]))  # w = 0.0625
     assert claim.explain(*step).modelled
@@ -95,7 +105,9 @@ def test_what_is_not_finite_is_not_modelled(bad, where):
 
 
 def test_an_exact_model_is_exact_where_disturbances_reach_every_state():
-    model = sw.Model("free", lambda x, a, w: x + a + w, state_size=2, action_size=2, disturbance_size=2)
+    model = sw.Model(
+        "free", lambda x, a, w: x + a + w, state_size=2, action_size=2, disturbance_size=2
+    )
     claim = Claim.per_state(model, sw.Box.symmetric([0.5, 0.5]), 1e-6)
     found = claim.explain(jnp.zeros(2), jnp.array([0.25, 0.0]), jnp.array([0.5, -0.125]))
     np.testing.assert_array_equal(found.disturbance, [0.25, -0.125])
@@ -104,7 +116,9 @@ def test_an_exact_model_is_exact_where_disturbances_reach_every_state():
 
 def test_a_zonotope_with_a_centre_makes_the_same_claim_as_its_facets():
     S = sw.Zonotope(np.array([0.5, 0.0]), np.eye(2))
-    shifted = sw.ZonotopeSystem(MODEL, S, sw.Box.symmetric([PUSH]), sw.Box.symmetric([2.0, 2.0]), state=lambda state: state)
+    shifted = sw.ZonotopeSystem(
+        MODEL, S, sw.Box.symmetric([PUSH]), sw.Box.symmetric([2.0, 2.0]), state=lambda state: state
+    )
     claim = Claim.of(shifted)
     np.testing.assert_allclose(np.abs(claim.facets).sum(axis=0), [2, 2])
     np.testing.assert_allclose(claim.allowance, 2e-5)
@@ -115,15 +129,24 @@ def test_systems_that_claim_nothing_comparable_are_refused():
         Claim.of(sw.envs.SafeSeeker().system)
     with pytest.raises(sw.CertificateError, match="`eps` is not positive"):
         Claim.of(dataclasses.replace(system(), eps=0.0))
-    with pytest.raises(sw.SetDimensionError, match=r"must be a number or have shape \(2,\), but its shape is \(3,\)"):
+    with pytest.raises(
+        sw.SetDimensionError,
+        match=r"must be a number or have shape \(2,\), but its shape is \(3,\)",
+    ):
         Claim.per_state(MODEL, sw.Box.symmetric([PUSH]), np.ones(3))
 
 
-@pytest.mark.parametrize("remainder", [np.array([0.0, 0.02]), lambda x: jnp.array([0.0, 0.02])], ids=["array", "function"])
+@pytest.mark.parametrize(
+    "remainder",
+    [np.array([0.0, 0.02]), lambda x: jnp.array([0.0, 0.02])],
+    ids=["array", "function"],
+)
 def test_a_remainder_explains_what_is_not_affine_and_no_more(remainder):
     """x2' gains 0.02 a^2, which no disturbance in W does."""
     base = system()
-    bent = dataclasses.replace(MODEL, step=lambda x, a, w: MODEL.step(x, a, w) + jnp.array([0.0, 0.02]) * a**2)
+    bent = dataclasses.replace(
+        MODEL, step=lambda x, a, w: MODEL.step(x, a, w) + jnp.array([0.0, 0.02]) * a**2
+    )
     parts = base.safe_state_set, base.disturbance_set, base.constraint_set, base.state
     claim = Claim.of(sw.ModelSystem(bent, *parts, remainder=remainder))
     x, action, push = jnp.array([0.1, -0.2]), jnp.ones(1), jnp.full(1, PUSH)

@@ -24,8 +24,15 @@ def test_a_disturbance_set_exactly_as_large_as_the_pushes_conforms():
     assert found.conforms
     assert found.uncovered == 0
     assert not found.own_disturbance
-    np.testing.assert_allclose([found.total_cover.lower, found.total_cover.upper], [[-PUSH], [PUSH]], atol=1e-6)
-    assert {name: len(sample) for name, sample in found.parts.items()} == {"random": 600, "held out": 150, "adversarial": 2560, "trajectories": 512 * 32}
+    np.testing.assert_allclose(
+        [found.total_cover.lower, found.total_cover.upper], [[-PUSH], [PUSH]], atol=1e-6
+    )
+    assert {name: len(sample) for name, sample in found.parts.items()} == {
+        "random": 600,
+        "held out": 150,
+        "adversarial": 2560,
+        "trajectories": 512 * 32,
+    }
     assert found.message.startswith("conforms (tested, not proved): in all 19,694 steps W covers")
 
 
@@ -90,7 +97,9 @@ def test_disturbances_that_the_environment_draws_itself_leave_no_room_for_errors
     assert not wrong.conforms
     np.testing.assert_allclose(wrong.total_cover.upper, [1e-4], rtol=0.01)
     np.testing.assert_allclose(wrong.fitted.upper, [PUSH + 1e-4 + 2e-5], atol=2e-6)
-    weak = sw.conform(Integrator(push=0.1, gain=0.501, reports=True), samples=600, own_disturbance=False)
+    weak = sw.conform(
+        Integrator(push=0.1, gain=0.501, reports=True), samples=600, own_disturbance=False
+    )
     assert weak.conforms
 
 
@@ -103,7 +112,8 @@ def test_drawing_from_more_than_w_does_not_conform():
 
 def test_the_probability_statements():
     found, strong = report(), report(push=0.2)
-    assert found.uncovered_probability == pytest.approx(1 - 1e-6 ** (1 / 750))  # of 750 steps none is uncovered
+    # of 750 steps none is uncovered
+    assert found.uncovered_probability == pytest.approx(1 - 1e-6 ** (1 / 750))
     assert found.cover_violation == sw.conformance.violation_bound(600, 2, 1 - found.confidence)
     assert strong.uncovered_probability == 1  # every push is
     assert found.held_out_violation <= found.cover_violation
@@ -131,9 +141,17 @@ def pendulum():
 
 
 # The closed form is compared by the command line's tests.
-@pytest.mark.parametrize("backend", ["generalized", *(pytest.param(name, marks=pytest.mark.slow) for name in ("closed_form", "mjx"))])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "generalized",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("closed_form", "mjx")),
+    ],
+)
 def test_the_pendulum_is_its_model_up_to_a_tenth_of_the_rounding_allowance(backend):
-    found = sw.conform(sw.SafeguardWrapper(SafePendulum(backend=backend), sw.BoundaryProjection()), samples=2000)
+    found = sw.conform(
+        sw.SafeguardWrapper(SafePendulum(backend=backend), sw.BoundaryProjection()), samples=2000
+    )
     assert found.own_disturbance
     assert found.conforms
     assert found.name == f"SafePendulum on {backend}"
@@ -155,18 +173,23 @@ def test_every_bundled_system_is_its_model(name, backend):
     assert sw.conform(sw.envs.get_environment(name, backend=backend), allowance=allowance).conforms
 
 
-@pytest.mark.parametrize("change", [{"mass": 1.01}, pytest.param({"dt": 0.0499}, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"mass": 1.01}, pytest.param({"dt": 0.0499}, marks=pytest.mark.slow)], ids=str
+)
 def test_other_physics_do_not_conform(pendulum, change):
     other = SafePendulum(safe_set="narrow")
     other.model = models.pendulum(**change)
     found = sw.conform(other, pendulum.system, samples=600)
     assert not found.conforms
-    assert found.explained == ("mass" in change)  # a mass acts as a force does, a time step does not
+    # a mass acts as a force does, a time step does not
+    assert found.explained == ("mass" in change)
 
 
 @pytest.mark.slow
 def test_a_brax_environment_is_started_by_its_physics():
-    """Brax's own environment, with a model that is not its own: compared, and found not to conform."""
+    """Brax's own environment, with a model that is not its own: compared, and found not to
+    conform.
+    """
 
     H = np.concatenate([np.eye(4), -np.eye(4)]) / np.tile([0.5, 0.1, 0.5, 0.5], 2)[:, None]
     cart_pole = sw.ModelSystem(
@@ -192,15 +215,24 @@ def test_misuse_is_refused():
         sw.conform(Unstartable())
     with pytest.raises(ValueError, match="No step began in the safe set; `start` must put"):
         sw.conform(Integrator(), samples=5, start=lambda x, key: Integrator().reset_to(x + 5, key))
-    with pytest.raises(ValueError, match=r"must report the disturbance of each step as info\['disturbance'\], shape \(1,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"must report the disturbance of each step as info\['disturbance'\], shape \(1,\)",
+    ):
         sw.conform(Integrator(), own_disturbance=True)
-    with pytest.raises(sw.WrapperOrderError, match="`env` is a `VmapWrapper`; give the environment inside"):
+    with pytest.raises(
+        sw.WrapperOrderError, match="`env` is a `VmapWrapper`; give the environment inside"
+    ):
         sw.conform(training.VmapWrapper(Integrator()))
-    with pytest.raises(sw.CertificateError, match=r"`PendulumEnv` has no `system`|give `system=...`"):
+    with pytest.raises(
+        sw.CertificateError, match=r"`PendulumEnv` has no `system`|give `system=...`"
+    ):
         sw.conform(gymnasium.make("Pendulum-v1"))
     with pytest.raises(sw.CertificateError, match="`ExplicitSystem` does not have them"):
         sw.conform(sw.envs.SafeSeeker())
-    with pytest.raises(TypeError, match=r"must be a single environment of Brax or Gymnasium.* but it is a `Model`"):
+    with pytest.raises(
+        TypeError, match=r"must be a single environment of Brax or Gymnasium.* but it is a `Model`"
+    ):
         sw.conform(MODEL)
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
         sw.conform(Integrator(), samples=0)

@@ -12,7 +12,8 @@ def test_boundary_states_are_safe_and_at_the_boundary():
     x = rng.uniform(-0.7, 0.7, (200, 2))
     found = boundary_states(in_disc, x, rng)
     assert in_disc(found).all()
-    assert np.quantile(np.linalg.norm(found, axis=1), 0.05) > 1 - 1e-6  # a state that was paired with itself stays
+    # a state that was paired with itself stays
+    assert np.quantile(np.linalg.norm(found, axis=1), 0.05) > 1 - 1e-6
 
 
 def test_bang_bang_requests_are_vertices_that_are_held():
@@ -30,7 +31,9 @@ def test_the_extreme_steps_are_those_of_each_sign_and_the_unexplained_ones():
 def test_neighbours_stay_safe_and_in_the_action_box():
     rng = np.random.default_rng(0)
     x, action = np.array([[1.0, 0.0], [0.0, 0.5]]), np.array([[1.0], [0.0]])
-    near, requests = neighbours(in_disc, x, action, count=300, width=np.array([0.1, 0.1, 0.5]), rng=rng)
+    near, requests = neighbours(
+        in_disc, x, action, count=300, width=np.array([0.1, 0.1, 0.5]), rng=rng
+    )
     assert in_disc(near).all()
     assert np.abs(requests).max() == 1
     nearest = np.linalg.norm(near[:, None] - x, axis=2).min(axis=1)

@@ -1,4 +1,6 @@
-"""Conformance: Brax's physics and the closed form are the same system, far closer than the rounding allowance eps."""
+"""Conformance: Brax's physics and the closed form are the same system, far closer than the rounding
+allowance eps.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +16,14 @@ BACKENDS = ("closed_form", "generalized", "mjx")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_one_step_agrees_with_the_model_to_a_tenth_of_the_margin(backend):
-    """On the largest set, for actions over the whole box and disturbances over W; in the scale h = 1 of every shipped set."""
+    """On the largest set, for actions over the whole box and disturbances over W; in the scale h =
+    1 of every shipped set.
+    """
     env = SafePendulum(safe_set="full", backend=backend)
-    x, action = states_in(env, 4096), np.random.default_rng(0).uniform(-1, 1, 4096).astype(np.float32)
+    x, action = (
+        states_in(env, 4096),
+        np.random.default_rng(0).uniform(-1, 1, 4096).astype(np.float32),
+    )
 
     def step(x, key, action):
         after = env.step(env.reset_to(x, key), action)
@@ -25,9 +32,16 @@ def test_one_step_agrees_with_the_model_to_a_tenth_of_the_margin(backend):
     after, w, reward = jax.jit(jax.vmap(step))(x, keys(0, 4096), action[:, None])
     expected = pendulum_step(x, action, np.asarray(w, np.float64)[:, 0])
     for safe_set in PENDULUM_SETS:
-        residual = np.abs((np.asarray(after, np.float64) - expected) @ facets(SafePendulum(safe_set=safe_set)).T).max()
+        residual = np.abs(
+            (np.asarray(after, np.float64) - expected) @ facets(SafePendulum(safe_set=safe_set)).T
+        ).max()
         assert residual < EPS / 10
-    np.testing.assert_allclose(reward, -(expected[:, 0] ** 2 + 0.1 * expected[:, 1] ** 2 + 0.001 * action**2), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        reward,
+        -(expected[:, 0] ** 2 + 0.1 * expected[:, 1] ** 2 + 0.001 * action**2),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def test_the_derivatives_of_generalized_and_closed_form_agree():
@@ -38,7 +52,10 @@ def test_the_derivatives_of_generalized_and_closed_form_agree():
             after = env.step(env.reset_to(x, key), action)
             return env.system.state(after), after.reward, after.obs
 
-        x, action = states_in(env, 64), np.random.default_rng(0).uniform(-0.99, 0.99, (64, 1)).astype(np.float32)
+        x, action = (
+            states_in(env, 64),
+            np.random.default_rng(0).uniform(-0.99, 0.99, (64, 1)).astype(np.float32),
+        )
         return jax.tree.leaves(jax.jit(jax.vmap(jax.jacrev(step, (0, 1))))(x, action, keys(0, 64)))
 
     for one, other in zip(jacobians("closed_form"), jacobians("generalized"), strict=True):
@@ -46,7 +63,9 @@ def test_the_derivatives_of_generalized_and_closed_form_agree():
 
 
 def test_the_mjcf_describes_the_rod_of_the_model():
-    """Mass, inertia, gravity, torque, disturbance and time step, read back from what the physics engines step."""
+    """Mass, inertia, gravity, torque, disturbance and time step, read back from what the physics
+    engines step.
+    """
     env, parameters = SafePendulum(), models.pendulum().parameters
     sys = env.sys
     mass, length = parameters["mass"], parameters["length"]
@@ -54,7 +73,9 @@ def test_the_mjcf_describes_the_rod_of_the_model():
     np.testing.assert_allclose(sys.link.inertia.transform.pos, [[0, 0, length / 2]])
     np.testing.assert_allclose(sys.link.inertia.i[0, 1, 1], mass * length**2 / 12, rtol=1e-6)
     np.testing.assert_allclose(sys.gravity, [0, 0, -parameters["gravity"]], rtol=1e-6)
-    np.testing.assert_allclose(sys.actuator.gear, [parameters["torque"], mass * length**2 / 3], rtol=1e-6)
+    np.testing.assert_allclose(
+        sys.actuator.gear, [parameters["torque"], mass * length**2 / 3], rtol=1e-6
+    )
     np.testing.assert_allclose(sys.opt.timestep, parameters["dt"], rtol=1e-6)
     assert env.dt == parameters["dt"]
     assert sys.dof.damping.sum() == sys.dof.armature.sum() == 0

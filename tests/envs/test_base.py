@@ -10,14 +10,35 @@ from safe_wrappers.envs import SafePendulum
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "generalised"}, r"`backend` must be one of 'closed_form', 'generalized', 'mjx', but it is 'generalised'\. Did you mean 'generalized'\?"),
-        ({"backend": "spring"}, r"but it is 'spring'\. The maximal-coordinate backends step another system"),
-        ({"backend": "positional"}, r"but it is 'positional'\. The maximal-coordinate backends step another system"),
-        ({"disturbance": "worst-case"}, r"`disturbance` must be one of 'uniform', 'none', 'worst_case', but it is 'worst-case'\. Did you mean 'worst_case'\?"),
-        ({"initial_states": "generator"}, r"`initial_states` must be one of 'uniform', 'generators', .* Did you mean 'generators'\?"),
-        ({"safe_set": "walter2052"}, r"`safe_set` must be one of 'full', 'narrow', 'upright', 'walter2025', .* Did you mean 'walter2025'\?"),
+        (
+            {"backend": "generalised"},
+            r"`backend` must be one of 'closed_form', 'generalized', 'mjx', but it is 'generalised'\. Did you mean 'generalized'\?",
+        ),
+        (
+            {"backend": "spring"},
+            r"but it is 'spring'\. The maximal-coordinate backends step another system",
+        ),
+        (
+            {"backend": "positional"},
+            r"but it is 'positional'\. The maximal-coordinate backends step another system",
+        ),
+        (
+            {"disturbance": "worst-case"},
+            r"`disturbance` must be one of 'uniform', 'none', 'worst_case', but it is 'worst-case'\. Did you mean 'worst_case'\?",
+        ),
+        (
+            {"initial_states": "generator"},
+            r"`initial_states` must be one of 'uniform', 'generators', .* Did you mean 'generators'\?",
+        ),
+        (
+            {"safe_set": "walter2052"},
+            r"`safe_set` must be one of 'full', 'narrow', 'upright', 'walter2025', .* Did you mean 'walter2025'\?",
+        ),
         ({"safe_set": "my_set"}, r"A path to a certificate file must end in \.json\."),
-        ({"safe_set": "narrow", "initial_states": "generators"}, r"needs a zonotope, but the safe set 'narrow' is a polytope"),
+        (
+            {"safe_set": "narrow", "initial_states": "generators"},
+            r"needs a zonotope, but the safe set 'narrow' is a polytope",
+        ),
     ],
 )
 def test_wrong_options_are_refused_with_the_nearest_valid_one(options, message):
@@ -27,13 +48,18 @@ def test_wrong_options_are_refused_with_the_nearest_valid_one(options, message):
 
 def disturbances(env, x, action, seed=0):
     """The disturbance of one step from each state."""
-    step = jax.jit(jax.vmap(lambda x, key, a: env.step(env.reset_to(x, key), a).info["disturbance"]))
+    step = jax.jit(
+        jax.vmap(lambda x, key, a: env.step(env.reset_to(x, key), a).info["disturbance"])
+    )
     return np.asarray(step(x, keys(seed, len(x)), np.asarray(action, np.float32)[:, None]))[:, 0]
 
 
 def test_the_worst_case_is_the_worst_vertex():
     env = SafePendulum(safe_set="narrow", disturbance="worst_case")
-    x, action = states_in(env, 4000), np.random.default_rng(0).uniform(-1, 1, 4000).astype(np.float32)
+    x, action = (
+        states_in(env, 4000),
+        np.random.default_rng(0).uniform(-1, 1, 4000).astype(np.float32),
+    )
     w = disturbances(env, x, action)
     assert set(np.unique(w)) == {-np.float32(0.1), np.float32(0.1)}
     found = margins(facets(env), pendulum_step(x, action, w.astype(float)))
@@ -42,14 +68,19 @@ def test_the_worst_case_is_the_worst_vertex():
 
 def test_ties_of_the_worst_case_are_broken_by_the_key():
     env = SafePendulum(safe_set="narrow", disturbance="worst_case")
-    w = disturbances(env, np.zeros((400, 2), np.float32), np.zeros(400))  # the origin: both vertices are equally bad
+    # the origin: both vertices are equally bad
+    w = disturbances(env, np.zeros((400, 2), np.float32), np.zeros(400))
     assert 0.4 < (w > 0).mean() < 0.6
 
 
 def test_the_worst_case_is_a_constant_of_the_derivative():
-    """The worst vertex depends on the state, its derivative does not: the Jacobian is that of the model alone."""
+    """The worst vertex depends on the state, its derivative does not: the Jacobian is that of the
+    model alone.
+    """
     env = SafePendulum(safe_set="narrow", disturbance="worst_case")
-    step = lambda x: env.system.state(env.step(env.reset_to(x, jax.random.PRNGKey(0)), jnp.zeros(1)))  # noqa: E731
+    step = lambda x: env.system.state(
+        env.step(env.reset_to(x, jax.random.PRNGKey(0)), jnp.zeros(1))
+    )
     x = jnp.array([0.3, 0.1])
     jacobian = jax.jit(jax.jacrev(step))(x)
     stiffness = 0.05 * 14.715 * np.cos(0.3)
@@ -71,14 +102,18 @@ def test_uniform_disturbances_fill_w_and_change_with_every_step():
 
 def test_no_disturbance_and_ones_own():
     x = np.full((3, 2), 0.1, np.float32)
-    assert not disturbances(SafePendulum(safe_set="narrow", disturbance="none"), x, np.zeros(3)).any()
+    assert not disturbances(
+        SafePendulum(safe_set="narrow", disturbance="none"), x, np.zeros(3)
+    ).any()
     own = SafePendulum(safe_set="narrow", disturbance=lambda key, x, a: 0.1 * a * jnp.sign(x[0]))
     np.testing.assert_allclose(disturbances(own, x, [1.0, -1.0, 0.5]), [0.1, -0.1, 0.05], rtol=1e-6)
 
 
 def test_a_disturbance_of_another_shape_is_refused():
     env = SafePendulum(safe_set="narrow", disturbance=lambda key, x, a: jnp.zeros(2))
-    with pytest.raises(ValueError, match=r"`disturbance` must return shape \(1,\), but its shape is \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"`disturbance` must return shape \(1,\), but its shape is \(2,\)"
+    ):
         env.step(env.reset(jax.random.PRNGKey(0)), jnp.zeros(1))
 
 
@@ -105,5 +140,7 @@ def test_generators_are_drawn_nearer_to_the_centre_than_by_volume():
 
 def test_resets_and_steps_are_reproducible():
     env = SafePendulum(safe_set="narrow")
-    one, other = (jax.jit(env.step)(jax.jit(env.reset)(jax.random.PRNGKey(4)), jnp.ones(1)) for _ in range(2))
+    one, other = (
+        jax.jit(env.step)(jax.jit(env.reset)(jax.random.PRNGKey(4)), jnp.ones(1)) for _ in range(2)
+    )
     jax.tree.map(np.testing.assert_array_equal, one, other)

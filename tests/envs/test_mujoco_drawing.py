@@ -1,4 +1,6 @@
-"""Rendering by MuJoCo: MUJOCO_GL is read when MuJoCo is imported, so that real pictures are drawn in processes of their own."""
+"""Rendering by MuJoCo: MUJOCO_GL is read when MuJoCo is imported, so that real pictures are drawn
+in processes of their own.
+"""
 
 import os
 import subprocess
@@ -28,7 +30,9 @@ NEEDS = "`renderer='mujoco'` needs OpenGL"
 
 def run(platform):
     environment = {**os.environ, "MUJOCO_GL": platform, "JAX_PLATFORMS": "cpu"}
-    return subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_without_opengl_the_error_says_what_to_do():
@@ -36,7 +40,9 @@ def test_without_opengl_the_error_says_what_to_do():
 
 
 def test_a_machine_draws_the_rod_in_blue_or_says_what_it_lacks():
-    """The rod leans to the right by 0.7 rad: the pixel on it is blue, its mirror image is background."""
+    """The rod leans to the right by 0.7 rad: the pixel on it is blue, its mirror image is
+    background.
+    """
     printed = run("egl")
     assert printed == "drawn 2 background" or printed.startswith(NEEDS)
 
@@ -55,13 +61,20 @@ class Recorder:
         return np.zeros(self.shape, np.uint8)
 
 
-@pytest.mark.parametrize(("system", "n", "q"), [("safe_pendulum", 2, 1), ("safe_cart_pole", 4, 2), ("safe_quadrotor", 6, 3)])
+@pytest.mark.parametrize(
+    ("system", "n", "q"),
+    [("safe_pendulum", 2, 1), ("safe_cart_pole", 4, 2), ("safe_quadrotor", 6, 3)],
+)
 def test_what_is_shown_is_the_state_in_the_colour_of_what_happened(monkeypatch, system, n, q):
     monkeypatch.setattr(mujoco, "Renderer", Recorder)
     env = SafeGymEnv(system, render_mode="rgb_array", renderer="mujoco")
     x = np.linspace(0.1, 0.2, n)
     draw = env.draw
-    for info in ({"margin": 0.5}, {"margin": 0.5, "safeguard": {"intervened": 1.0}}, {"margin": -0.1}):
+    for info in (
+        {"margin": 0.5},
+        {"margin": 0.5, "safeguard": {"intervened": 1.0}},
+        {"margin": -0.1},
+    ):
         assert draw(x, info).shape == (400, 400, 3)
     positions, colors = zip(*draw._renderer.shown, strict=True)
     np.testing.assert_array_equal(positions, [x[:q]] * 3)
@@ -70,7 +83,9 @@ def test_what_is_shown_is_the_state_in_the_colour_of_what_happened(monkeypatch, 
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="`renderer` must be one of 'matplotlib', 'mujoco', but it is 'opengl'"):
+    with pytest.raises(
+        ValueError, match="`renderer` must be one of 'matplotlib', 'mujoco', but it is 'opengl'"
+    ):
         SafeGymVectorEnv("safe_pendulum", 2, render_mode="rgb_array", renderer="opengl")
     with pytest.raises(ValueError, match="needs an MJCF model, but 'safe_seeker' has none"):
         SafeGymEnv("safe_seeker", render_mode="rgb_array", renderer="mujoco")

@@ -26,23 +26,43 @@ def test_the_step_is_that_of_the_task(env):
     expected = pendulum_step(x, action, 0.1 * np.sign(x[:, 0]))
     found = np.concatenate([after.pipeline_state.q, after.pipeline_state.qd], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-    np.testing.assert_allclose(after.obs, np.stack([np.sin(expected[:, 0]), np.cos(expected[:, 0]), expected[:, 1], expected[:, 0]], axis=1), rtol=0, atol=2e-6)
-    np.testing.assert_allclose(after.reward, -(expected[:, 0] ** 2 + 0.1 * expected[:, 1] ** 2 + 0.001 * action**2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        after.obs,
+        np.stack(
+            [np.sin(expected[:, 0]), np.cos(expected[:, 0]), expected[:, 1], expected[:, 0]], axis=1
+        ),
+        rtol=0,
+        atol=2e-6,
+    )
+    np.testing.assert_allclose(
+        after.reward,
+        -(expected[:, 0] ** 2 + 0.1 * expected[:, 1] ** 2 + 0.001 * action**2),
+        rtol=1e-5,
+        atol=1e-6,
+    )
     np.testing.assert_allclose(after.info["disturbance"][:, 0], 0.1 * np.sign(x[:, 0]), rtol=1e-6)
     assert not after.done.any()
 
 
 def test_the_target_angle_moves_the_optimum():
-    after = steps(SafePendulum(safe_set="narrow", target_angle=0.8, disturbance="none"), np.array([[0.3, 0.5]], np.float32), [0.2])
+    after = steps(
+        SafePendulum(safe_set="narrow", target_angle=0.8, disturbance="none"),
+        np.array([[0.3, 0.5]], np.float32),
+        [0.2],
+    )
     th, thd = pendulum_step([0.3, 0.5], 0.2, 0.0)
-    np.testing.assert_allclose(after.reward[0], -((th - 0.8) ** 2 + 0.1 * thd**2 + 0.001 * 0.2**2), rtol=1e-5)
+    np.testing.assert_allclose(
+        after.reward[0], -((th - 0.8) ** 2 + 0.1 * thd**2 + 0.001 * 0.2**2), rtol=1e-5
+    )
 
 
 def test_states_are_neither_clamped_nor_wrapped(env):
     x = np.array([[3.1, 7.9], [40.0, 100.0], [-3.1, -12.0]], np.float32)
     after = steps(env, x, [1.0, 1.0, -1.0])
     found = np.concatenate([after.pipeline_state.q, after.pipeline_state.qd], axis=1)
-    np.testing.assert_allclose(found, pendulum_step(x, np.array([1, 1, -1]), 0.1 * np.sign(x[:, 0])), rtol=1e-6)
+    np.testing.assert_allclose(
+        found, pendulum_step(x, np.array([1, 1, -1]), 0.1 * np.sign(x[:, 0])), rtol=1e-6
+    )
     assert np.all(np.abs(found[:, 0]) > np.pi)
 
 
@@ -67,7 +87,12 @@ def test_a_state_that_is_not_a_number_has_left_the_set(env):
 
 
 def test_the_sets_lie_in_their_constraints():
-    for name, angle, area in (("full", np.pi, 99.8), ("upright", np.pi / 3, 0), ("narrow", 0.5, 15), ("walter2025", np.pi, 0)):
+    for name, angle, area in (
+        ("full", np.pi, 99.8),
+        ("upright", np.pi / 3, 0),
+        ("narrow", 0.5, 15),
+        ("walter2025", np.pi, 0),
+    ):
         env = SafePendulum(safe_set=name)
         vertices = env.system.safe_state_set.vertices()
         assert np.abs(vertices[:, 0]).max() <= angle

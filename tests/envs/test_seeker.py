@@ -11,7 +11,10 @@ import safe_wrappers as sw
 from safe_wrappers.envs import SafeSeeker, seeker
 
 KINDS = ("random", "bang_bang", "goal", "obstacle")
-SAFEGUARDS = {**{name: sw.safeguards.make_safeguard(name) for name in sw.safeguards.NAMES}, "orthogonal_ray_mask": sw.RayMask(center="orthogonal")}
+SAFEGUARDS = {
+    **{name: sw.safeguards.make_safeguard(name) for name in sw.safeguards.NAMES},
+    "orthogonal_ray_mask": sw.RayMask(center="orthogonal"),
+}
 ENVS, STEPS = 256, 200
 NOISE = float(np.float32(0.05))
 
@@ -27,19 +30,26 @@ def clearances(x):
 
 
 def worst_clearance(x, action):
-    """The least clearance of the next state over all of W, in float64: the box p + 0.1 a + W against circles and walls. Shape (...)."""
+    """The least clearance of the next state over all of W, in float64: the box p + 0.1 a + W
+    against circles and walls. Shape (...).
+    """
     x, action = np.asarray(x, np.float64), np.asarray(action, np.float64)
     nominal = x[..., :2] + 0.1 * action
     values = [8 - NOISE - np.abs(nominal).max(axis=-1)]
     for i in (2, 5):
         centre, radius = x[..., i : i + 2], x[..., i + 2]
-        values.append(np.linalg.norm(centre - nominal - np.clip(centre - nominal, -NOISE, NOISE), axis=-1) - radius)
+        values.append(
+            np.linalg.norm(centre - nominal - np.clip(centre - nominal, -NOISE, NOISE), axis=-1)
+            - radius
+        )
     return np.min(values, axis=0)
 
 
 @functools.cache
 def rollout(safeguard):
-    """Keys (N,), requests (T, N, 2) and a kind -> states (T + 1, N, 8), executed actions (T, N, 2), infos, metrics; compiled once per safeguard."""
+    """Keys (N,), requests (T, N, 2) and a kind -> states (T + 1, N, 8), executed actions (T, N, 2),
+    infos, metrics; compiled once per safeguard.
+    """
     env = SafeSeeker(disturbance="worst_case")
     guard = SAFEGUARDS.get(safeguard)
     guarded = env if guard is None else sw.SafeguardWrapper(env, guard)
@@ -48,14 +58,22 @@ def rollout(safeguard):
         state, kind = carry
         position, obstacles = seeker.split(x_of(state))
         nearest = obstacles[jnp.argmin(seeker.clearances(position, obstacles)[:-1]), :2]
-        towards = jnp.stack([request, request, state.info["goal"] - position, nearest - position])[kind]
-        action = jnp.where(kind < 2, towards, 2 * towards / jnp.maximum(jnp.max(jnp.abs(towards)), 0.1) + 0.1 * request)
+        towards = jnp.stack([request, request, state.info["goal"] - position, nearest - position])[
+            kind
+        ]
+        action = jnp.where(
+            kind < 2,
+            towards,
+            2 * towards / jnp.maximum(jnp.max(jnp.abs(towards)), 0.1) + 0.1 * request,
+        )
         after = guarded.step(state, action)
         executed = after.info["safeguard"]["action"] if guard else action
         return (after, kind), (x_of(state), executed, after.info, after.metrics)
 
     def one(key, requests, kind):
-        (last, _), (x, action, info, metrics) = jax.lax.scan(step, (guarded.reset(key), kind), requests)
+        (last, _), (x, action, info, metrics) = jax.lax.scan(
+            step, (guarded.reset(key), kind), requests
+        )
         return jnp.concatenate([x, x_of(last)[None]]), action, info, metrics
 
     run = jax.jit(jax.vmap(one, in_axes=(0, 1, None), out_axes=1))
@@ -66,13 +84,19 @@ def requests(kind, seed):
     rng = np.random.default_rng(seed)
     if kind != "bang_bang":
         return rng.uniform(-1.5, 1.5, (STEPS, ENVS, 2)).astype(np.float32)
-    switched = np.cumsum(rng.uniform(size=(STEPS, ENVS, 2)) < rng.uniform(0.02, 1, (ENVS, 2)), axis=0) % 2
+    switched = (
+        np.cumsum(rng.uniform(size=(STEPS, ENVS, 2)) < rng.uniform(0.02, 1, (ENVS, 2)), axis=0) % 2
+    )
     return np.where(switched, 1, -1).astype(np.float32)
 
 
 def soak(safeguard, kind, seed=0):
-    """(collisions of the states that were reached, steps that some w would have turned into one, least clearance), float64."""
-    x, action, info, metrics = rollout(safeguard)(keys(seed), requests(kind, seed), KINDS.index(kind))
+    """(collisions of the states that were reached, steps that some w would have turned into one,
+    least clearance), float64.
+    """
+    x, action, info, metrics = rollout(safeguard)(
+        keys(seed), requests(kind, seed), KINDS.index(kind)
+    )
     assert x.dtype == action.dtype == np.float32
     reached, worst = clearances(x).min(axis=-1), worst_clearance(x[:-1], action)
     np.testing.assert_array_equal(x[1:, :, 2:], x[:-1, :, 2:])  # the layout stays
@@ -91,7 +115,8 @@ def soak(safeguard, kind, seed=0):
 def test_no_collision_in_50_000_steps(safeguard, kind):
     collisions, possible, least = soak(safeguard, kind)
     assert collisions == possible == 0
-    assert 0 < least < 2e-4 or kind == "random"  # the boundary was reached: up to the allowance, no closer
+    # the boundary was reached: up to the allowance, no closer
+    assert 0 < least < 2e-4 or kind == "random"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,7 +131,10 @@ def test_no_collision_in_a_million_steps(safeguard, kind):
     results = [soak(safeguard, kind, seed) for seed in range(1, 21)]
     assert len(results) * STEPS * ENVS > 1_000_000
     assert sum(collisions + possible for collisions, possible, _ in results) == 0
-    print(f"{safeguard} {kind}: {len(results) * STEPS * ENVS} steps, 0 collisions, least clearance {min(least for _, _, least in results):.3g} m")
+    print(
+        f"{safeguard} {kind}: {len(results) * STEPS * ENVS} steps, 0 collisions, least clearance "
+        f"{min(least for _, _, least in results):.3g} m"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +152,14 @@ def starts(env):
 
 
 def hard_states(x, seed=0, outside=1e-6):
-    """Positions where the rows bind: at each obstacle, where the gap between the two is least, at walls and in corners. Float32, safe."""
+    """Positions where the rows bind: at each obstacle, where the gap between the two is least, at
+    walls and in corners. Float32, safe.
+    """
     rng, x = np.random.default_rng(seed), np.array(x, np.float64)
     n = len(x) // 5
     angle = rng.uniform(-np.pi, np.pi, len(x))
-    angle[: len(x) // 2] = np.round(angle[: len(x) // 2] * 4 / np.pi) * np.pi / 4  # along axes and diagonals, too
+    # along axes and diagonals, too
+    angle[: len(x) // 2] = np.round(angle[: len(x) // 2] * 4 / np.pi) * np.pi / 4
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     for part, i in ((slice(0, n), 2), (slice(n, 2 * n), 5)):
         x[part, :2] = x[part, i : i + 2] + (x[part, i + 2 : i + 3] + outside) * direction[part]
@@ -137,18 +168,23 @@ def hard_states(x, seed=0, outside=1e-6):
     line /= np.linalg.norm(line, axis=1)[:, None]
     x[part, :2] = x[part, 2:4] + line * (x[part, 4:5] + outside)
     x[3 * n : 4 * n, 0] = 8 - outside
-    x[4 * n :, :2] = rng.choice([-1, 1], x[4 * n :, :2].shape) * (8 - outside - rng.choice([0, 0.1], x[4 * n :, :2].shape))
+    x[4 * n :, :2] = rng.choice([-1, 1], x[4 * n :, :2].shape) * (
+        8 - outside - rng.choice([0, 0.1], x[4 * n :, :2].shape)
+    )
     x = x.astype(np.float32)
     return x[clearances(x).min(axis=1) >= 0]
 
 
 def tight_layouts(count, seed=0):
-    """Pairs of obstacles with exactly the gaps that the lemma asks for, 2 REACH: to each other and to two walls each. Shape (count, 8)."""
+    """Pairs of obstacles with exactly the gaps that the lemma asks for, 2 REACH: to each other and
+    to two walls each. Shape (count, 8).
+    """
     rng = np.random.default_rng(seed)
     gap = 2 * seeker.REACH
     first = rng.uniform(2, 4, count)
     corner = -8 + gap + first  # of the first obstacle, near the corner (-8, -8)
-    # The second lies on the diagonal at the right distance, and as large as the walls allow: c = 8 - gap - r and sqrt(2) (c - corner) = first + r + gap.
+    # The second lies on the diagonal at the right distance, and as large as the walls allow: c = 8
+    # - gap - r and sqrt(2) (c - corner) = first + r + gap.
     second = (np.sqrt(2) * (8 - gap - corner) - first - gap) / (1 + np.sqrt(2))
     centre = 8 - gap - second
     zeros = np.zeros(count)
@@ -163,10 +199,14 @@ def test_layouts_keep_their_gaps_and_are_fresh(starts):
     assert radii.max() <= 4
     assert np.ptp(radii) > 1.8
     between = np.linalg.norm(x[:, 2:4] - x[:, 5:7], axis=1) - radii.sum(axis=1)
-    to_walls = 8 - np.maximum(np.abs(x[:, 2:4]).max(axis=1) + radii[:, 0], np.abs(x[:, 5:7]).max(axis=1) + radii[:, 1])
+    to_walls = 8 - np.maximum(
+        np.abs(x[:, 2:4]).max(axis=1) + radii[:, 0], np.abs(x[:, 5:7]).max(axis=1) + radii[:, 1]
+    )
     assert between.min() >= 1 - 1e-5
     assert to_walls.min() >= 1 - 1e-5
-    found = np.asarray(jax.vmap(lambda x: jnp.min(seeker.gaps(seeker.split(x)[1])))(x.astype(np.float32)))
+    found = np.asarray(
+        jax.vmap(lambda x: jnp.min(seeker.gaps(seeker.split(x)[1])))(x.astype(np.float32))
+    )
     np.testing.assert_allclose(found, np.minimum(between, to_walls), atol=1e-5)
 
 
@@ -195,30 +235,58 @@ def test_the_lemma_holds_for_its_constants_and_not_for_others():
     assert slack == pytest.approx(0.25 - np.sqrt(2) * 0.15 - 1e-4 - 1e-5, abs=1e-6)
     assert SafeSeeker().slack == slack
     assert f"{slack:.4f} m" in SafeSeeker().guarantee
-    for wrong in ({"gap": 0.49}, {"noise": 0.1}, {"step": 0.13}, {"reach": 0.2}, {"reach": 0.51}, {"allowance": 0.05}):
-        with pytest.raises(sw.CertificateError, match="Safe actions are certified for gaps of at least"):
+    for wrong in (
+        {"gap": 0.49},
+        {"noise": 0.1},
+        {"step": 0.13},
+        {"reach": 0.2},
+        {"reach": 0.51},
+        {"allowance": 0.05},
+    ):
+        with pytest.raises(
+            sw.CertificateError, match="Safe actions are certified for gaps of at least"
+        ):
             seeker.certified_slack(**wrong)
 
 
 def test_the_anchor_is_safe_by_the_certified_slack(env, starts):
-    """Where rows bind, of drawn layouts and of the tightest ones that the lemma covers, against every w, in float64."""
+    """Where rows bind, of drawn layouts and of the tightest ones that the lemma covers, against
+    every w, in float64.
+    """
     tight = tight_layouts(5000)
     assert 1.5 < tight[:, 7].min()
-    x = np.concatenate([hard_states(starts[0]), hard_states(tight), hard_states(starts[0], outside=0.2), starts[0].astype(np.float32)])
+    x = np.concatenate(
+        [
+            hard_states(starts[0]),
+            hard_states(tight),
+            hard_states(starts[0], outside=0.2),
+            starts[0].astype(np.float32),
+        ]
+    )
     assert len(x) > 15_000
     action_set = jax.jit(jax.vmap(env.system.safe_action_set))(x)
-    action, A, b = (np.asarray(value, np.float64) for value in (action_set.anchor, action_set.A, action_set.b))
+    action, A, b = (
+        np.asarray(value, np.float64) for value in (action_set.anchor, action_set.A, action_set.b)
+    )
     assert np.all(np.abs(action) <= 1)
     slack = (b - np.sum(A * action[:, None], axis=2)).min()
     assert seeker.certified_slack() - 1e-5 <= slack
     assert worst_clearance(x, action).min() >= seeker.certified_slack()
-    output = jax.jit(jax.vmap(lambda x: sw.safe_action(env.system, sw.BoundaryProjection(), x, jnp.array([jnp.nan, 0.0]))))(x)
+    output = jax.jit(
+        jax.vmap(
+            lambda x: sw.safe_action(
+                env.system, sw.BoundaryProjection(), x, jnp.array([jnp.nan, 0.0])
+            )
+        )
+    )(x)
     np.testing.assert_array_equal(output.action, action_set.anchor)
     assert np.all(output.feasible)
 
 
 def test_what_the_rows_admit_is_safe_and_little_more_is(env, starts):
-    """Any action that satisfies the rows leaves the allowance, less rounding; and where a row binds, the clearance is not much more."""
+    """Any action that satisfies the rows leaves the allowance, less rounding; and where a row
+    binds, the clearance is not much more.
+    """
     x = np.concatenate([hard_states(starts[0]), hard_states(starts[0], outside=0.05)])
     action = np.random.default_rng(0).uniform(-1, 1, (len(x), 2)).astype(np.float32)
     action_set = jax.jit(jax.vmap(env.system.safe_action_set))(x)
@@ -236,7 +304,10 @@ def test_the_rows_in_float32_are_those_of_float64_within_the_rounding(env, start
     single = jax.jit(jax.vmap(seeker.rows))(x)
     with jax.enable_x64():
         double = jax.jit(jax.vmap(seeker.rows))(x.astype(np.float64))
-    A, b = (np.abs(np.asarray(one, np.float64) - np.asarray(two)) for one, two in zip(single, double, strict=True))
+    A, b = (
+        np.abs(np.asarray(one, np.float64) - np.asarray(two))
+        for one, two in zip(single, double, strict=True)
+    )
     assert (A.sum(axis=2) + b).max() < seeker.ROUNDING / 2
 
 
@@ -248,9 +319,18 @@ def test_one_step_is_that_of_the_task():
     position = [1.08, -2.15]
     np.testing.assert_allclose(x_of(after), [*position, *x[2:]], rtol=1e-6)
     np.testing.assert_array_equal(after.info["goal"], goal)
-    expected = [*position, *(goal - position), *(x[2:4] - position), 2.5, *(x[5:7] - position), 2.25]
+    expected = [
+        *position,
+        *(goal - position),
+        *(x[2:4] - position),
+        2.5,
+        *(x[5:7] - position),
+        2.25,
+    ]
     np.testing.assert_allclose(after.obs, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(after.reward, -(np.linalg.norm(goal - position) + 0.01 * 1.25), rtol=1e-5)
+    np.testing.assert_allclose(
+        after.reward, -(np.linalg.norm(goal - position) + 0.01 * 1.25), rtol=1e-5
+    )
     np.testing.assert_allclose(after.info["margin"], clearances(x_of(after)).min() / 8, rtol=1e-5)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert own.observation_size == len(after.obs)
@@ -261,14 +341,20 @@ def test_the_worst_case_is_the_worst_of_w(starts):
     worst = SafeSeeker(disturbance="worst_case")
     x = hard_states(starts[0])
     action = np.random.default_rng(0).uniform(-1, 1, (len(x), 2)).astype(np.float32)
-    after = jax.jit(jax.vmap(lambda x, a, key: worst.step(worst.reset_to(x, key), a)))(x, action, keys(0, len(x)))
-    np.testing.assert_allclose(clearances(jax.vmap(x_of)(after)).min(axis=1), worst_clearance(x, action), atol=1e-5)
+    after = jax.jit(jax.vmap(lambda x, a, key: worst.step(worst.reset_to(x, key), a)))(
+        x, action, keys(0, len(x))
+    )
+    np.testing.assert_allclose(
+        clearances(jax.vmap(x_of)(after)).min(axis=1), worst_clearance(x, action), atol=1e-5
+    )
     assert np.abs(after.info["disturbance"]).max() <= np.float32(0.05)
 
 
 @pytest.mark.parametrize("safeguard", ["boundary_projection", "ray_mask"])
 def test_gradients_match_finite_differences(starts, safeguard):
-    """Through the safeguard, its rows and the reward, w.r.t. action and position; float64, off the kinks of the piecewise map."""
+    """Through the safeguard, its rows and the reward, w.r.t. action and position; float64, off the
+    kinks of the piecewise map.
+    """
     guarded = sw.SafeguardWrapper(SafeSeeker(disturbance="none"), SAFEGUARDS[safeguard])
     rng = np.random.default_rng(1)
     with jax.enable_x64():
@@ -279,7 +365,9 @@ def test_gradients_match_finite_differences(starts, safeguard):
         def reward(both, x):
             state = guarded.env.reset_to(jnp.concatenate([both[:2], x[2:]]), jax.random.PRNGKey(0))
             state = state.replace(info={**state.info, "goal": jnp.array([1.0, 2.0])})
-            output = sw.safe_action(guarded.system, guarded.safeguard, guarded.system.state(state), both[2:])
+            output = sw.safe_action(
+                guarded.system, guarded.safeguard, guarded.system.state(state), both[2:]
+            )
             return guarded.env.step(state, output.action).reward, output.intervened
 
         both = np.concatenate([x[:, :2], action], axis=1)
@@ -287,13 +375,20 @@ def test_gradients_match_finite_differences(starts, safeguard):
         value = jax.jit(jax.vmap(lambda both, x: reward(both, x)[0]))
         h, columns = 1e-6, []
         for direction in np.eye(4):
-            forward, backward, here = value(both + h * direction, x), value(both - h * direction, x), value(both, x)
+            forward, backward, here = (
+                value(both + h * direction, x),
+                value(both - h * direction, x),
+                value(both, x),
+            )
             columns.append(np.stack([(forward - here) / h, (here - backward) / h]))
         numeric = np.stack(columns, axis=-1)
-        smooth = np.abs(numeric[0] - numeric[1]).max(axis=1) < 1e-4  # both one-sided differences agree: no kink in between
+        # both one-sided differences agree: no kink in between
+        smooth = np.abs(numeric[0] - numeric[1]).max(axis=1) < 1e-4
     assert smooth.mean() > 0.9
     assert 0.2 < np.asarray(intervened)[smooth].mean() < 0.9
-    np.testing.assert_allclose(np.asarray(gradient)[smooth], numeric.mean(axis=0)[smooth], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        np.asarray(gradient)[smooth], numeric.mean(axis=0)[smooth], rtol=0, atol=1e-4
+    )
 
 
 def test_gradients_are_finite_everywhere(env):
@@ -312,7 +407,9 @@ def test_gradients_are_finite_everywhere(env):
 
 
 def test_going_straight_for_the_goal_mostly_reaches_it():
-    """Boundary projection slides along the obstacles: no learning needed to see that the goals can be reached."""
+    """Boundary projection slides along the obstacles: no learning needed to see that the goals can
+    be reached.
+    """
     env = SafeSeeker()
     guarded = sw.SafeguardWrapper(env, sw.BoundaryProjection())
 
@@ -340,8 +437,14 @@ def test_it_is_registered_and_brax_can_batch_it():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "generalized"}, "`backend` must be one of 'closed_form', but it is 'generalized'"),
-        ({"disturbance": "worst"}, r"`disturbance` must be one of 'uniform', 'none', 'worst_case'.* Did you mean 'worst_case'\?"),
+        (
+            {"backend": "generalized"},
+            "`backend` must be one of 'closed_form', but it is 'generalized'",
+        ),
+        (
+            {"disturbance": "worst"},
+            r"`disturbance` must be one of 'uniform', 'none', 'worst_case'.* Did you mean 'worst_case'\?",
+        ),
         ({"initial_states": "generators"}, "`initial_states` must be one of 'uniform'"),
         ({"safe_set": "wide"}, "`option` must be one of"),
     ],

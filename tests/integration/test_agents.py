@@ -1,4 +1,6 @@
-"""Agents of the examples on the Gymnasium side: no exit in training or evaluation, counted inside the environment."""
+"""Agents of the examples on the Gymnasium side: no exit in training or evaluation, counted inside
+the environment.
+"""
 
 import importlib
 
@@ -34,12 +36,22 @@ def sb3_on_one(env):
     from stable_baselines3 import PPO
 
     one = gymnasium.wrappers.TimeLimit(sw.GymEnv(env), 40)
-    model = PPO("MlpPolicy", one, n_steps=256, batch_size=64, n_epochs=1, seed=0, device="cpu").learn(512)
+    model = PPO(
+        "MlpPolicy", one, n_steps=256, batch_size=64, n_epochs=1, seed=0, device="cpu"
+    ).learn(512)
     return lambda observation: model.predict(observation)[0]
 
 
-TORCH = {"ppo": sb3("train_ppo"), "sac": sb3("train_sac"), "sbx": sb3("train_sac_of_sbx"), "one": sb3_on_one}
-AGENTS = [pytest.param(single_file_ppo, id="single_file_ppo"), *(pytest.param(train, id=name, marks=pytest.mark.agents) for name, train in TORCH.items())]
+TORCH = {
+    "ppo": sb3("train_ppo"),
+    "sac": sb3("train_sac"),
+    "sbx": sb3("train_sac_of_sbx"),
+    "one": sb3_on_one,
+}
+AGENTS = [
+    pytest.param(single_file_ppo, id="single_file_ppo"),
+    *(pytest.param(train, id=name, marks=pytest.mark.agents) for name, train in TORCH.items()),
+]
 
 
 def evaluate(env, policy):
@@ -76,7 +88,9 @@ def test_without_the_safeguard_they_leave_it(train):
 
 @pytest.mark.agents
 def test_the_critic_can_see_the_executed_action():
-    """What is stored is safe in the state where it was executed, for every disturbance; the requests are not."""
+    """What is stored is safe in the state where it was executed, for every disturbance; the
+    requests are not.
+    """
     from agents.sb3_agents import ExecutedActionSAC
     from stable_baselines3 import SAC
 
@@ -84,9 +98,13 @@ def test_the_critic_can_see_the_executed_action():
     env, H = sw.SafeguardWrapper(inner, sw.BoundaryProjection()), facets(inner)
 
     def margins(algorithm):
-        model = algorithm("MlpPolicy", sw.as_vec_env(vector(env)), learning_starts=1_000, seed=0, device="cpu").learn(320)
+        model = algorithm(
+            "MlpPolicy", sw.as_vec_env(vector(env)), learning_starts=1_000, seed=0, device="cpu"
+        ).learn(320)
         buffer = model.replay_buffer
-        observation, action = (array[: buffer.pos].reshape(320, -1) for array in (buffer.observations, buffer.actions))
+        observation, action = (
+            array[: buffer.pos].reshape(320, -1) for array in (buffer.observations, buffer.actions)
+        )
         x = np.stack([np.arctan2(observation[:, 0], observation[:, 1]), observation[:, 2]], axis=-1)
         return worst_margins(H, x, action[:, 0])
 
@@ -96,11 +114,20 @@ def test_the_critic_can_see_the_executed_action():
 
 @pytest.mark.agents
 def test_unfinished_episodes_are_bootstrapped():
-    """The replay buffer of Stable-Baselines3 knows which episodes only ran out of time, and their last observation."""
+    """The replay buffer of Stable-Baselines3 knows which episodes only ran out of time, and their
+    last observation.
+    """
     from stable_baselines3 import SAC
 
-    env = sw.as_vec_env(vector(sw.SafeguardWrapper(CountingPendulum(disturbance="none"), sw.BoundaryProjection()), episode=10))
-    buffer = SAC("MlpPolicy", env, learning_starts=1_000, seed=0, device="cpu").learn(320).replay_buffer
+    env = sw.as_vec_env(
+        vector(
+            sw.SafeguardWrapper(CountingPendulum(disturbance="none"), sw.BoundaryProjection()),
+            episode=10,
+        )
+    )
+    buffer = (
+        SAC("MlpPolicy", env, learning_starts=1_000, seed=0, device="cpu").learn(320).replay_buffer
+    )
     ends = np.arange(20) % 10 == 9
     np.testing.assert_array_equal(buffer.dones[:20], np.tile(ends[:, None], (1, 16)))
     np.testing.assert_array_equal(buffer.timeouts[:20], buffer.dones[:20])

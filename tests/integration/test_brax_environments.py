@@ -1,4 +1,6 @@
-"""Brax's own environments, unchanged, with a safeguard around them: what they terminate for, or what would break, no longer happens."""
+"""Brax's own environments, unchanged, with a safeguard around them: what they terminate for, or
+what would break, no longer happens.
+"""
 
 import functools
 
@@ -15,7 +17,9 @@ ENVS, STEPS = 250, 100
 REGION = sw.Box.symmetric([0.9, 0.2, 2.0, 2.0])
 ARM_REGION = sw.Box.symmetric([2.0, 8.0, 8.0])
 
-pytestmark = pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Brax System, piplines and environments are not actively"
+)
 
 
 @functools.cache
@@ -23,35 +27,73 @@ def pendulum(backend="generalized"):
     """The plant and its system, from nothing but the environment: surrogate, then safe set."""
     plant = sw.BraxPlant(brax.envs.get_environment("inverted_pendulum", backend=backend))
     surrogate = sw.fit_surrogate(plant.model, REGION, jax.random.PRNGKey(0))
-    result = synthesise(surrogate.model, REGION, surrogate.disturbance_set, facets=12, seeds=1, disturbance_scale=1.0, progress=False)
-    return plant, sw.ModelSystem(surrogate.model, result.safe_state_set, surrogate.disturbance_set, REGION, plant.state)
+    result = synthesise(
+        surrogate.model,
+        REGION,
+        surrogate.disturbance_set,
+        facets=12,
+        seeds=1,
+        disturbance_scale=1.0,
+        progress=False,
+    )
+    return plant, sw.ModelSystem(
+        surrogate.model, result.safe_state_set, surrogate.disturbance_set, REGION, plant.state
+    )
 
 
 @functools.cache
 def reacher():
-    """Elbow within 2 rad, joint speeds within 8 rad/s; the shoulder's angle and the target do not matter for them."""
-    plant = sw.BraxPlant(brax.envs.get_environment("reacher", backend="generalized"), q=[1], qd=[0, 1])
+    """Elbow within 2 rad, joint speeds within 8 rad/s; the shoulder's angle and the target do not
+    matter for them.
+    """
+    plant = sw.BraxPlant(
+        brax.envs.get_environment("reacher", backend="generalized"), q=[1], qd=[0, 1]
+    )
     surrogate = sw.fit_surrogate(plant.model, ARM_REGION, jax.random.PRNGKey(0))
-    result = synthesise(surrogate.model, ARM_REGION, surrogate.disturbance_set, facets=8, seeds=1, disturbance_scale=1.0, progress=False)
-    return plant, sw.ModelSystem(surrogate.model, result.safe_state_set, surrogate.disturbance_set, ARM_REGION, plant.state)
+    result = synthesise(
+        surrogate.model,
+        ARM_REGION,
+        surrogate.disturbance_set,
+        facets=8,
+        seeds=1,
+        disturbance_scale=1.0,
+        progress=False,
+    )
+    return plant, sw.ModelSystem(
+        surrogate.model, result.safe_state_set, surrogate.disturbance_set, ARM_REGION, plant.state
+    )
 
 
 def attack(system, kind, key, x, held):
-    """Requests: uniform; bang-bang that holds each sign for a random while; or the vertex of the box that comes nearest to the boundary."""
+    """Requests: uniform; bang-bang that holds each sign for a random while; or the vertex of the
+    box that comes nearest to the boundary.
+    """
     d = system.action_size
     flip, draw = jax.random.split(key)
     held = jnp.where(jax.random.bernoulli(flip, 0.2, (d,)), -held, held)
     vertices = jnp.asarray(sw.Box.symmetric(np.ones(d, np.float32)).vertices(), jnp.float32)
-    margins = jax.vmap(lambda a: system.margin(system.model(x, a, jnp.zeros(system.model.disturbance_size))))(vertices)
-    choices = jnp.stack([jax.random.uniform(draw, (d,), minval=-1.0), held, vertices[jnp.argmin(margins)]])
+    margins = jax.vmap(
+        lambda a: system.margin(system.model(x, a, jnp.zeros(system.model.disturbance_size)))
+    )(vertices)
+    choices = jnp.stack(
+        [jax.random.uniform(draw, (d,), minval=-1.0), held, vertices[jnp.argmin(margins)]]
+    )
     return choices[kind], held
 
 
 @functools.cache
 def rollout(name, safeguarded=True, steps=STEPS, **options):
-    """(kind, key) -> over all steps: whether episodes were done, x, and interventions; compiled once."""
+    """(kind, key) -> over all steps: whether episodes were done, x, and interventions; compiled
+    once.
+    """
     plant, system = {"pendulum": pendulum, "reacher": reacher}[name](**options)
-    env = sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to) if safeguarded else plant.env
+    env = (
+        sw.SafeguardWrapper(
+            plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to
+        )
+        if safeguarded
+        else plant.env
+    )
 
     def episode(kind, key):
         start, signs, requests = jax.random.split(key, 3)
@@ -61,14 +103,18 @@ def rollout(name, safeguarded=True, steps=STEPS, **options):
             request, held = attack(system, kind, key, system.state(state), held)
             after = env.step(state, request)
             intervened = after.info["safeguard"]["intervened"] if safeguarded else after.done
-            after = after.replace(reward=jnp.float32(after.reward))  # the environment's own is a Python number
+            # the environment's own is a Python number
+            after = after.replace(reward=jnp.float32(after.reward))
             return (after, held), (after.done, system.state(after), intervened)
 
         held = jax.random.rademacher(signs, (system.action_size,), jnp.float32)
         return jax.lax.scan(step, (env.reset(start), held), jax.random.split(requests, steps))[1]
 
     compiled = jax.jit(jax.vmap(episode, (None, 0)))
-    return lambda kind, seed, envs=ENVS: [np.asarray(part) for part in compiled(kind, jax.random.split(jax.random.PRNGKey(seed), envs))]
+    return lambda kind, seed, envs=ENVS: [
+        np.asarray(part)
+        for part in compiled(kind, jax.random.split(jax.random.PRNGKey(seed), envs))
+    ]
 
 
 def inside(system, x):
@@ -121,19 +167,27 @@ def test_without_the_safeguard_reacher_does_not():
 
 @pytest.mark.slow
 def test_the_pendulum_linearised_as_it_runs():
-    """The simulator's own step in place of the surrogate, with a remainder measured on the safe set."""
+    """The simulator's own step in place of the surrogate, with a remainder measured on the safe
+    set.
+    """
     plant, other = pendulum()
     nothing = sw.Box.symmetric([0.0] * 4)
     fit = sw.fit_remainder(plant.model, other.safe_state_set, nothing, jax.random.PRNGKey(1))
     assert 1e-3 < fit.largest[3] < 2e-2  # rad/s; it is not affine: two frames are composed
-    system = sw.ModelSystem(plant.model, other.safe_state_set, nothing, REGION, plant.state, remainder=fit.half_widths)
-    env = sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to)
+    system = sw.ModelSystem(
+        plant.model, other.safe_state_set, nothing, REGION, plant.state, remainder=fit.half_widths
+    )
+    env = sw.SafeguardWrapper(
+        plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to
+    )
 
     def step(state, key):
         after = env.step(state, jax.random.rademacher(key, (1,), jnp.float32))
         return after, (after.done, plant.state(after))
 
-    episode = jax.vmap(lambda key: jax.lax.scan(step, env.reset(key), jax.random.split(key, STEPS))[1])
+    episode = jax.vmap(
+        lambda key: jax.lax.scan(step, env.reset(key), jax.random.split(key, STEPS))[1]
+    )
     done, x = jax.jit(episode)(jax.random.split(jax.random.PRNGKey(0), ENVS))
     assert not done.any()
     assert inside(system, x).all()
@@ -149,7 +203,9 @@ def test_the_gradient_of_the_pendulum_flows():
         return plant.state(env.step(plant.reset_to(x, jax.random.PRNGKey(0)), request))
 
     x, request = 0.5 * system.sample_initial(jax.random.PRNGKey(2)), jnp.array([0.05])
-    forward, reverse = (jax.jit(jacobian(after, (0, 1)))(x, request) for jacobian in (jax.jacfwd, jax.jacrev))
+    forward, reverse = (
+        jax.jit(jacobian(after, (0, 1)))(x, request) for jacobian in (jax.jacfwd, jax.jacrev)
+    )
     for one, other in zip(forward, reverse, strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
@@ -166,9 +222,16 @@ def test_the_pendulum_on_mjx():
 @pytest.mark.slow
 @pytest.mark.parametrize("made", [pendulum, reacher], ids=["inverted_pendulum", "reacher"])
 def test_the_surrogate_is_what_brax_steps(made):
-    """On other states than the fit's and in running episodes; the reacher with the joints of its choice, from where the wrapper starts it."""
+    """On other states than the fit's and in running episodes; the reacher with the joints of its
+    choice, from where the wrapper starts it.
+    """
     plant, system = made()
-    found = sw.conform(sw.SafeguardWrapper(plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to))
+    found = sw.conform(
+        sw.SafeguardWrapper(
+            plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to
+        )
+    )
     assert found.conforms
     assert not found.own_disturbance
-    assert np.all(np.abs(found.total_cover.upper) > 0.1 * np.asarray(system.disturbance_set.upper))  # W is not vain
+    # W is not vain
+    assert np.all(np.abs(found.total_cover.upper) > 0.1 * np.asarray(system.disturbance_set.upper))

@@ -1,4 +1,6 @@
-"""Every safeguard on every certified system: no exit on long runs, and minimal interventions, against plants written once more in float64."""
+"""Every safeguard on every certified system: no exit on long runs, and minimal interventions,
+against plants written once more in float64.
+"""
 
 import functools
 from typing import Any
@@ -27,7 +29,9 @@ SAFEGUARDS = {
 
 @functools.cache
 def recorded(system: str, safe_set: str, safeguard: str | None) -> tuple[Any, Any]:
-    """The environment, and a compiled rollout (keys, requests (T, N, d)) -> states (T + 1, N, n), executed actions, disturbances, metrics."""
+    """The environment, and a compiled rollout (keys, requests (T, N, d)) -> states (T + 1, N, n),
+    executed actions, disturbances, metrics.
+    """
     env = sw.envs.get_environment(system, safe_set=safe_set, disturbance="worst_case")
     env = sw.SafeguardWrapper(env, SAFEGUARDS[safeguard]) if safeguard else env
     x_of = jax.vmap(env.system.state)
@@ -47,7 +51,9 @@ def recorded(system: str, safe_set: str, safeguard: str | None) -> tuple[Any, An
 
 
 def check_soak(system, safe_set, safeguard, rollouts):
-    """Counts in float64: the states that were reached, and those that any vertex of W could have led to; the smallest margin of both."""
+    """Counts in float64: the states that were reached, and those that any vertex of W could have
+    led to; the smallest margin of both.
+    """
     env, rollout = recorded(system, safe_set, safeguard)
     H, plant = plants.facets(env.system.certificate), plants.PLANTS[system]
     corners = plants.disturbance_vertices(env.system.certificate)
@@ -60,11 +66,18 @@ def check_soak(system, safe_set, safeguard, rollouts):
         before, after = np.asarray(x[:-1], np.float64), np.asarray(x[1:], np.float64)
         action = np.asarray(action, np.float64)
         # What is reported as executed is what moved the plant.
-        np.testing.assert_allclose(plant(before, action, np.asarray(w, np.float64)), after, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            plant(before, action, np.asarray(w, np.float64)), after, rtol=0, atol=1e-5
+        )
         worst = np.min([margins(H, plant(before, action, corner)) for corner in corners], axis=0)
         least = min(least, margins(H, x).min(), worst.min())
         interventions += int(metrics["safeguard/intervention_per_step"].sum())
-        assert metrics["safeguard/infeasible_per_step"].sum() == metrics["safeguard/fallback_per_step"].sum() == metrics["cost_per_step"].sum() == 0
+        assert (
+            metrics["safeguard/infeasible_per_step"].sum()
+            == metrics["safeguard/fallback_per_step"].sum()
+            == metrics["cost_per_step"].sum()
+            == 0
+        )
     assert least > 0
     assert interventions > 0.005 * rollouts * STEPS * ENVS
     return rollouts * STEPS * ENVS, least
@@ -82,7 +95,13 @@ def test_no_exit_in_50_000_steps(system):
 @pytest.mark.slow
 @pytest.mark.parametrize("safeguard", SAFEGUARDS)
 @pytest.mark.parametrize(
-    ("system", "safe_set"), [("safe_pendulum", "full"), ("safe_cart_pole", "wide"), ("safe_cart_pole", "classic"), ("safe_quadrotor", "wide")]
+    ("system", "safe_set"),
+    [
+        ("safe_pendulum", "full"),
+        ("safe_cart_pole", "wide"),
+        ("safe_cart_pole", "classic"),
+        ("safe_quadrotor", "wide"),
+    ],
 )
 def test_no_exit_in_a_million_steps(system, safe_set, safeguard):
     steps, least = check_soak(system, safe_set, safeguard, 20)
@@ -91,7 +110,9 @@ def test_no_exit_in_a_million_steps(system, safe_set, safeguard):
 
 
 def nearest(A, b, request):
-    """The projection onto {a in the box : A a <= b} for one or two actions, by trying every face and vertex in float64; shapes (N, m, d), (N, m), (N, d)."""
+    """The projection onto {a in the box : A a <= b} for one or two actions, by trying every face
+    and vertex in float64; shapes (N, m, d), (N, m), (N, d).
+    """
     d = request.shape[1]
     box = np.broadcast_to(np.concatenate([np.eye(d), -np.eye(d)]), (len(A), 2 * d, d))
     A, b = np.concatenate([A, box], axis=1), np.concatenate([b, np.ones((len(A), 2 * d))], axis=1)
@@ -115,19 +136,29 @@ def nearest(A, b, request):
 
 @pytest.mark.parametrize("system", ["safe_cart_pole", "safe_quadrotor"])
 def test_interventions_are_minimal(system):
-    """On visited states the executed action is the exact projection onto the safe action set less its rounding allowance.
+    """On visited states the executed action is the exact projection onto the safe action set less
+    its rounding allowance.
 
-    The allowance, about 1e-5 of the set's size, moves the action by up to 1e-3 where an actuator hardly moves a facet.
+    The allowance, about 1e-5 of the set's size, moves the action by up to 1e-3 where an actuator
+    hardly moves a facet.
     """
     env, rollout = recorded(system, "wide", "boundary projection")
     sent = requests("random", 0, (STEPS, ENVS, env.action_size))
     x, action, _, metrics = rollout(keys(0), sent)
     # A sixth of all steps keeps the oracle cheap.
-    x, action, sent, moved = (value[::6].reshape(-1, *value.shape[2:]) for value in (x[:-1], action, sent, metrics["safeguard/intervention_per_step"]))
-    A, b = plants.action_rows(env.system.certificate, plants.PLANTS[system], np.asarray(x, np.float64))
+    x, action, sent, moved = (
+        value[::6].reshape(-1, *value.shape[2:])
+        for value in (x[:-1], action, sent, metrics["safeguard/intervention_per_step"])
+    )
+    A, b = plants.action_rows(
+        env.system.certificate, plants.PLANTS[system], np.asarray(x, np.float64)
+    )
     assert len(x) > 8_000
     assert moved.mean() > 0.005
     np.testing.assert_array_equal(action[moved == 0], sent[moved == 0])
-    differences = [np.abs(action - nearest(A, b - allowance, np.asarray(sent, np.float64))).max() for allowance in (env.system.eps, 0.0)]
+    differences = [
+        np.abs(action - nearest(A, b - allowance, np.asarray(sent, np.float64))).max()
+        for allowance in (env.system.eps, 0.0)
+    ]
     assert differences[0] < 1e-4, differences
     assert differences[1] < 1e-3, differences

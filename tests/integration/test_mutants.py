@@ -1,10 +1,22 @@
-"""The mistakes that the tests must catch: every mutant fails the very check that the real safeguard passes."""
+"""The mistakes that the tests must catch: every mutant fails the very check that the real safeguard
+passes.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import RecordingPendulum, facets, keys, margins, record, recorded, requests, states_in, worst_margins
+from helpers import (
+    RecordingPendulum,
+    facets,
+    keys,
+    margins,
+    record,
+    recorded,
+    requests,
+    states_in,
+    worst_margins,
+)
 from mutants import (
     ENV,
     SAFEGUARD_MUTANTS,
@@ -26,11 +38,18 @@ from safe_wrappers.safeguards import NAMES, Safeguard, make_safeguard
 
 
 def check_containment(safeguard, system=ENV.system):
-    """One step from 4,000 states of S, half of them at the boundary, for requests of every kind: no vertex of W leads out of S."""
+    """One step from 4,000 states of S, half of them at the boundary, for requests of every kind: no
+    vertex of W leads out of S.
+    """
     x = states_in(ENV, 4000)
     call = jax.jit(jax.vmap(lambda x, a: safeguard(system.safe_action_set(x), a).action))
     rng = np.random.default_rng(0)
-    for request in (rng.uniform(-1, 1, 4000), rng.choice([-1, 1], 4000), 10 * rng.normal(size=4000), np.full(4000, np.nan)):
+    for request in (
+        rng.uniform(-1, 1, 4000),
+        rng.choice([-1, 1], 4000),
+        10 * rng.normal(size=4000),
+        np.full(4000, np.nan),
+    ):
         action = np.asarray(call(x, request[:, None].astype(np.float32)))[:, 0]
         assert np.all(np.abs(action) <= 1)
         assert worst_margins(facets(ENV), x, action).min() > 0
@@ -49,7 +68,9 @@ def rollout(env):
 
 
 def check_rollout(x, action, *reported):
-    """Whatever the environment reports of itself: no state outside S, and no executed action that could lead out of it."""
+    """Whatever the environment reports of itself: no state outside S, and no executed action that
+    could lead out of it.
+    """
     H = facets(ENV)
     assert margins(H, x).min() > 0
     assert worst_margins(H, x[:-1], action).min() > 0
@@ -67,7 +88,9 @@ def test_real_safeguards_pass_the_containment_check(safeguard):
     check_containment(safeguard)
 
 
-@pytest.mark.parametrize("safeguard", SAFEGUARD_MUTANTS, ids=lambda safeguard: type(safeguard).__name__)
+@pytest.mark.parametrize(
+    "safeguard", SAFEGUARD_MUTANTS, ids=lambda safeguard: type(safeguard).__name__
+)
 def test_mutant_safeguards_fail_it(safeguard):
     with pytest.raises(AssertionError):
         check_containment(safeguard)
@@ -119,4 +142,11 @@ def test_environments_that_hide_their_exits_are_caught():
 
 def test_a_wrapper_that_is_stepped_around_is_caught():
     with pytest.raises(AssertionError):
-        check_rollout(*rollout(RawActionReachesThePlant(RecordingPendulum(safe_set="narrow", disturbance="worst_case"), BoundaryProjection())))
+        check_rollout(
+            *rollout(
+                RawActionReachesThePlant(
+                    RecordingPendulum(safe_set="narrow", disturbance="worst_case"),
+                    BoundaryProjection(),
+                )
+            )
+        )

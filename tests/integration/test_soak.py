@@ -1,14 +1,28 @@
-"""The guarantee on long runs: no exit from S, counted in float64, under worst-case disturbances; and the same runs without the safeguard."""
+"""The guarantee on long runs: no exit from S, counted in float64, under worst-case disturbances;
+and the same runs without the safeguard.
+"""
 
 import numpy as np
 import pytest
-from helpers import ENVS, PENDULUM_SETS, STEPS, facets, keys, margins, recorded, requests, worst_margins
+from helpers import (
+    ENVS,
+    PENDULUM_SETS,
+    STEPS,
+    facets,
+    keys,
+    margins,
+    recorded,
+    requests,
+    worst_margins,
+)
 
 from safe_wrappers.envs import SafePendulum
 
 
 def soak(safe_set, backend, kind, rollouts, safeguarded=True):
-    """(exits of the states that were reached, exits that some vertex of W would have caused, least margin, steps)."""
+    """(exits of the states that were reached, exits that some vertex of W would have caused, least
+    margin, steps).
+    """
     H = facets(SafePendulum(safe_set=safe_set))
     rollout, exits, possible, least = recorded(safe_set, backend, safeguarded), 0, 0, np.inf
     for seed in range(rollouts):

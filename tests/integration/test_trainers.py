@@ -1,4 +1,6 @@
-"""Trainers that know nothing of safety, unchanged: no exit in any of their steps, counted inside the environment."""
+"""Trainers that know nothing of safety, unchanged: no exit in any of their steps, counted inside
+the environment.
+"""
 
 import functools
 
@@ -17,12 +19,15 @@ from counting import CountingPendulum
 
 import safe_wrappers as sw
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Brax's trainers call names that jax and optax have deprecated
+# Brax's trainers call names that jax and optax have deprecated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def train_with(trainer, safeguarded=True):
     env = CountingPendulum()
-    _, _, metrics = trainer(sw.SafeguardWrapper(env, sw.BoundaryProjection()) if safeguarded else env)
+    _, _, metrics = trainer(
+        sw.SafeguardWrapper(env, sw.BoundaryProjection()) if safeguarded else env
+    )
     jax.effects_barrier()
     return env, metrics
 
@@ -71,13 +76,20 @@ def run_sac(env):
     )
 
 
-@pytest.mark.parametrize("trainer", [run_apg, *(pytest.param(trainer, marks=pytest.mark.slow) for trainer in (run_ppo, run_sac))])
+@pytest.mark.parametrize(
+    "trainer",
+    [run_apg, *(pytest.param(trainer, marks=pytest.mark.slow) for trainer in (run_ppo, run_sac))],
+)
 def test_the_trainers_of_brax_never_leave_the_set(trainer):
     env, metrics = train_with(trainer)
     assert env.steps > 300
     assert env.exits == 0
     assert 0 < env.least < 0.1
-    assert metrics["eval/episode_safeguard/left_set_per_step"] == metrics["eval/episode_safeguard/infeasible_per_step"] == 0
+    assert (
+        metrics["eval/episode_safeguard/left_set_per_step"]
+        == metrics["eval/episode_safeguard/infeasible_per_step"]
+        == 0
+    )
     assert metrics["eval/episode_safeguard/intervention_per_step"] > 0
     assert np.isfinite(metrics["eval/episode_reward"])
 
@@ -91,13 +103,17 @@ def test_the_same_trainer_without_the_safeguard_leaves_the_set(trainer):
 
 
 def test_the_transitions_of_off_policy_learners():
-    """Brax's own `actor_step` collects what they store: the requested and the executed action, and whether only time was up."""
+    """Brax's own `actor_step` collects what they store: the requested and the executed action, and
+    whether only time was up.
+    """
     env = sw.SafeguardWrapper(CountingPendulum(), sw.BoundaryProjection())
     wrapped = brax.envs.training.wrap(env, episode_length=4)
     policy = lambda obs, key: (jax.random.uniform(key, (8, 1), minval=-2, maxval=2), {})  # noqa: E731
 
     def step(state, key):
-        return acting.actor_step(wrapped, state, policy, key, extra_fields=("truncation", "safeguard", "cost"))
+        return acting.actor_step(
+            wrapped, state, policy, key, extra_fields=("truncation", "safeguard", "cost")
+        )
 
     keys = jax.random.split(jax.random.PRNGKey(0), 8)
     _, transitions = jax.jit(lambda keys: jax.lax.scan(step, wrapped.reset(keys), keys))(keys)
@@ -108,6 +124,13 @@ def test_the_transitions_of_off_policy_learners():
     assert (guard["inside"] == 1).all()
     safe = guard["intervened"] == 0
     np.testing.assert_array_equal(guard["action"][safe], transitions.action[safe])
-    np.testing.assert_allclose(np.abs(guard["action"] - guard["requested"])[..., 0], guard["distance"], rtol=1e-5, atol=1e-7)
-    np.testing.assert_array_equal(extras["truncation"], np.tile([[0], [0], [0], [1], [0], [0], [0], [1]], (1, 8)))
+    np.testing.assert_allclose(
+        np.abs(guard["action"] - guard["requested"])[..., 0],
+        guard["distance"],
+        rtol=1e-5,
+        atol=1e-7,
+    )
+    np.testing.assert_array_equal(
+        extras["truncation"], np.tile([[0], [0], [0], [1], [0], [0], [0], [1]], (1, 8))
+    )
     np.testing.assert_array_equal(transitions.discount, 1 - extras["truncation"])

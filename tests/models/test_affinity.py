@@ -16,9 +16,13 @@ def loop_over_states(x, a, w):
 
 
 AFFINE = {
-    "states in any way": lambda x, a, w: jnp.sin(x) * a + jnp.exp(x @ x) * w / (1.0 + x**2) + jnp.abs(x),
+    "states in any way": lambda x, a, w: (
+        jnp.sin(x) * a + jnp.exp(x @ x) * w / (1.0 + x**2) + jnp.abs(x)
+    ),
     "matrices": lambda x, a, w: jnp.outer(x, jnp.cos(x)) @ a + jnp.diag(x) @ w,
-    "loops and choices over states": lambda x, a, w: jnp.where(x > 0, a, w) + loop_over_states(x, a, w),
+    "loops and choices over states": lambda x, a, w: (
+        jnp.where(x > 0, a, w) + loop_over_states(x, a, w)
+    ),
     "sums and slices": lambda x, a, w: jnp.stack([jnp.sum(a) - w[0], a[::-1][0] / x[1]]),
     "jitted": lambda x, a, w: jax.jit(lambda u: 2.0 * u)(a) + x,
     "without action": lambda x, a, w: x,
@@ -56,6 +60,8 @@ def test_other_models_are_refused_by_the_primitive(name):
 
 
 def test_a_model_that_is_affine_at_every_sample_is_refused():
-    """The quadratic part vanishes for |a| <= 1 up to rounding, so that no sampling would find it."""
+    """The quadratic part vanishes for |a| <= 1 up to rounding, so that no sampling would find
+    it.
+    """
     with pytest.raises(ModelError, match="must be affine in"):
         require_affine(model(lambda x, a, w: x + a + 1e-30 * a * a))

@@ -61,10 +61,16 @@ FUNCTIONS = {
     "broadcast": lambda x, y: jnp.broadcast_to(y[:, None], (2, 3)) * x,
     "constant output": lambda x, y: jnp.array([1.5, 2.0]),
     "loop": lambda x, y: jax.lax.fori_loop(0, 3, lambda i, z: 1.0 + z * y[0] + jnp.sin(z[i]), x),
-    "loop over rows": lambda x, y: jax.lax.scan(lambda z, row: (z + row[0], z * row[1]), y[0], jnp.stack([x, 2.0 * x], axis=1))[1],
-    "loop backwards": lambda x, y: jnp.stack([*jax.lax.scan(lambda z, u: (0.5 * z + u, z), y[1], x, reverse=True)[1], 1.0]),
+    "loop over rows": lambda x, y: jax.lax.scan(
+        lambda z, row: (z + row[0], z * row[1]), y[0], jnp.stack([x, 2.0 * x], axis=1)
+    )[1],
+    "loop backwards": lambda x, y: jnp.stack(
+        [*jax.lax.scan(lambda z, u: (0.5 * z + u, z), y[1], x, reverse=True)[1], 1.0]
+    ),
     "loop of no turns": lambda x, y: jax.lax.scan(lambda z, u: (z + u, z), y, jnp.zeros((0, 2)))[0],
-    "rows of a loop of no turns": lambda x, y: jnp.append(jnp.sum(jax.lax.scan(lambda z, u: (z, u), y, jnp.zeros((0, 2)))[1], axis=0) + y, x[0]),
+    "rows of a loop of no turns": lambda x, y: jnp.append(
+        jnp.sum(jax.lax.scan(lambda z, u: (z, u), y, jnp.zeros((0, 2)))[1], axis=0) + y, x[0]
+    ),
 }
 
 
@@ -76,7 +82,9 @@ def test_numbers_give_what_jax_gives(case):
     with jax.enable_x64():
         expected = np.asarray(function(jnp.asarray(x), jnp.asarray(y)))
     assert result.shape == expected.shape
-    np.testing.assert_allclose(np.vectorize(lambda e: e.value, otypes=[float])(result), expected, rtol=1e-14)
+    np.testing.assert_allclose(
+        np.vectorize(lambda e: e.value, otypes=[float])(result), expected, rtol=1e-14
+    )
 
 
 def map_exact(values):

@@ -26,7 +26,9 @@ def test_the_affine_form_is_the_step(model):
             x, a, w = arguments(model, seed)
             c, B, E = affine(x)
             # Far outside the action box and W too: a model that is affine is so everywhere.
-            np.testing.assert_allclose(c + B @ (10 * a) + E @ (10 * w), step(x, 10 * a, 10 * w), rtol=0, atol=1e-12)
+            np.testing.assert_allclose(
+                c + B @ (10 * a) + E @ (10 * w), step(x, 10 * a, 10 * w), rtol=0, atol=1e-12
+            )
 
 
 @pytest.mark.parametrize("model", SYSTEMS, ids=NAMES)
@@ -51,7 +53,11 @@ def test_everything_follows_the_dtype_of_the_state(model, dtype):
     with jax.enable_x64():
         x, a, w = arguments(model, 0, dtype)
         assert jax.eval_shape(model, x, a, w).dtype == dtype
-        shapes = [(model.state_size,), (model.state_size, model.action_size), (model.state_size, model.disturbance_size)]
+        shapes = [
+            (model.state_size,),
+            (model.state_size, model.action_size),
+            (model.state_size, model.disturbance_size),
+        ]
         for part, shape in zip(jax.eval_shape(model.affine, x), shapes, strict=True):
             assert part.dtype == dtype
             assert part.shape == shape
@@ -59,7 +65,9 @@ def test_everything_follows_the_dtype_of_the_state(model, dtype):
 
 def test_several_actions_and_no_disturbance():
     matrix = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    model = Model("linear", lambda x, a, w: -x + matrix @ a, state_size=2, action_size=3, disturbance_size=0)
+    model = Model(
+        "linear", lambda x, a, w: -x + matrix @ a, state_size=2, action_size=3, disturbance_size=0
+    )
     c, B, E = model.affine(jnp.array([1.0, 2.0]))
     np.testing.assert_array_equal(c, [-1.0, -2.0])
     np.testing.assert_array_equal(B, matrix)
@@ -67,6 +75,11 @@ def test_several_actions_and_no_disturbance():
 
 
 def test_a_step_of_the_wrong_shape_is_refused():
-    model = Model("short", lambda x, a, w: x[:1] + a, state_size=2, action_size=1, disturbance_size=1)
-    with pytest.raises(ModelError, match=r"`step` of the model `short` must return shape \(2,\), but its shape is \(1,\)"):
+    model = Model(
+        "short", lambda x, a, w: x[:1] + a, state_size=2, action_size=1, disturbance_size=1
+    )
+    with pytest.raises(
+        ModelError,
+        match=r"`step` of the model `short` must return shape \(2,\), but its shape is \(1,\)",
+    ):
         model.affine(jnp.ones(2))

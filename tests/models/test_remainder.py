@@ -13,7 +13,9 @@ BEND = 0.2
 
 
 def bent(x, a, w):
-    """A double integrator whose motor is weaker one way: the part in a^2 is at most dt BEND, in the velocity."""
+    """A double integrator whose motor is weaker one way: the part in a^2 is at most dt BEND, in the
+    velocity.
+    """
     velocity = x[1] + 0.1 * (a[0] + BEND * a[0] ** 2 + w[0])
     return jnp.stack([x[0] + 0.1 * x[1], velocity])
 
@@ -39,36 +41,70 @@ def test_the_enclosing_model_is_affine_and_contains_the_model():
     x, a, w = jnp.array([0.3, -0.2]), jnp.array([1.0]), jnp.array([0.05])
     gap = MODEL(x, a, w) - model(x, a, jnp.append(w, jnp.zeros(2)))
     np.testing.assert_allclose(gap, [0.0, 0.1 * BEND], atol=1e-6)
-    np.testing.assert_allclose(model(x, a, jnp.append(w, jnp.ones(2))) - model(x, a, jnp.append(w, jnp.zeros(2))), REMAINDER, atol=1e-7)
+    np.testing.assert_allclose(
+        model(x, a, jnp.append(w, jnp.ones(2))) - model(x, a, jnp.append(w, jnp.zeros(2))),
+        REMAINDER,
+        atol=1e-7,
+    )
 
 
 def test_a_set_for_a_model_that_is_not_affine_is_found_and_proved(certificate):
     model = enclosed(MODEL, REMAINDER)
     assert prove(certificate, model).status == "proved"
     proved = sw.ModelSystem.from_certificate(certificate, model, state=lambda x: x)
-    declared = sw.ModelSystem(MODEL, certificate.safe_state_set, W, X, lambda x: x, eps=certificate.eps, remainder=REMAINDER)
+    declared = sw.ModelSystem(
+        MODEL,
+        certificate.safe_state_set,
+        W,
+        X,
+        lambda x: x,
+        eps=certificate.eps,
+        remainder=REMAINDER,
+    )
     x = proved.sample_initial(jax.random.PRNGKey(0))
-    for one, other in zip(jax.tree.leaves(proved.safe_action_set(x)), jax.tree.leaves(declared.safe_action_set(x)), strict=True):
+    for one, other in zip(
+        jax.tree.leaves(proved.safe_action_set(x)),
+        jax.tree.leaves(declared.safe_action_set(x)),
+        strict=True,
+    ):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert proved.guarantee.startswith("certified for the model 'bent, enclosed' by 'bent'")
     assert declared.guarantee.startswith("tested, not proved")
 
 
-@pytest.mark.parametrize(("remainder", "stays"), [(REMAINDER, True), (0 * REMAINDER, False)], ids=["declared", "forgotten"])
+@pytest.mark.parametrize(
+    ("remainder", "stays"),
+    [(REMAINDER, True), (0 * REMAINDER, False)],
+    ids=["declared", "forgotten"],
+)
 def test_the_remainder_keeps_the_bent_model_inside(certificate, remainder, stays):
-    """Full power towards the boundary and all disturbances at their worst; without the remainder the same rows let it out."""
-    system = sw.ModelSystem(MODEL, certificate.safe_state_set, W, X, lambda x: x, remainder=remainder)
+    """Full power towards the boundary and all disturbances at their worst; without the remainder
+    the same rows let it out.
+    """
+    system = sw.ModelSystem(
+        MODEL, certificate.safe_state_set, W, X, lambda x: x, remainder=remainder
+    )
 
     def step(x, _):
-        x = MODEL(x, sw.safe_action(system, sw.BoundaryProjection(), x, jnp.ones(1)).action, jnp.array([0.05]))
+        x = MODEL(
+            x,
+            sw.safe_action(system, sw.BoundaryProjection(), x, jnp.ones(1)).action,
+            jnp.array([0.05]),
+        )
         return x, x
 
-    visited = jax.jit(jax.vmap(lambda key: jax.lax.scan(step, system.sample_initial(key), None, 50)[1]))(keys(0, 64))
-    margins = 1 - np.asarray(visited, np.float64) @ np.asarray(certificate.safe_state_set.H, np.float64).T
+    visited = jax.jit(
+        jax.vmap(lambda key: jax.lax.scan(step, system.sample_initial(key), None, 50)[1])
+    )(keys(0, 64))
+    margins = (
+        1 - np.asarray(visited, np.float64) @ np.asarray(certificate.safe_state_set.H, np.float64).T
+    )
     assert (margins.min() >= 0) == stays
 
 
 def test_a_remainder_of_another_shape_is_refused(certificate):
     for wrong in (np.zeros(3), np.array([0.1, -0.1]), np.array([0.1, np.inf])):
-        with pytest.raises(sw.SetDimensionError, match="`remainder` must hold 2 finite half-widths"):
+        with pytest.raises(
+            sw.SetDimensionError, match="`remainder` must hold 2 finite half-widths"
+        ):
             sw.ModelSystem(MODEL, certificate.safe_state_set, W, X, lambda x: x, remainder=wrong)

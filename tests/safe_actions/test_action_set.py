@@ -38,10 +38,15 @@ def violation(A, b, action):
     ],
 )
 def test_the_anchor_has_the_largest_margin(A, b, anchor):
-    np.testing.assert_array_equal(SafeActionSet.from_rows(jnp.array(A), jnp.array(b)).anchor, [anchor])
+    np.testing.assert_array_equal(
+        SafeActionSet.from_rows(jnp.array(A), jnp.array(b)).anchor, [anchor]
+    )
 
 
-@given(A=hnp.arrays(np.float32, (ROWS, 1), elements=FLOATS), b=hnp.arrays(np.float32, ROWS, elements=FLOATS))
+@given(
+    A=hnp.arrays(np.float32, (ROWS, 1), elements=FLOATS),
+    b=hnp.arrays(np.float32, ROWS, elements=FLOATS),
+)
 @settings(deadline=None, max_examples=200)
 def test_no_action_of_the_box_violates_less_than_the_anchor(A, b):
     anchor = np.asarray(ANCHOR(A, b), np.float64)
@@ -59,7 +64,18 @@ def test_a_row_that_is_not_a_number_admits_nothing(bad):
         assert np.isfinite(ANCHOR(np.array(A, np.float32), np.array(b, np.float32))).all()
 
 
-@pytest.mark.parametrize(("b", "possible"), [(0.0, True), (-0.0, True), (1.0, True), (np.inf, True), (-1e-30, False), (-np.inf, False), (np.nan, False)])
+@pytest.mark.parametrize(
+    ("b", "possible"),
+    [
+        (0.0, True),
+        (-0.0, True),
+        (1.0, True),
+        (np.inf, True),
+        (-1e-30, False),
+        (-np.inf, False),
+        (np.nan, False),
+    ],
+)
 @pytest.mark.parametrize("d", [1, 2])
 def test_zero_rows(b, possible, d):
     A = np.zeros((2, d), np.float32)
@@ -72,7 +88,10 @@ def test_zero_rows(b, possible, d):
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_rows_of_any_scale_get_length_1(scale):
-    A, b = scale * np.array([[3.0, 4.0], [0.0, -2.0]], np.float32), scale * np.array([5.0, 1.0], np.float32)
+    A, b = (
+        scale * np.array([[3.0, 4.0], [0.0, -2.0]], np.float32),
+        scale * np.array([5.0, 1.0], np.float32),
+    )
     rows, offsets = UNIT_ROWS(A.astype(np.float32), b.astype(np.float32))
     np.testing.assert_allclose(rows, [[0.6, 0.8], [0.0, -1.0]], rtol=1e-6)
     np.testing.assert_allclose(offsets, [1.0, 0.5], rtol=1e-6)
@@ -80,16 +99,24 @@ def test_rows_of_any_scale_get_length_1(scale):
 
 def test_unit_rows_are_differentiable_next_to_a_zero_row():
     A = jnp.array([[3.0, 4.0], [0.0, 0.0]])
-    jacobians = jax.jacrev(lambda A, b: SafeActionSet(A, b, jnp.zeros(2)).unit_rows(), (0, 1))(A, jnp.array([5.0, 1.0]))
+    jacobians = jax.jacrev(lambda A, b: SafeActionSet(A, b, jnp.zeros(2)).unit_rows(), (0, 1))(
+        A, jnp.array([5.0, 1.0])
+    )
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobians))
     np.testing.assert_allclose(jacobians[1][1][0, 0], 1 / 5)  # d (b / |A|) / d b
-    np.testing.assert_allclose(jacobians[1][0][0, 0], -5 / 5**3 * np.array([3.0, 4.0]), rtol=1e-6)  # -b A / |A|^3
+    # -b A / |A|^3
+    np.testing.assert_allclose(jacobians[1][0][0, 0], -5 / 5**3 * np.array([3.0, 4.0]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("d", [1, 2])
 def test_derivatives_are_finite_next_to_a_tiny_slope_and_the_row_keeps_its_meaning(d):
-    """Rows that bind far from the box, in it, and nowhere: the square of such a slope is 0 in float32, and 100 / slope may be infinite."""
-    slope, b = (grid.ravel().astype(np.float32) for grid in np.meshgrid(10.0 ** -np.arange(15, 38), [1, 100, -100, np.inf, 0]))
+    """Rows that bind far from the box, in it, and nowhere: the square of such a slope is 0 in
+    float32, and 100 / slope may be infinite.
+    """
+    slope, b = (
+        grid.ravel().astype(np.float32)
+        for grid in np.meshgrid(10.0 ** -np.arange(15, 38), [1, 100, -100, np.inf, 0])
+    )
     b = np.concatenate([b, slope / 4, -slope / 4])
     slope = np.resize(slope, b.shape)
     A = np.zeros((len(b), 2, d), np.float32)
@@ -100,12 +127,16 @@ def test_derivatives_are_finite_next_to_a_tiny_slope_and_the_row_keeps_its_meani
         return (SafeActionSet(A, b, jnp.zeros(d)).unit_rows(),) * 2
 
     for mode in (jax.jacfwd, jax.jacrev):
-        jacobians, (rows, ends) = jax.device_get(jax.jit(jax.vmap(mode(value, (0, 1), has_aux=True)))(A, offsets))
+        jacobians, (rows, ends) = jax.device_get(
+            jax.jit(jax.vmap(mode(value, (0, 1), has_aux=True)))(A, offsets)
+        )
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobians))
     # Of the actions 0 and 0.4 along the first axis, which satisfy all rows.
     for action in (0.0, 0.4):
         expected = slope.astype(np.float64) * action <= b
-        np.testing.assert_array_equal(np.all(rows[:, :, 0].astype(np.float64) * action <= ends, axis=1), expected)
+        np.testing.assert_array_equal(
+            np.all(rows[:, :, 0].astype(np.float64) * action <= ends, axis=1), expected
+        )
 
 
 @pytest.mark.parametrize("d", [1, 2, 4])
@@ -117,19 +148,29 @@ def test_without_rows_the_whole_box_is_safe(d):
 
 
 def test_the_anchor_is_a_constant_of_the_derivative():
-    jacobian = jax.jacfwd(lambda b: SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), b).anchor)(jnp.array([0.5, 0.25]))
+    jacobian = jax.jacfwd(lambda b: SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), b).anchor)(
+        jnp.array([0.5, 0.25])
+    )
     np.testing.assert_array_equal(jacobian, [[0.0, 0.0]])
 
 
-@pytest.mark.parametrize(("A", "b"), [(np.ones(2), np.ones(2)), (np.ones((2, 1)), np.ones(3)), (np.ones((2, 1)), np.ones((2, 1)))])
+@pytest.mark.parametrize(
+    ("A", "b"),
+    [(np.ones(2), np.ones(2)), (np.ones((2, 1)), np.ones(3)), (np.ones((2, 1)), np.ones((2, 1)))],
+)
 def test_shapes_that_do_not_fit_are_refused(A, b):
-    with pytest.raises(sw.SetDimensionError, match=r"`A` must have shape \(m, d\) and `b` shape \(m,\)"):
+    with pytest.raises(
+        sw.SetDimensionError, match=r"`A` must have shape \(m, d\) and `b` shape \(m,\)"
+    ):
         SafeActionSet.from_rows(A, b)
 
 
 def test_the_anchor_of_two_actions_is_the_deepest_point():
     """A triangle inside the box: the centre of its inscribed circle."""
-    A, b = np.array([[-1, 0], [0, -1], [0.6, 0.8]], np.float32), np.array([0.5, 0.5, 0.0], np.float32)
+    A, b = (
+        np.array([[-1, 0], [0, -1], [0.6, 0.8]], np.float32),
+        np.array([0.5, 0.5, 0.0], np.float32),
+    )
     anchor = np.asarray(SafeActionSet.from_rows(A, b).anchor, np.float64)
     slack = b - A.astype(float) @ anchor
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 201)] * 2), axis=-1).reshape(-1, 2)

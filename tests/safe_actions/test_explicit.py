@@ -9,11 +9,16 @@ STEP, NOISE, ALLOWANCE = 0.25, 0.1, 1e-5
 
 
 def corridor(**changes):
-    """A point in the box |x_i| <= 1, x' = x + 0.25 a + w, |w_i| <= 0.1, as a person would write it."""
+    """A point in the box |x_i| <= 1, x' = x + 0.25 a + w, |w_i| <= 0.1, as a person would write
+    it.
+    """
     eye = jnp.eye(2)
     functions = {
         "action_size": 2,
-        "rows": lambda x: (STEP * jnp.concatenate([eye, -eye]), 1 - NOISE - ALLOWANCE - jnp.concatenate([x, -x])),
+        "rows": lambda x: (
+            STEP * jnp.concatenate([eye, -eye]),
+            1 - NOISE - ALLOWANCE - jnp.concatenate([x, -x]),
+        ),
         "margin": lambda x: 1 - jnp.max(jnp.abs(x)),
         "sample_initial": lambda key: jax.random.uniform(key, (2,), minval=-0.9, maxval=0.9),
         "state": lambda env_state: env_state,
@@ -54,14 +59,20 @@ def test_the_computed_anchor_is_the_action_of_largest_margin_and_ones_own_is_tak
     action_set = corridor().safe_action_set(x)
     # Against the wall x1 = 1 at full speed: what is left is the best margin of all.
     np.testing.assert_allclose(action_set.anchor[0], -1, atol=1e-5)
-    np.testing.assert_array_equal(corridor(anchor=lambda x: jnp.array([-0.5, 0.25])).safe_action_set(x).anchor, [-0.5, 0.25])
+    np.testing.assert_array_equal(
+        corridor(anchor=lambda x: jnp.array([-0.5, 0.25])).safe_action_set(x).anchor, [-0.5, 0.25]
+    )
 
 
 def test_the_anchor_is_a_constant_and_the_rows_are_not():
     anchored = corridor(anchor=lambda x: -x)
     x = jnp.array([0.3, 0.4])
-    np.testing.assert_array_equal(jax.jacrev(lambda x: anchored.safe_action_set(x).anchor)(x), np.zeros((2, 2)))
-    np.testing.assert_array_equal(jax.jacrev(lambda x: anchored.safe_action_set(x).b)(x), [[-1, 0], [0, -1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(
+        jax.jacrev(lambda x: anchored.safe_action_set(x).anchor)(x), np.zeros((2, 2))
+    )
+    np.testing.assert_array_equal(
+        jax.jacrev(lambda x: anchored.safe_action_set(x).b)(x), [[-1, 0], [0, -1], [1, 0], [0, 1]]
+    )
 
 
 def test_a_state_without_a_margin_violates():
@@ -74,9 +85,18 @@ def test_a_state_without_a_margin_violates():
     ("changes", "message"),
     [
         ({"action_size": 0}, "`action_size` must be at least 1, but it is 0"),
-        ({"action_size": 3}, r"`rows` must return shapes \(m, 3\) and \(m,\), but they are \(4, 2\) and \(4,\)"),
-        ({"rows": lambda x: (jnp.eye(2), jnp.ones((2, 1)))}, r"`rows` must return .* but they are \(2, 2\) and \(2, 1\)"),
-        ({"anchor": lambda x: jnp.zeros(1)}, r"`anchor` must return shape \(2,\), but its shape is \(1,\)"),
+        (
+            {"action_size": 3},
+            r"`rows` must return shapes \(m, 3\) and \(m,\), but they are \(4, 2\) and \(4,\)",
+        ),
+        (
+            {"rows": lambda x: (jnp.eye(2), jnp.ones((2, 1)))},
+            r"`rows` must return .* but they are \(2, 2\) and \(2, 1\)",
+        ),
+        (
+            {"anchor": lambda x: jnp.zeros(1)},
+            r"`anchor` must return shape \(2,\), but its shape is \(1,\)",
+        ),
     ],
 )
 def test_wrong_shapes_are_refused(changes, message):

@@ -38,9 +38,15 @@ def test_a_block_with_several_actions_has_no_closed_form():
 
 
 def test_samples_have_their_coordinates_in_order_and_independent():
-    x = np.asarray(jax.vmap(ProductSampler(BLOCKS, sw.Polytope(H, np.ones(5))).sample)(jax.random.split(jax.random.PRNGKey(0), 4000)))
+    x = np.asarray(
+        jax.vmap(ProductSampler(BLOCKS, sw.Polytope(H, np.ones(5))).sample)(
+            jax.random.split(jax.random.PRNGKey(0), 4000)
+        )
+    )
     for column, lower, upper in ((0, -1.0, 0.5), (1, -1.0, 1.0)):
         assert x[:, column].min() >= lower - 1e-6
         assert x[:, column].max() <= upper + 1e-6
-        assert np.abs(np.sort(x[:, column]) - np.linspace(lower, upper, 4000)).max() < 0.05 * (upper - lower)
+        assert np.abs(np.sort(x[:, column]) - np.linspace(lower, upper, 4000)).max() < 0.05 * (
+            upper - lower
+        )
     assert abs(np.corrcoef(x.T)[0, 1]) < 0.06

@@ -1,4 +1,6 @@
-"""Zonotopes as safe state sets; the oracle decides membership of next states by linear programming in generator space, in float64."""
+"""Zonotopes as safe state sets; the oracle decides membership of next states by linear programming
+in generator space, in float64.
+"""
 
 import itertools
 
@@ -29,7 +31,9 @@ def linearised(model):
 
 
 def hover_zonotope(count, seed=0):
-    """Generators spread over the ellipsoid of a linear controller at hover, scaled into the state constraints: plausible, not proved invariant."""
+    """Generators spread over the ellipsoid of a linear controller at hover, scaled into the state
+    constraints: plausible, not proved invariant.
+    """
     A, B, _ = linearised(models.quadrotor())
     box = np.array([8, 8, 0.26, 0.8, 1, 1.57])
     P = solve_discrete_are(A, B, np.diag(box**-2.0), np.eye(2))
@@ -47,12 +51,24 @@ def quadrotor_system(zonotope):
 
 
 def test_a_model_without_disturbances_has_the_rows_of_its_box():
-    model = sw.Model("drift", lambda x, a, w: x + 0.1 * a, state_size=2, action_size=2, disturbance_size=0)
+    model = sw.Model(
+        "drift", lambda x, a, w: x + 0.1 * a, state_size=2, action_size=2, disturbance_size=0
+    )
     square, nothing = Box.symmetric([1.0, 1.0]), Box(np.zeros(0), np.zeros(0))
-    zonotope = ZonotopeSystem(model, Zonotope(np.zeros(2), np.eye(2)), nothing, square, state=lambda state: state)
-    polytope = ModelSystem(model, sw.Polytope(np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)), nothing, square, state=lambda state: state)
+    zonotope = ZonotopeSystem(
+        model, Zonotope(np.zeros(2), np.eye(2)), nothing, square, state=lambda state: state
+    )
+    polytope = ModelSystem(
+        model,
+        sw.Polytope(np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)),
+        nothing,
+        square,
+        state=lambda state: state,
+    )
     for system in (zonotope, polytope):
-        output = sw.safe_action(system, sw.BoundaryProjection(), jnp.array([0.95, 0.0]), jnp.array([1.0, 0.25]))
+        output = sw.safe_action(
+            system, sw.BoundaryProjection(), jnp.array([0.95, 0.0]), jnp.array([1.0, 0.25])
+        )
         np.testing.assert_allclose(output.action, [0.5, 0.25], atol=1e-3)
 
 
@@ -68,23 +84,40 @@ def states(zonotope, count, seed=0):
 
 
 def gauge(zonotope, x):
-    """The least t with x = c + G beta, |beta_j| <= t, by linear programming: inside if at most 1."""
+    """The least t with x = c + G beta, |beta_j| <= t, by linear programming: inside if at most
+    1.
+    """
     G = np.asarray(zonotope.generators, np.float64)
     k = G.shape[1]
     A_ub = np.block([[np.eye(k), -np.ones((k, 1))], [-np.eye(k), -np.ones((k, 1))]])
-    result = linprog(np.append(np.zeros(k), 1), A_ub, np.zeros(2 * k), np.column_stack([G, np.zeros(len(G))]), x - zonotope.center, bounds=(None, None))
+    result = linprog(
+        np.append(np.zeros(k), 1),
+        A_ub,
+        np.zeros(2 * k),
+        np.column_stack([G, np.zeros(len(G))]),
+        x - zonotope.center,
+        bounds=(None, None),
+    )
     assert result.status == 0
     return result.fun
 
 
 def exact_rows(zonotope, x):
-    """All rows of the safe action sets at x (states, 6), unit box left out, in float64: A (states, m, 2), b (states, m)."""
+    """All rows of the safe action sets at x (states, 6), unit box left out, in float64: A (states,
+    m, 2), b (states, m).
+    """
     H, h = zonotope.halfspaces()
     h, H = h - H @ zonotope.center, H / (h - H @ zonotope.center)[:, None]
     x, still = x.astype(np.float64), np.zeros((len(x), 2))
     corners = np.array(list(itertools.product([-0.1, 0.1], repeat=2)))
     b = np.min([1 - (quadrotor(x, still, w) - zonotope.center) @ H.T for w in corners], axis=0)
-    A = np.stack([(quadrotor(x, still + e, corners[0]) - quadrotor(x, still, corners[0])) @ H.T for e in np.eye(2)], axis=-1)
+    A = np.stack(
+        [
+            (quadrotor(x, still + e, corners[0]) - quadrotor(x, still, corners[0])) @ H.T
+            for e in np.eye(2)
+        ],
+        axis=-1,
+    )
     return A, b
 
 
@@ -101,7 +134,9 @@ def large_sets(large):
     return x, jax.jit(jax.vmap(system.safe_action_set))(x)
 
 
-@pytest.mark.parametrize("safeguard", [sw.BoundaryProjection(), sw.RayMask()], ids=["projection", "ray_mask"])
+@pytest.mark.parametrize(
+    "safeguard", [sw.BoundaryProjection(), sw.RayMask()], ids=["projection", "ray_mask"]
+)
 def test_executed_actions_keep_the_next_state_in_the_zonotope(large, safeguard):
     zonotope, system = large
     x = states(zonotope, 24, seed=1)
@@ -110,20 +145,27 @@ def test_executed_actions_keep_the_next_state_in_the_zonotope(large, safeguard):
     assert np.all(out.feasible)
     assert np.any(np.asarray(out.distance) > 0.01)
     corners = itertools.product([-0.1, 0.1], repeat=2)
-    successors = [quadrotor(x.astype(float), np.asarray(out.action, float), np.array(w)) for w in corners]
+    successors = [
+        quadrotor(x.astype(float), np.asarray(out.action, float), np.array(w)) for w in corners
+    ]
     worst = max(gauge(zonotope, successor) for step in successors for successor in step)
     assert worst <= 1 - EPS / 2
 
 
 def test_the_rows_are_exactly_the_safe_actions(large, large_sets):
-    """Both directions, 8,736 facets: the rows' margin of any action is that of its worst next state, less eps."""
+    """Both directions, 8,736 facets: the rows' margin of any action is that of its worst next
+    state, less eps.
+    """
     zonotope, _ = large
     x, action_set = large_sets
     A, b = exact_rows(zonotope, x)
     assert A.shape[1] == 8736
     a = np.random.default_rng(0).uniform(-1, 1, (len(x), 2))
     theirs = (b - np.einsum("smd,sd->sm", A, a)).min(axis=1) - EPS
-    ours = (np.asarray(action_set.b, float) - np.einsum("smd,sd->sm", np.asarray(action_set.A, float), a)).min(axis=1)
+    ours = (
+        np.asarray(action_set.b, float)
+        - np.einsum("smd,sd->sm", np.asarray(action_set.A, float), a)
+    ).min(axis=1)
     assert np.abs(ours - theirs).max() < EPS / 5  # rounding, far inside its allowance
     assert np.any(theirs < 0)
     assert np.any(theirs > 0.1)
@@ -137,7 +179,10 @@ def test_rows_have_derivatives(large):
     ends = [exact_rows(zonotope, x[None] + step * dx) for step in (1e-5, -1e-5)]
     A, b = ((plus - minus)[0] / 2e-5 for plus, minus in zip(*ends, strict=True))
     # The system stacks the pairs of facets and then pads, the half-spaces do not.
-    tables = (np.stack([np.asarray(v)[:4368] for v in (*np.asarray(tangent.A).T, tangent.b)]), np.stack([v[:4368] for v in (*A.T, b)]))
+    tables = (
+        np.stack([np.asarray(v)[:4368] for v in (*np.asarray(tangent.A).T, tangent.b)]),
+        np.stack([v[:4368] for v in (*A.T, b)]),
+    )
     np.testing.assert_allclose(*tables, rtol=1e-4, atol=1e-4)
     assert not np.any(tangent.anchor)
 
@@ -148,34 +193,55 @@ def test_anchors_keep_half_of_the_largest_margin(large, large_sets):
     A, b = exact_rows(zonotope, x[:30])
     for A_i, b_i, anchor in zip(A, b, np.asarray(action_set.anchor, float), strict=False):
         lengths = np.abs(A_i).sum(axis=1)
-        best = linprog([0, 0, -1], np.column_stack([A_i, lengths]), b_i - EPS, bounds=[(-1, 1), (-1, 1), (None, None)])
-        assert ((b_i - EPS - A_i @ anchor) / lengths).min() >= 0.3 * best.x[2]  # half of another norm's largest one, and norms differ by sqrt(2)
+        best = linprog(
+            [0, 0, -1],
+            np.column_stack([A_i, lengths]),
+            b_i - EPS,
+            bounds=[(-1, 1), (-1, 1), (None, None)],
+        )
+        # half of another norm's largest one, and norms differ by sqrt(2)
+        assert ((b_i - EPS - A_i @ anchor) / lengths).min() >= 0.3 * best.x[2]
 
 
 def test_anchors_are_found_when_the_rows_that_matter_hide_behind_each_other():
-    """The small box 0.8 < a_1 < 0.9, -0.7 < a_2 < -0.6 by four rows that compete for one place; the first point violates some of them."""
+    """The small box 0.8 < a_1 < 0.9, -0.7 < a_2 < -0.6 by four rows that compete for one place; the
+    first point violates some of them.
+    """
     rng = np.random.default_rng(0)
     A = rng.normal(size=(1024, 2))
     b = 3 * np.abs(A).sum(axis=1)
     A[::256], b[::256] = [[1, 0], [-1, 0], [0, 1], [0, -1]], [0.9, -0.8, -0.6, 0.7]
     anchor = jax.jit(_anchor)(jnp.asarray(A.T, jnp.float32), jnp.asarray(b, jnp.float32))
-    np.testing.assert_allclose(anchor, [0.85, -0.65], atol=0.026)  # half of the largest margin is 0.025
+    # half of the largest margin is 0.025
+    np.testing.assert_allclose(anchor, [0.85, -0.65], atol=0.026)
 
 
 def test_states_without_a_safe_action_are_flagged(large):
     zonotope, system = large
     x = (1.5 * states(zonotope, 24)[1::2]).astype(np.float32)
     A, b = exact_rows(zonotope, x)
-    margins = [linprog([0, 0, -1], np.column_stack([A_i, 0 * b_i + 1]), b_i, bounds=[(-1, 1)] * 2 + [(None, None)]).x[2] for A_i, b_i in zip(A, b, strict=True)]
+    margins = [
+        linprog(
+            [0, 0, -1],
+            np.column_stack([A_i, 0 * b_i + 1]),
+            b_i,
+            bounds=[(-1, 1)] * 2 + [(None, None)],
+        ).x[2]
+        for A_i, b_i in zip(A, b, strict=True)
+    ]
     best = np.array(margins)
-    out = jax.jit(jax.vmap(lambda x: sw.safe_action(system, sw.BoundaryProjection(), x, jnp.ones(2))))(x)
+    out = jax.jit(
+        jax.vmap(lambda x: sw.safe_action(system, sw.BoundaryProjection(), x, jnp.ones(2)))
+    )(x)
     assert np.any(best < 0)
     assert not np.any(np.asarray(out.feasible)[best < 0])
     assert np.all(np.abs(out.action) <= 1)
 
 
 def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
-    """E G_w = G_s Gamma once, then c + B a - c_s = G_s beta with |beta_i| <= 1 - sum_j |Gamma_ij|: contained in the rows' set."""
+    """E G_w = G_s Gamma once, then c + B a - c_s = G_s beta with |beta_i| <= 1 - sum_j |Gamma_ij|:
+    contained in the rows' set.
+    """
     zonotope = hover_zonotope(9)
     system, model = quadrotor_system(zonotope), models.quadrotor()
     G, (_, _, E) = np.asarray(zonotope.generators, float), linearised(model)
@@ -186,22 +252,37 @@ def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
         c, B, _ = (np.asarray(part, float) for part in jax.vmap(model.affine)(x.astype(float)))
     action_set = jax.jit(jax.vmap(system.safe_action_set))(x)
     ratios = []
-    for c_i, B_i, A_i, b_i in zip(c, B, np.asarray(action_set.A, float), np.asarray(action_set.b, float), strict=True):
+    for c_i, B_i, A_i, b_i in zip(
+        c, B, np.asarray(action_set.A, float), np.asarray(action_set.b, float), strict=True
+    ):
         for direction in np.array([[1.0, 0.3], [-0.3, 1.0]]):
             bounds = [(-1, 1)] * 2 + [(-r, r) for r in rho]
-            lifted = linprog([*-direction, *np.zeros(9)], A_eq=np.column_stack([B_i, -G]), b_eq=-c_i, bounds=bounds)
+            lifted = linprog(
+                [*-direction, *np.zeros(9)],
+                A_eq=np.column_stack([B_i, -G]),
+                b_eq=-c_i,
+                bounds=bounds,
+            )
             rows = linprog(-direction, A_i, b_i + 2 * EPS, bounds=[(-1, 1)] * 2)
             if lifted.status == 0:
                 assert rows.status == 0
                 assert -lifted.fun <= -rows.fun + 1e-7
                 ratios.append(lifted.fun / rows.fun)
-    print(f"support of the encoded set over that of the rows: median {np.median(ratios):.4f}, least {np.min(ratios):.3f}")
+    print(
+        f"support of the encoded set over that of the rows: median {np.median(ratios):.4f}, "
+        f"least {np.min(ratios):.3f}"
+    )
     assert len(ratios) > 10
 
 
 def test_few_facets_give_the_rows_of_the_half_space_system():
     zonotope = Zonotope(np.zeros(2), np.array([[0.3, 0.1, 0.2], [0.5, 2.0, -1.0]]))
-    options = dict(disturbance_set=Box([-0.1], [0.3]), constraint_set=Box.symmetric([1.0, 8.0]), state=lambda state: state, eps=EPS)
+    options = dict(
+        disturbance_set=Box([-0.1], [0.3]),
+        constraint_set=Box.symmetric([1.0, 8.0]),
+        state=lambda state: state,
+        eps=EPS,
+    )
     by_facets = ModelSystem(models.pendulum(), zonotope.to_polytope(), **options)
     system = ZonotopeSystem(models.pendulum(), zonotope, **options)
     for x in jnp.array([[0.0, 0.0], [0.3, -1.0], [-0.5, 2.0]]):
@@ -230,13 +311,18 @@ def test_a_parallelotope_off_the_origin():
     assert action_set.A.shape == A.shape == (200, 12, 2)
     a = np.random.default_rng(0).uniform(-1, 1, (200, 2))
     theirs = (b - np.einsum("smd,sd->sm", A, a)).min(axis=1) - EPS
-    ours = (np.asarray(action_set.b, float) - np.einsum("smd,sd->sm", np.asarray(action_set.A, float), a)).min(axis=1)
+    ours = (
+        np.asarray(action_set.b, float)
+        - np.einsum("smd,sd->sm", np.asarray(action_set.A, float), a)
+    ).min(axis=1)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_a_state_that_is_not_finite_gets_the_neutral_action(large):
     _, system = large
-    out = jax.jit(lambda x, a: sw.safe_action(system, sw.BoundaryProjection(), x, a))(jnp.full(6, jnp.nan), jnp.ones(2))
+    out = jax.jit(lambda x, a: sw.safe_action(system, sw.BoundaryProjection(), x, a))(
+        jnp.full(6, jnp.nan), jnp.ones(2)
+    )
     assert out.action.tolist() == [0, 0]
     assert not out.feasible
     assert isinstance(system, sw.System)
@@ -244,7 +330,12 @@ def test_a_state_that_is_not_finite_gets_the_neutral_action(large):
 
 
 def test_sets_that_do_not_fit_are_refused():
-    with pytest.raises(sw.SetDimensionError, match=r"`safe_state_set` must have dimension 6 for the model 'safe_quadrotor', but it has 2"):
+    with pytest.raises(
+        sw.SetDimensionError,
+        match=r"`safe_state_set` must have dimension 6 for the model 'safe_quadrotor', but it has 2",
+    ):
         quadrotor_system(Zonotope(np.zeros(2), np.eye(2)))
-    with pytest.raises(sw.SetDimensionError, match="must span all 6 dimensions, but their rank is 3"):
+    with pytest.raises(
+        sw.SetDimensionError, match="must span all 6 dimensions, but their rank is 3"
+    ):
         quadrotor_system(Zonotope(np.zeros(6), np.eye(6)[:, :3]))

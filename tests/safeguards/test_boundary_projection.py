@@ -26,16 +26,24 @@ class AlwaysAnchor(Safeguard):
 
 
 def oracle(H, x, request, eps=0.0):
-    """The nearest action to `request` in the box with H f(x, a, w) <= 1 - eps for all |w| <= 0.1, in float64, from the pendulum's own equations."""
+    """The nearest action to `request` in the box with H f(x, a, w) <= 1 - eps for all |w| <= 0.1,
+    in float64, from the pendulum's own equations.
+    """
     x, request = np.asarray(x, np.float64), np.asarray(request, np.float64)
     speed = x[:, 1] + 0.05 * 14.715 * np.sin(x[:, 0])
     c = np.stack([x[:, 0] + 0.05 * speed, speed], axis=1)
     push = np.array([0.05**2, 0.05])
     slope = 90.0 * (H @ push)
-    end = (1 - eps - c @ H.T - float(np.float32(0.1)) * np.abs(H @ push)) / np.where(slope == 0, 1, slope)
+    end = (1 - eps - c @ H.T - float(np.float32(0.1)) * np.abs(H @ push)) / np.where(
+        slope == 0, 1, slope
+    )
     upper = np.where(slope > 0, end, np.inf).min(axis=1)
     lower = np.where(slope < 0, end, -np.inf).max(axis=1)
-    return np.clip(np.clip(request, -1, 1), np.maximum(lower, -1), np.minimum(upper, 1)), lower, upper
+    return (
+        np.clip(np.clip(request, -1, 1), np.maximum(lower, -1), np.minimum(upper, 1)),
+        lower,
+        upper,
+    )
 
 
 def executed(safeguard, system, x, request):
@@ -44,7 +52,9 @@ def executed(safeguard, system, x, request):
 
 
 def differences(safeguard, safe_set):
-    """|executed - oracle| and |executed - safe request| (0 where the request is unsafe) on 10,000 visited states, and how many were unsafe."""
+    """|executed - oracle| and |executed - safe request| (0 where the request is unsafe) on 10,000
+    visited states, and how many were unsafe.
+    """
     env = SafePendulum(safe_set=safe_set)
     x = recorded(safe_set)(keys(1), requests("random", 1))[0][:-1].reshape(-1, 2)
     rng = np.random.default_rng(0)
@@ -53,7 +63,11 @@ def differences(safeguard, safe_set):
     output = executed(safeguard, env.system, x, request)
     nearest, lower, upper = oracle(facets(env), x, request)
     safe = (np.abs(request) <= 1) & (request > lower + 1e-4) & (request < upper - 1e-4)
-    return np.abs(output.action[:, 0] - nearest), np.where(safe, np.abs(output.action[:, 0] - request), 0), np.mean(~safe)
+    return (
+        np.abs(output.action[:, 0] - nearest),
+        np.where(safe, np.abs(output.action[:, 0] - request), 0),
+        np.mean(~safe),
+    )
 
 
 @pytest.mark.parametrize("safe_set", PENDULUM_SETS)
@@ -82,29 +96,51 @@ def jacobians(gradient="exact"):
     return [jax.jit(mode(projection(gradient), (0, 1, 2))) for mode in (jax.jacfwd, jax.jacrev)]
 
 
-@pytest.mark.parametrize(("request_", "row"), [(0.1, None), (0.5 - 1e-9, None), (0.9, 0), (3.0, 0), (-0.9, 1)])
+@pytest.mark.parametrize(
+    ("request_", "row"), [(0.1, None), (0.5 - 1e-9, None), (0.9, 0), (3.0, 0), (-0.9, 1)]
+)
 def test_the_exact_derivative_is_that_of_the_projection(request_, row):
-    """Inside: the identity. On the boundary: 0 w.r.t. a, 1 / A_i w.r.t. b_i, -b_i / A_i^2 w.r.t. A_i of the active row i only."""
+    """Inside: the identity.
+
+    On the boundary: 0 w.r.t. a, 1 / A_i w.r.t. b_i, -b_i / A_i^2 w.r.t. A_i of the active row i
+    only.
+    """
     with jax.enable_x64():
         arguments = jnp.asarray(A), jnp.asarray(B), jnp.array([request_])
         expected = np.zeros((3, 1)), np.zeros(3), np.array([1.0])
         if row is not None:
-            expected[0][row], expected[1][row], expected[2][:] = -B[row] / A[row] ** 2, 1 / A[row, 0], 0
+            expected[0][row], expected[1][row], expected[2][:] = (
+                -B[row] / A[row] ** 2,
+                1 / A[row, 0],
+                0,
+            )
         for mode in jacobians():
             for found, wanted in zip(mode(*arguments), expected, strict=True):
-                np.testing.assert_allclose(found[0], wanted.reshape(found[0].shape), rtol=1e-12, atol=1e-12)
+                np.testing.assert_allclose(
+                    found[0], wanted.reshape(found[0].shape), rtol=1e-12, atol=1e-12
+                )
 
 
 @pytest.mark.parametrize("request_", [0.1, 0.9, -0.9, -0.2])
 def test_the_exact_derivative_agrees_with_finite_differences(request_):
     with jax.enable_x64():
-        check_grads(projection(), (jnp.asarray(A), jnp.asarray(B), jnp.array([request_])), order=1, modes=("fwd", "rev"), atol=1e-6, rtol=1e-6, eps=1e-6)
+        check_grads(
+            projection(),
+            (jnp.asarray(A), jnp.asarray(B), jnp.array([request_])),
+            order=1,
+            modes=("fwd", "rev"),
+            atol=1e-6,
+            rtol=1e-6,
+            eps=1e-6,
+        )
 
 
 @pytest.mark.parametrize("request_", [0.1, 0.9, -0.9])
 @pytest.mark.parametrize("gradient", ["passthrough", "straight_through"])
 def test_the_gradient_variants(gradient, request_):
-    """The forward value is the same, d a_s / d a = 1, and d a_s / d (A, b) is that of the projection or dropped."""
+    """The forward value is the same, d a_s / d a = 1, and d a_s / d (A, b) is that of the
+    projection or dropped.
+    """
     with jax.enable_x64():
         arguments = jnp.asarray(A), jnp.asarray(B), jnp.array([request_])
         assert projection(gradient)(*arguments) == projection()(*arguments)
@@ -143,43 +179,65 @@ def output_jacobians(gradient):
         output = BoundaryProjection(gradient=gradient)(SafeActionSet.from_rows(A, b), a)
         return output.action, output.distance, output.requested
 
-    return jax.jit(lambda *arguments: [mode(outputs, (0, 1, 2))(*arguments) for mode in (jax.jacfwd, jax.jacrev)])
+    return jax.jit(
+        lambda *arguments: [
+            mode(outputs, (0, 1, 2))(*arguments) for mode in (jax.jacfwd, jax.jacrev)
+        ]
+    )
 
 
 @pytest.mark.parametrize("kink", KINKS)
 def test_derivatives_are_finite_at_every_kink(kink):
     rows, offsets, request = KINKS[kink]
-    rows, offsets = np.resize(np.array(rows, np.float32), (3, 1)), np.resize(np.array(offsets, np.float32), 3)
+    rows, offsets = (
+        np.resize(np.array(rows, np.float32), (3, 1)),
+        np.resize(np.array(offsets, np.float32), 3),
+    )
     for gradient in GRADIENTS:
-        forward, reverse = output_jacobians(gradient)(rows, offsets, np.array([request], np.float32))
+        forward, reverse = output_jacobians(gradient)(
+            rows, offsets, np.array([request], np.float32)
+        )
         for one, other in zip(jax.tree.leaves(forward), jax.tree.leaves(reverse), strict=True):
             assert np.isfinite(one).all(), gradient
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_a_rounding_repair_does_not_cut_the_derivative():
-    """On a needle the projection is pulled back by a rounding-size step: the derivative stays that of the projection."""
+    """On a needle the projection is pulled back by a rounding-size step: the derivative stays that
+    of the projection.
+    """
     tau = 16 * np.finfo(np.float32).eps
     b = np.array([0.5, -0.5 + 1.6 * tau], np.float32)
-    derivative = jacobians()[1](np.array([[1.0], [-1.0]], np.float32), b, np.array([0.9], np.float32))[1]
+    derivative = jacobians()[1](
+        np.array([[1.0], [-1.0]], np.float32), b, np.array([0.9], np.float32)
+    )[1]
     np.testing.assert_allclose(np.abs(derivative).sum(), 1.0)
 
 
 @pytest.mark.parametrize(("d", "generators"), [(2, 4), (3, 5)])
 def test_the_exact_derivative_is_that_of_the_theorem_for_zonotopes(d, generators):
-    """Theorem 1 of Walter et al. 2025: G_I (G_I' G_I)^+ G_I' with the generators I that are orthogonal to a - a_s."""
+    """Theorem 1 of Walter et al. 2025: G_I (G_I' G_I)^+ G_I' with the generators I that are
+    orthogonal to a - a_s.
+    """
     rng = np.random.default_rng(0)
     G = rng.uniform(-1, 1, (d, generators))
     G *= 0.7 / np.abs(G).sum(axis=1, keepdims=True)  # inside the action box
     H, h = Zonotope(np.zeros(d), G).halfspaces()
     with jax.enable_x64():
-        rows, requests = (jnp.asarray(H, float), jnp.asarray(h, float)), rng.uniform(-1, 1, (300, d))
+        rows, requests = (
+            (jnp.asarray(H, float), jnp.asarray(h, float)),
+            rng.uniform(-1, 1, (300, d)),
+        )
         call = lambda a: BoundaryProjection()(SafeActionSet.from_rows(*rows), a).action  # noqa: E731
-        safe, jacobian = (np.asarray(jax.jit(jax.vmap(f))(requests)) for f in (call, jax.jacfwd(call)))
+        safe, jacobian = (
+            np.asarray(jax.jit(jax.vmap(f))(requests)) for f in (call, jax.jacfwd(call))
+        )
     ranks = np.zeros(d, int)
     for a, a_s, J in zip(requests, safe, jacobian, strict=True):
         if np.any(a != a_s):
-            along = np.abs((a - a_s) @ G) < 1e-6 * np.linalg.norm(a - a_s) * np.linalg.norm(G, axis=0)
+            along = np.abs((a - a_s) @ G) < 1e-6 * np.linalg.norm(a - a_s) * np.linalg.norm(
+                G, axis=0
+            )
             span = G[:, along]
             np.testing.assert_allclose(J, span @ np.linalg.pinv(span.T @ span) @ span.T, atol=1e-5)
             ranks[along.sum()] += 1

@@ -1,4 +1,6 @@
-"""What holds for every safeguard by name, for several actions and on sets that break solvers; one action is in test_verified_call."""
+"""What holds for every safeguard by name, for several actions and on sets that break solvers; one
+action is in test_verified_call.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +13,26 @@ from safe_wrappers.safeguards import NAMES, make_safeguard
 from safe_wrappers.testing import check_safeguard
 
 # The gauge map's compiles longest, and it shares its parts with the ray mask.
-MIDDLE = [pytest.param(name, 2, marks=pytest.mark.slow) if name in ("gauge_map", "generator_mask") else (name, 2) for name in NAMES]
+MIDDLE = [
+    pytest.param(name, 2, marks=pytest.mark.slow)
+    if name in ("gauge_map", "generator_mask")
+    else (name, 2)
+    for name in NAMES
+]
 LARGE = [pytest.param(name, 4, marks=pytest.mark.slow) for name in NAMES]
-SMALL = [(name, 1) if name in ("gauge_map", "generator_mask") else pytest.param(name, 1, marks=pytest.mark.slow) for name in NAMES]
+SMALL = [
+    (name, 1)
+    if name in ("gauge_map", "generator_mask")
+    else pytest.param(name, 1, marks=pytest.mark.slow)
+    for name in NAMES
+]
 
 
 @pytest.mark.parametrize(("name", "d"), [*MIDDLE, *SMALL, *LARGE])
 def test_the_contract_holds(name, d):
-    """Safe in float64, truly flagged, with finite and right derivatives; not even on a needle does a map give up."""
+    """Safe in float64, truly flagged, with finite and right derivatives; not even on a needle does
+    a map give up.
+    """
     findings = check_safeguard(make_safeguard(name), action_sizes=(d,), sets=4000).findings
     assert findings[f"d = {d}: fallbacks where an action is safe"] == 0
 
@@ -27,8 +41,13 @@ def test_the_contract_holds(name, d):
 def test_derivatives_are_finite_as_a_request_goes_to_zero(name):
     """About a centre at 0, where quotients of gauges underflow."""
     n = 4000
-    A, b = np.tile(np.concatenate([np.eye(2), -np.eye(2)]).astype(np.float32), (3, 1)), np.full(12, 0.5, np.float32)
-    a = (10.0 ** np.linspace(-45, -5, n)).astype(np.float32)[:, None] * np.array([1, -0.3], np.float32)
+    A, b = (
+        np.tile(np.concatenate([np.eye(2), -np.eye(2)]).astype(np.float32), (3, 1)),
+        np.full(12, 0.5, np.float32),
+    )
+    a = (10.0 ** np.linspace(-45, -5, n)).astype(np.float32)[:, None] * np.array(
+        [1, -0.3], np.float32
+    )
 
     def act(A, b, a):
         output = make_safeguard(name)(SafeActionSet.from_rows(A, b), a)
@@ -56,8 +75,13 @@ def test_without_rows_every_action_of_the_box_is_safe(d):
     safeguards = [*map(make_safeguard, NAMES), sw.RayMask(center="orthogonal")]
     outputs = jax.jit(lambda a: [safeguard(action_set, a) for safeguard in safeguards])(request)
     for safeguard, output in zip(safeguards, outputs, strict=True):
-        # The masks scale about the middle of the box; the box of the generator mask is a few percent smaller for d > 1.
-        np.testing.assert_allclose(output.action, np.clip(request, -1, 1), atol=0.03 if isinstance(safeguard, sw.GeneratorMask) else 1e-5)
+        # The masks scale about the middle of the box; the box of the generator mask is a few
+        # percent smaller for d > 1.
+        np.testing.assert_allclose(
+            output.action,
+            np.clip(request, -1, 1),
+            atol=0.03 if isinstance(safeguard, sw.GeneratorMask) else 1e-5,
+        )
         assert output.feasible
         assert not output.fallback
 
@@ -70,11 +94,18 @@ def test_the_gradient_variants_have_the_same_value_and_the_identity_as_derivativ
         """The actions, and their derivatives w.r.t. (b, a)."""
 
         def act(b, a):
-            return (make_safeguard(name, gradient=gradient)(SafeActionSet.from_rows(A, b), a).action,) * 2
+            return (
+                make_safeguard(name, gradient=gradient)(SafeActionSet.from_rows(A, b), a).action,
+            ) * 2
 
         return jax.vmap(jax.jacrev(act, (0, 1), has_aux=True), (None, 0))(b, requests)
 
-    results = jax.jit(lambda: {gradient: derivative(gradient) for gradient in ("exact", "passthrough", "straight_through")})()
+    results = jax.jit(
+        lambda: {
+            gradient: derivative(gradient)
+            for gradient in ("exact", "passthrough", "straight_through")
+        }
+    )()
     (exact, _), values = results["exact"]
     for gradient in ("passthrough", "straight_through"):
         (db, da), same = results[gradient]
@@ -98,8 +129,16 @@ FAST = {"ray mask, linear"}
 
 
 @pytest.mark.parametrize(
-    ("name", "d"), [pytest.param(name, d, marks=() if name in FAST else pytest.mark.slow) for name, (_, sizes) in VARIANTS.items() for d in sizes]
+    ("name", "d"),
+    [
+        pytest.param(name, d, marks=() if name in FAST else pytest.mark.slow)
+        for name, (_, sizes) in VARIANTS.items()
+        for d in sizes
+    ],
 )
 def test_the_contract_holds_for_every_centre(name, d):
     findings = check_safeguard(VARIANTS[name][0], action_sizes=(d,)).findings
-    print(f"{name}, d = {d}: kinks at {100 * findings[f'd = {d}: share of kinks']:.1f} % of the requests")
+    print(
+        f"{name}, d = {d}: kinks at {100 * findings[f'd = {d}: share of kinks']:.1f} % of the "
+        "requests"
+    )

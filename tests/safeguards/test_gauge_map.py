@@ -1,4 +1,6 @@
-"""The gauge map against the formula, evaluated independently in float64, and against its inverse."""
+"""The gauge map against the formula, evaluated independently in float64, and against its
+inverse.
+"""
 
 import functools
 
@@ -13,7 +15,11 @@ from safe_wrappers.safeguards._base import Rows
 from safe_wrappers.safeguards._centers import safe_center
 from safe_wrappers.testing._action_sets import boxed, product, random_sets, violations
 
-CENTERS = ["chebyshev", pytest.param("analytic", marks=pytest.mark.slow), pytest.param("box", marks=pytest.mark.slow)]
+CENTERS = [
+    "chebyshev",
+    pytest.param("analytic", marks=pytest.mark.slow),
+    pytest.param("box", marks=pytest.mark.slow),
+]
 
 
 def tau(d, dtype):
@@ -26,7 +32,9 @@ def mapped(center):
 
     def both(A, b, a):
         action_set = SafeActionSet.from_rows(A, b)
-        c = safe_center(center, Rows(*action_set.unit_rows(), tau=tau(a.shape[0], b.dtype)), a, jnp.array(False))
+        c = safe_center(
+            center, Rows(*action_set.unit_rows(), tau=tau(a.shape[0], b.dtype)), a, jnp.array(False)
+        )
         return sw.GaugeMap(center=center)(action_set, a), c
 
     return jax.jit(jax.vmap(both))
@@ -63,8 +71,10 @@ def test_it_is_the_formula_and_a_bijection_onto_the_safe_action_set(center, d):
         assert not output.fallback.any()
         rows, offsets = boxed(A, b)
         np.testing.assert_allclose(output.action, gauge_map(rows, offsets, c, a), atol=1e-10)
-        np.testing.assert_allclose(inverse(rows, offsets, c, output.action), a, atol=1e-9)  # injective
-        # Onto: what the inverse gives for points of the set is in the box, and it is mapped back to them.
+        # injective
+        np.testing.assert_allclose(inverse(rows, offsets, c, output.action), a, atol=1e-9)
+        # Onto: what the inverse gives for points of the set is in the box, and it is mapped back to
+        # them.
         points = c + np.random.default_rng(0).uniform(0, 1, (len(a), 1)) * (output.action - c)
         requests = inverse(rows, offsets, c, points)
         assert np.abs(requests).max() <= 1
@@ -75,7 +85,9 @@ def test_it_is_the_formula_and_a_bijection_onto_the_safe_action_set(center, d):
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_the_boundary_of_the_box_goes_to_the_boundary_of_the_safe_action_set(center, d):
     A, b, a = problems(d, 300, np.float32)
-    a = np.where(np.arange(300)[:, None] < 150, a / np.abs(a).max(axis=1, keepdims=True), np.sign(a)).astype(np.float32)
+    a = np.where(
+        np.arange(300)[:, None] < 150, a / np.abs(a).max(axis=1, keepdims=True), np.sign(a)
+    ).astype(np.float32)
     output, _ = mapped(center)(A, b, a)
     margin = -violations(A, b, output.action)
     assert margin.min() >= 0
@@ -85,13 +97,18 @@ def test_the_boundary_of_the_box_goes_to_the_boundary_of_the_safe_action_set(cen
 
 @functools.cache
 def jacobians():
-    """Compiled: (A, b, a) -> the action and its derivative w.r.t. a, in both modes, one set per lane."""
+    """Compiled: (A, b, a) -> the action and its derivative w.r.t. a, in both modes, one set per
+    lane.
+    """
     act = lambda A, b, a: sw.GaugeMap()(SafeActionSet.from_rows(A, b), a).action  # noqa: E731
-    return jax.jit(jax.vmap(lambda *args: (act(*args), jax.jacfwd(act, 2)(*args), jax.jacrev(act, 2)(*args))))
+    return jax.jit(
+        jax.vmap(lambda *args: (act(*args), jax.jacfwd(act, 2)(*args), jax.jacrev(act, 2)(*args)))
+    )
 
 
 def test_zero_goes_to_the_center_with_half_the_chords_as_derivative():
-    A, b = np.array([[[1, 0], [0, -1], [0, 0]]], np.float32), np.array([[0.2, 0.6, 1]], np.float32)  # [-1, 0.2] x [-0.6, 1]
+    # [-1, 0.2] x [-0.6, 1]
+    A, b = np.array([[[1, 0], [0, -1], [0, 0]]], np.float32), np.array([[0.2, 0.6, 1]], np.float32)
     value, forward, reverse = jacobians()(A, b, np.zeros((1, 2), np.float32))
     np.testing.assert_array_equal(value, mapped("chebyshev")(A, b, np.zeros((1, 2), np.float32))[1])
     for jacobian in (forward, reverse):
@@ -109,7 +126,10 @@ def test_a_needle_gives_its_center_with_zero_derivative(d):
 
 
 def test_the_orthogonal_center_and_unknown_ones_are_refused():
-    with pytest.raises(ValueError, match=r"`center` must be one of chebyshev, analytic, box, but it is 'orthogonal'; .* `RayMask\(center=\"orthogonal\"\)`"):
+    with pytest.raises(
+        ValueError,
+        match=r"`center` must be one of chebyshev, analytic, box, but it is 'orthogonal'; .* `RayMask\(center=\"orthogonal\"\)`",
+    ):
         sw.GaugeMap(center="orthogonal")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="but it is 'middle'"):
         sw.safeguards.make_safeguard("gauge_map", center="middle")

@@ -1,4 +1,6 @@
-"""The generator mask: its inner box is inside the safe action set, nearly the largest one, and all that is executed."""
+"""The generator mask: its inner box is inside the safe action set, nearly the largest one, and all
+that is executed.
+"""
 
 import functools
 import itertools
@@ -19,7 +21,9 @@ from safe_wrappers.testing._action_sets import boxed, harsh_sets, random_sets, v
 def boxes(d):
     """Compiled: (A, b) -> centre and half widths, one set per lane."""
     tau = (4 * d + 12) * float(np.finfo(np.float32).eps)
-    return jax.jit(jax.vmap(lambda A, b: inner_box(Rows(*SafeActionSet.from_rows(A, b).unit_rows(), tau=tau))))
+    return jax.jit(
+        jax.vmap(lambda A, b: inner_box(Rows(*SafeActionSet.from_rows(A, b).unit_rows(), tau=tau)))
+    )
 
 
 @functools.cache
@@ -29,7 +33,9 @@ def masked():
 
 
 def problems(sets, d, count, seed=0):
-    return tuple(value.astype(np.float32) for value in sets(np.random.default_rng(seed), count, d, 12)[:3])
+    return tuple(
+        value.astype(np.float32) for value in sets(np.random.default_rng(seed), count, d, 12)[:3]
+    )
 
 
 @pytest.mark.parametrize("sets", [random_sets, harsh_sets])
@@ -41,18 +47,25 @@ def test_the_whole_inner_box_is_safe(sets, d):
     assert live.all() if sets is random_sets else 0.4 < live.mean() < 0.9
     np.testing.assert_array_equal(half_widths[~live], 0)
     for corner in itertools.product((-1, 1), repeat=d):
-        assert violations(A, b, center + half_widths * np.array(corner))[live].max() <= 1e-7  # the box rows are not tightened: rounding
+        # the box rows are not tightened: rounding
+        assert violations(A, b, center + half_widths * np.array(corner))[live].max() <= 1e-7
 
 
 @pytest.mark.parametrize("d", [2, 3])
 def test_the_inner_box_is_nearly_the_largest_one(d):
-    """Against a general-purpose optimiser: its sides are, in the geometric mean, within 3 % of the largest."""
+    """Against a general-purpose optimiser: its sides are, in the geometric mean, within 3 % of the
+    largest.
+    """
     A, b, _ = problems(random_sets, d, 15)
     center, half_widths = (np.asarray(value, np.float64) for value in boxes(d)(A, b))
     rows, offsets = boxed(A, b)
     for A_i, b_i, c, r in zip(rows, offsets, center, half_widths, strict=True):
         lifted = np.hstack([A_i, np.abs(A_i)])
-        constraint = {"type": "ineq", "fun": lambda z, M=lifted, b=b_i: b - M @ z, "jac": lambda z, M=lifted: -M}
+        constraint = {
+            "type": "ineq",
+            "fun": lambda z, M=lifted, b=b_i: b - M @ z,
+            "jac": lambda z, M=lifted: -M,
+        }
         best = minimize(
             lambda z: -np.sum(np.log(z[d:])),
             np.concatenate([c, r / 2]),
@@ -75,12 +88,15 @@ def test_the_box_of_actions_goes_onto_the_inner_box(d):
     assert not np.any(output.fallback)
     center, half_widths = boxes(d)(A, b)
     np.testing.assert_allclose(output.action, center + half_widths * a, atol=1e-6)
-    np.testing.assert_allclose((output.action - center) / half_widths, a, atol=1e-3)  # onto: every request comes back
+    # onto: every request comes back
+    np.testing.assert_allclose((output.action - center) / half_widths, a, atol=1e-3)
 
 
 def test_one_action_gets_the_whole_interval():
     A, b, a = problems(random_sets, 1, 500)
-    ends = [-violations(A, b, masked()(A, b, np.full_like(a, request)).action) for request in (-1, 1)]
+    ends = [
+        -violations(A, b, masked()(A, b, np.full_like(a, request)).action) for request in (-1, 1)
+    ]
     for margin in ends:
         assert margin.min() >= 0
         assert margin.max() <= 4 * 16 * np.finfo(np.float32).eps
@@ -91,7 +107,9 @@ def test_the_derivative_is_the_half_widths_and_zero_on_a_needle():
     A[0], b[0] = 0, 1
     A[0, :2], b[0, :2] = [[1, 0], [-1, 0]], [0.25 + 1e-6, -0.25 + 1e-6]  # half as wide as tau
     act = lambda A, b, a: sw.GeneratorMask()(SafeActionSet.from_rows(A, b), a).action  # noqa: E731
-    value, jacobian = jax.jit(jax.vmap(lambda *args: (act(*args), jax.jacrev(act, 2)(*args))))(A, b, a)
+    value, jacobian = jax.jit(jax.vmap(lambda *args: (act(*args), jax.jacrev(act, 2)(*args))))(
+        A, b, a
+    )
     half_widths = np.asarray(boxes(2)(A, b)[1])
     np.testing.assert_array_equal(half_widths[0], 0)
     np.testing.assert_allclose(value[0, 0], 0.25, atol=1e-5)

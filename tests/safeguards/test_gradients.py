@@ -11,7 +11,9 @@ from safe_wrappers.safe_actions import SafeActionSet
 
 
 def random_sets(d, count, seed=0, m=6):
-    """Rows around the origin and requests far out, so that most are projected, many onto several rows; float64."""
+    """Rows around the origin and requests far out, so that most are projected, many onto several
+    rows; float64.
+    """
     rng = np.random.default_rng(seed)
     A = rng.normal(size=(count, m, d))
     b = rng.uniform(0.1, 0.6, size=(count, m)) * np.linalg.norm(A, axis=-1)
@@ -23,7 +25,15 @@ def call(safeguard):
 
 
 @pytest.mark.parametrize(
-    ("safeguard", "d"), [(BoundaryProjection, 1), (RayMask, 1), *(pytest.param(guard, 2, marks=pytest.mark.slow) for guard in (BoundaryProjection, RayMask))]
+    ("safeguard", "d"),
+    [
+        (BoundaryProjection, 1),
+        (RayMask, 1),
+        *(
+            pytest.param(guard, 2, marks=pytest.mark.slow)
+            for guard in (BoundaryProjection, RayMask)
+        ),
+    ],
 )
 def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
     with jax.enable_x64():
@@ -33,8 +43,13 @@ def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
             return jax.jit(jax.vmap(jax.jacrev(call(safeguard(**kw)), (0, 1, 2))))(*problems)
 
         exact, blended = derivatives(), derivatives(gradient="blend", blend=0.3)
-        forward = jax.jit(jax.vmap(jax.jacfwd(call(safeguard(gradient="blend", blend=0.3)), (0, 1, 2))))(*problems)
-        values = [jax.vmap(call(safeguard(**kw)))(*problems) for kw in ({}, {"gradient": "blend", "blend": 0.3})]
+        forward = jax.jit(
+            jax.vmap(jax.jacfwd(call(safeguard(gradient="blend", blend=0.3)), (0, 1, 2)))
+        )(*problems)
+        values = [
+            jax.vmap(call(safeguard(**kw)))(*problems)
+            for kw in ({}, {"gradient": "blend", "blend": 0.3})
+        ]
     np.testing.assert_array_equal(*values)
     assert np.abs(np.asarray(exact[2]) - np.eye(d)).max() > 0.1
     np.testing.assert_allclose(blended[2], 0.3 * np.eye(d) + 0.7 * np.asarray(exact[2]), atol=1e-10)
@@ -42,12 +57,20 @@ def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
         np.testing.assert_allclose(one, other, atol=1e-10)
 
 
-IDENTITIES = [guard(rule) for guard in (BoundaryProjection, RayMask, GaugeMap) for rule in ("passthrough", "straight_through")] + [BoundaryProjection("inward")]
+IDENTITIES = [
+    guard(rule)
+    for guard in (BoundaryProjection, RayMask, GaugeMap)
+    for rule in ("passthrough", "straight_through")
+] + [BoundaryProjection("inward")]
 
 
-@pytest.mark.parametrize("guard", IDENTITIES, ids=lambda guard: f"{type(guard).__name__}-{guard.gradient}")
+@pytest.mark.parametrize(
+    "guard", IDENTITIES, ids=lambda guard: f"{type(guard).__name__}-{guard.gradient}"
+)
 def test_the_distance_pulls_the_request_towards_its_safe_action(guard):
-    """Were its derivative that of the action, a request would take its safe action along and no penalty would be felt."""
+    """Were its derivative that of the action, a request would take its safe action along and no
+    penalty would be felt.
+    """
     with jax.enable_x64():
         A, b, a = random_sets(1, 64)
 
@@ -70,7 +93,9 @@ def test_the_weight_of_the_blend_is_data():
 
     derivative = jax.jit(jax.jacrev(executed))
     for weight in (0.0, 0.25, 1.0):
-        np.testing.assert_allclose(derivative(jnp.array([0.9]), BoundaryProjection("blend", weight)), [[weight]])
+        np.testing.assert_allclose(
+            derivative(jnp.array([0.9]), BoundaryProjection("blend", weight)), [[weight]]
+        )
     assert len(traces) == 1
 
 
@@ -81,7 +106,9 @@ def test_a_weight_outside_the_unit_interval_is_refused(weight):
 
 
 def projected_gradient(A, b, safe, descent):
-    """The descent step minus its part in the normal cone at `safe`, by non-negative least squares in float64."""
+    """The descent step minus its part in the normal cone at `safe`, by non-negative least squares
+    in float64.
+    """
     d = len(safe)
     A, b = np.concatenate([A, np.eye(d), -np.eye(d)]), np.concatenate([b, np.ones(2 * d)])
     normals = A[A @ safe >= b - 1e-9 * np.maximum(1, np.linalg.norm(A, axis=1))]
@@ -93,7 +120,9 @@ def projected_gradient(A, b, safe, descent):
 
 @pytest.mark.parametrize("d", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_inward_is_the_projected_gradient(d):
-    """Against non-negative least squares, with random gradients, under vmap, with several active rows too."""
+    """Against non-negative least squares, with random gradients, under vmap, with several active
+    rows too.
+    """
     with jax.enable_x64():
         A, b, a = random_sets(d, 200, seed=d)
         g = np.random.default_rng(1).normal(size=a.shape) * np.logspace(-9, 6, 200)[:, None]
@@ -104,7 +133,9 @@ def test_inward_is_the_projected_gradient(d):
             return jax.vjp(call(guard), A, b, a)[1](g)
 
         dA, db, da = jax.jit(jax.vmap(lambda A, b, a, g: pull(A, b, a, g, guard)))(A, b, a, g)
-        exact = jax.jit(jax.vmap(lambda A, b, a, g: pull(A, b, a, g, BoundaryProjection())))(A, b, a, g)
+        exact = jax.jit(jax.vmap(lambda A, b, a, g: pull(A, b, a, g, BoundaryProjection())))(
+            A, b, a, g
+        )
     counts = np.zeros(d + 1, int)
     for i in range(len(a)):
         scale = np.abs(g[i]).max()
@@ -118,14 +149,19 @@ def test_inward_is_the_projected_gradient(d):
     assert counts[1:3].min() >= 5, counts  # one active row, and two
     for mine, theirs in zip((dA, db), exact[:2], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
-    restored = np.abs(np.asarray(da) - np.asarray(exact[2])).max(axis=-1) > 1e-6 * np.abs(g).max(axis=-1)
-    assert 0.1 < restored.mean() < 0.9  # both cases occur: what points back is restored, what points out is not
+    restored = np.abs(np.asarray(da) - np.asarray(exact[2])).max(axis=-1) > 1e-6 * np.abs(g).max(
+        axis=-1
+    )
+    # both cases occur: what points back is restored, what points out is not
+    assert 0.1 < restored.mean() < 0.9
 
 
 def descend(gradient, goal, start=0.9, d=1):
     """Gradient descent on |a_s - goal|^2 over the request, with the single row a_1 <= 0.5."""
     safe_set = SafeActionSet.from_rows(jnp.eye(1, d), jnp.array([0.5]))
-    loss = jax.jit(jax.grad(lambda a: jnp.sum((BoundaryProjection(gradient)(safe_set, a).action - goal) ** 2)))
+    loss = jax.jit(
+        jax.grad(lambda a: jnp.sum((BoundaryProjection(gradient)(safe_set, a).action - goal) ** 2))
+    )
     a = jnp.full(d, start)
     for _ in range(100):
         a = a - 0.1 * loss(a)
@@ -135,7 +171,9 @@ def descend(gradient, goal, start=0.9, d=1):
 @pytest.mark.parametrize("start", [0.9, 3.0])
 @pytest.mark.parametrize("d", [1, 2])
 def test_inward_revives_a_request_that_is_always_clipped(d, start):
-    """With the true derivative the request never moves; the optimum inside is reached only by the inward rule."""
+    """With the true derivative the request never moves; the optimum inside is reached only by the
+    inward rule.
+    """
     assert descend("exact", 0.2, start, d)[0] == np.float32(start)
     np.testing.assert_allclose(descend("inward", 0.2, start, d), 0.2, atol=1e-4)
 
@@ -152,19 +190,34 @@ def test_inward_is_finite_where_there_is_no_safe_action(d):
     rows = np.zeros((4, d), np.float32)
     rows[:2, 0] = 1.0, -1.0
     rows[2] = rows[0]
-    offsets = np.array([[-0.5, -0.5, -0.5, 1], [0.2, -0.2, 0.2, 0], [1, 1, 1, -1], [np.nan, 1, 1, 1]], np.float32)
+    offsets = np.array(
+        [[-0.5, -0.5, -0.5, 1], [0.2, -0.2, 0.2, 0], [1, 1, 1, -1], [np.nan, 1, 1, 1]], np.float32
+    )
     guard = call(BoundaryProjection("inward"))
-    derivative = jax.jit(jax.vmap(jax.vmap(jax.grad(lambda b, a: jnp.sum(guard(rows, b, a) ** 3), (0, 1)), (None, 0)), (0, None)))
-    requests = np.broadcast_to(np.array([0.0, 0.7, -0.7, 1e30, np.nan, np.inf], np.float32)[:, None], (6, d))
+    derivative = jax.jit(
+        jax.vmap(
+            jax.vmap(jax.grad(lambda b, a: jnp.sum(guard(rows, b, a) ** 3), (0, 1)), (None, 0)),
+            (0, None),
+        )
+    )
+    requests = np.broadcast_to(
+        np.array([0.0, 0.7, -0.7, 1e30, np.nan, np.inf], np.float32)[:, None], (6, d)
+    )
     for leaf in derivative(offsets, requests):
         assert np.isfinite(leaf).all()
 
 
 def test_inward_has_no_forward_mode():
     with pytest.raises(TypeError, match="custom_vjp"):
-        jax.jacfwd(lambda a: call(BoundaryProjection("inward"))(jnp.ones((1, 1)), jnp.ones(1), a))(jnp.zeros(1))
+        jax.jacfwd(lambda a: call(BoundaryProjection("inward"))(jnp.ones((1, 1)), jnp.ones(1), a))(
+            jnp.zeros(1)
+        )
 
 
 def test_inward_is_for_boundary_projection_alone():
-    with pytest.raises(ValueError, match="`gradient` of RayMask must be one of exact, passthrough, straight_through, blend, but it is 'inward'"):
+    with pytest.raises(
+        ValueError,
+        match="`gradient` of RayMask must be one of exact, passthrough, "
+        "straight_through, blend, but it is 'inward'",
+    ):
         RayMask("inward")

@@ -1,4 +1,6 @@
-"""The guarantee of every safeguard, whatever its map: exact arithmetic decides whether an executed action is safe."""
+"""The guarantee of every safeguard, whatever its map: exact arithmetic decides whether an executed
+action is safe.
+"""
 
 from fractions import Fraction
 
@@ -20,7 +22,11 @@ GRADIENTS = ("exact", "passthrough", "straight_through", "blend")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e30, -1e30, 1e-30, -1e-30, np.inf, -np.inf, np.nan]
 # Subnormal rows are left out: processors flush them to zero, an error of 1e-38.
 ELEMENTS = st.one_of(st.floats(-4, 4, width=32, allow_subnormal=False), st.sampled_from(SPECIAL))
-REQUESTS = st.one_of(st.floats(-1, 1, width=32), st.floats(width=32), st.sampled_from([*SPECIAL, 1e-40, -1e-40, np.nextafter(np.float32(1), np.float32(2))]))
+REQUESTS = st.one_of(
+    st.floats(-1, 1, width=32),
+    st.floats(width=32),
+    st.sampled_from([*SPECIAL, 1e-40, -1e-40, np.nextafter(np.float32(1), np.float32(2))]),
+)
 
 
 @frozen_pytree
@@ -36,7 +42,13 @@ class Map(Safeguard):
 PROJECTIONS = {gradient: BoundaryProjection(gradient=gradient) for gradient in GRADIENTS}
 RAW, NAN = Map(), Map(value=np.nan)
 OTHERS = [sw.RayMask(), sw.GaugeMap(), sw.GeneratorMask(), sw.Replacement()]
-MAPS = [*PROJECTIONS.values(), *OTHERS, RAW, NAN, *(Map(value=value) for value in (np.inf, -1e30, 0.3))]
+MAPS = [
+    *PROJECTIONS.values(),
+    *OTHERS,
+    RAW,
+    NAN,
+    *(Map(value=value) for value in (np.inf, -1e30, 0.3)),
+]
 
 
 @jax.jit
@@ -54,7 +66,14 @@ def call_all(A, b, request):
 def _pull_back(A, b, request):
     """The derivatives of a sum of all maps' actions, scaled so that not the sum overflows."""
     maps = [PROJECTIONS["exact"], *OTHERS]
-    actions, pullback = jax.vjp(lambda *args: [safeguard(SafeActionSet.from_rows(*args[:2]), args[2]).action for safeguard in maps], A, b, request)
+    actions, pullback = jax.vjp(
+        lambda *args: [
+            safeguard(SafeActionSet.from_rows(*args[:2]), args[2]).action for safeguard in maps
+        ],
+        A,
+        b,
+        request,
+    )
     return pullback([jnp.full_like(action, 1 / 16) for action in actions])
 
 
@@ -64,10 +83,15 @@ def call(safeguard, A, b, request):
 
 
 def satisfies(A, b, action):
-    """Whether A a <= b and |a| <= 1, in rational arithmetic; false for a row that is not a number."""
+    """Whether A a <= b and |a| <= 1, in rational arithmetic; false for a row that is not a
+    number.
+    """
     if not np.all(np.abs(action) <= 1):
         return False
-    return all(holds(float(slope), float(offset), float(action[0])) for slope, offset in zip(A[:, 0], b, strict=True))
+    return all(
+        holds(float(slope), float(offset), float(action[0]))
+        for slope, offset in zip(A[:, 0], b, strict=True)
+    )
 
 
 def holds(slope, offset, action):
@@ -119,7 +143,9 @@ def check(output, anchor, A, b, request):
     if output.fallback and finite:
         np.testing.assert_array_equal(action, anchor)
     np.testing.assert_array_equal(output.requested, np.clip(request, -1, 1) if finite else anchor)
-    np.testing.assert_allclose(output.distance, np.abs(action - output.requested)[0], rtol=1e-6, atol=1e-18)
+    np.testing.assert_allclose(
+        output.distance, np.abs(action - output.requested)[0], rtol=1e-6, atol=1e-18
+    )
     subnormal = np.abs(request[0]) < np.finfo(b.dtype).tiny  # compares equal to 0
     assert output.changed == (action[0] != (0 if subnormal and action[0] == 0 else request[0]))
     if not satisfies(A, b, request):
@@ -148,14 +174,20 @@ def check_projection(output, anchor, A, b, request):
         assert output.action.tobytes() == request.tobytes()
 
 
-ROW_SETS = {"A": hnp.arrays(np.float32, (ROWS, 1), elements=ELEMENTS), "b": hnp.arrays(np.float32, ROWS, elements=ELEMENTS), "request": REQUESTS}
+ROW_SETS = {
+    "A": hnp.arrays(np.float32, (ROWS, 1), elements=ELEMENTS),
+    "b": hnp.arrays(np.float32, ROWS, elements=ELEMENTS),
+    "request": REQUESTS,
+}
 
 
 @given(**ROW_SETS)
 @example(A=np.zeros((ROWS, 1), np.float32), b=np.full(ROWS, -0.0, np.float32), request=-0.0)
 @example(A=np.ones((ROWS, 1), np.float32), b=np.full(ROWS, np.nan, np.float32), request=0.5)
 @example(A=np.ones((ROWS, 1), np.float32), b=np.full(ROWS, -np.inf, np.float32), request=1e30)
-@example(A=np.array([[1], [-1], [1e-30], [1e-20]], np.float32), b=np.ones(ROWS, np.float32), request=0.5)
+@example(
+    A=np.array([[1], [-1], [1e-30], [1e-20]], np.float32), b=np.ones(ROWS, np.float32), request=0.5
+)
 @settings(deadline=None, max_examples=300)
 def test_the_executed_action_is_safe_for_all_rows_and_requests(A, b, request):
     request = np.array([request], np.float32)
@@ -241,11 +273,17 @@ def test_a_wrong_anchor_stays_in_the_box(anchor):
 @pytest.mark.parametrize("shape", [(), (2,), (1, 1), (256, 1)])
 def test_actions_of_another_shape_are_refused_at_trace_time(shape):
     action_set = SafeActionSet.from_rows(jnp.ones((2, 1)), jnp.ones(2))
-    with pytest.raises(sw.SetDimensionError, match=r"must have shape \(1,\), but its shape is .*jax\.vmap"):
+    with pytest.raises(
+        sw.SetDimensionError, match=r"must have shape \(1,\), but its shape is .*jax\.vmap"
+    ):
         jax.eval_shape(BoundaryProjection(), action_set, jax.ShapeDtypeStruct(shape, jnp.float32))
 
 
-@pytest.mark.parametrize("action", [[0.25], np.array([0.25]), np.array([0.25], np.float16), jnp.array([0])], ids=["list", "float64", "float16", "int"])
+@pytest.mark.parametrize(
+    "action",
+    [[0.25], np.array([0.25]), np.array([0.25], np.float16), jnp.array([0])],
+    ids=["list", "float64", "float16", "int"],
+)
 def test_any_kind_of_number_is_cast_to_the_dtype_of_the_rows(action):
     action_set = SafeActionSet.from_rows(jnp.ones((2, 1)), jnp.ones(2))
     output = BoundaryProjection()(action_set, action)
@@ -257,21 +295,32 @@ def test_any_kind_of_number_is_cast_to_the_dtype_of_the_rows(action):
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_vmap_is_a_loop_and_jit_is_eager(gradient):
     rng = np.random.default_rng(0)
-    A, b = rng.normal(size=(16, ROWS, 1)).astype(np.float32), rng.uniform(-0.5, 2, (16, ROWS)).astype(np.float32)
+    A, b = (
+        rng.normal(size=(16, ROWS, 1)).astype(np.float32),
+        rng.uniform(-0.5, 2, (16, ROWS)).astype(np.float32),
+    )
     actions = rng.uniform(-1.2, 1.2, (16, 1)).astype(np.float32)
     actions[:2] = [[np.nan], [np.inf]]
     safeguard = PROJECTIONS[gradient]
-    batch = jax.jit(jax.vmap(lambda A, b, action: safeguard(SafeActionSet.from_rows(A, b), action)))(A, b, actions)
+    batch = jax.jit(
+        jax.vmap(lambda A, b, action: safeguard(SafeActionSet.from_rows(A, b), action))
+    )(A, b, actions)
     single = jax.jit(lambda A, b, action: safeguard(SafeActionSet.from_rows(A, b), action))
     for i in range(16):
-        eager = safeguard(SafeActionSet.from_rows(jnp.asarray(A[i]), jnp.asarray(b[i])), jnp.asarray(actions[i]))
+        eager = safeguard(
+            SafeActionSet.from_rows(jnp.asarray(A[i]), jnp.asarray(b[i])), jnp.asarray(actions[i])
+        )
         for one, many, jitted in zip(eager, batch, single(A[i], b[i], actions[i]), strict=True):
             np.testing.assert_array_equal(many[i], one)
             np.testing.assert_array_equal(jitted, one)
 
 
 def test_gradient_names_are_checked():
-    with pytest.raises(ValueError, match="`gradient` of BoundaryProjection must be one of exact, passthrough, straight_through, blend, inward, but"):
+    with pytest.raises(
+        ValueError,
+        match="`gradient` of BoundaryProjection must be one of exact, "
+        "passthrough, straight_through, blend, inward, but",
+    ):
         BoundaryProjection(gradient="pass")
 
 

@@ -79,7 +79,13 @@ def test_infinite_bounds():
     H, h = box.halfspaces()
     np.testing.assert_array_equal(H, [[1, 0], [-1, 0]])
     np.testing.assert_array_equal(h, [1, 1])
-    for call in (lambda: box.center, lambda: box.radius, box.vertices, box.volume, lambda: box.sample(jax.random.PRNGKey(0))):
+    for call in (
+        lambda: box.center,
+        lambda: box.radius,
+        box.vertices,
+        box.volume,
+        lambda: box.sample(jax.random.PRNGKey(0)),
+    ):
         with pytest.raises(SetDimensionError, match="must be bounded"):
             call()
 
@@ -113,7 +119,10 @@ def test_batches_of_boxes_are_mapped():
     batch = jax.vmap(Box.symmetric)(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
     assert isinstance(batch, Box)
     assert jax.vmap(Box.margin)(batch, jnp.zeros((2, 2))).tolist() == [1.0, 3.0]
-    assert jax.vmap(Box.contains, in_axes=(0, None))(batch, jnp.array([2.0, 0.0])).tolist() == [False, True]
+    assert jax.vmap(Box.contains, in_axes=(0, None))(batch, jnp.array([2.0, 0.0])).tolist() == [
+        False,
+        True,
+    ]
     doubled = jax.tree.map(lambda bound: 2 * bound, batch)
     assert jax.jit(jax.vmap(Box.support))(doubled, jnp.ones((2, 2))).tolist() == [6.0, 14.0]
 
@@ -133,7 +142,11 @@ def test_gradient_of_the_margin_points_away_from_the_nearest_face():
         ([0.0], [1.0, 2.0], r"`upper` must have shape \(1,\), but its shape is \(2,\)"),
         (0.0, [1.0], r"`lower` must have 1 dimension\(s\), but its shape is \(\)"),
         ([np.nan], [1.0], "`lower` must not contain NaN"),
-        ([0.0, 2.0], [1.0, 1.0], r"`lower` must not exceed `upper`, but lower = \[0. 2.\] and upper = \[1. 1.\]"),
+        (
+            [0.0, 2.0],
+            [1.0, 1.0],
+            r"`lower` must not exceed `upper`, but lower = \[0. 2.\] and upper = \[1. 1.\]",
+        ),
         ([np.inf], [np.inf], "`lower` must not exceed `upper`"),
         ([-np.inf], [-np.inf], "`lower` must not exceed `upper`"),
     ],
@@ -145,7 +158,10 @@ def test_impossible_bounds_are_refused(lower, upper, message):
 
 @pytest.mark.parametrize("method", ["margin", "contains", "support"])
 def test_batches_of_points_are_refused(method):
-    with pytest.raises(SetDimensionError, match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch with `jax.vmap`"):
+    with pytest.raises(
+        SetDimensionError,
+        match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch with `jax.vmap`",
+    ):
         getattr(Box.symmetric([1.0, 1.0]), method)(np.zeros((5, 2)))
 
 

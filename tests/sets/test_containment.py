@@ -1,4 +1,6 @@
-"""Zonotope in zonotope; the oracle is every vertex of the inner set against every half-space of the outer one."""
+"""Zonotope in zonotope; the oracle is every vertex of the inner set against every half-space of the
+outer one.
+"""
 
 import itertools
 from fractions import Fraction
@@ -18,14 +20,22 @@ def random_pair(rng, n, k_inner, k_outer):
     """An outer zonotope and an inner one of about the size that just fits."""
     outer = Zonotope(rng.normal(size=n), rng.normal(size=(n, k_outer)))
     inner = Zonotope(outer.center + 0.1 * rng.normal(size=n), rng.normal(size=(n, k_inner)))
-    scale = rng.uniform(0.5, 1.3) / max(1e-9, excess(Zonotope(outer.center, inner.generators), outer))
+    scale = rng.uniform(0.5, 1.3) / max(
+        1e-9, excess(Zonotope(outer.center, inner.generators), outer)
+    )
     return Zonotope(inner.center, inner.generators * scale), outer
 
 
 def excess(inner, outer):
-    """The largest value of the outer set's half-spaces, scaled to 1 about its centre, over the inner set's vertices: contained if at most 1."""
+    """The largest value of the outer set's half-spaces, scaled to 1 about its centre, over the
+    inner set's vertices: contained if at most 1.
+    """
     H, h = outer.halfspaces()
-    corners = inner.center + np.array(list(itertools.product([-1.0, 1.0], repeat=inner.generators.shape[1]))) @ np.asarray(inner.generators).T
+    corners = (
+        inner.center
+        + np.array(list(itertools.product([-1.0, 1.0], repeat=inner.generators.shape[1])))
+        @ np.asarray(inner.generators).T
+    )
     return float(((corners - outer.center) @ H.T / (h - H @ outer.center)).max())
 
 
@@ -54,7 +64,10 @@ def test_containment_in_a_parallelotope_is_decided(seed, n):
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_the_encoding_rarely_misses_containment(n):
-    """It is sufficient only. Among sets that fit within 10 % it found all in the plane, and almost all in space."""
+    """It is sufficient only.
+
+    Among sets that fit within 10 % it found all in the plane, and almost all in space.
+    """
     rng, contained, missed = np.random.default_rng(0), 0, 0
     for _ in range(200):
         inner, outer = random_pair(rng, n, 4, 5)
@@ -92,4 +105,6 @@ def test_sets_that_do_not_fit_are_refused():
     with pytest.raises(SetDimensionError, match="same dimension, but they have 1 and 2"):
         zonotope_in_zonotope(Zonotope([0.0], [[1.0]]), Zonotope(np.zeros(2), np.eye(2)))
     with pytest.raises(SetDimensionError, match="must span all 2 dimensions, but their rank is 1"):
-        zonotope_in_zonotope(Zonotope(np.zeros(2), np.eye(2)), Zonotope(np.zeros(2), np.ones((2, 3))))
+        zonotope_in_zonotope(
+            Zonotope(np.zeros(2), np.eye(2)), Zonotope(np.zeros(2), np.ones((2, 3)))
+        )

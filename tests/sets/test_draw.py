@@ -12,7 +12,11 @@ from safe_wrappers.sets import Box, Polytope, Zonotope, draw, outline
 BOX = Box([-1.0, -2.0, -3.0], [1.0, 2.0, 4.0])
 
 
-@pytest.mark.parametrize("body", [BOX, Polytope(*BOX.halfspaces()), Zonotope(BOX.center, np.diag(BOX.radius))], ids=["box", "polytope", "zonotope"])
+@pytest.mark.parametrize(
+    "body",
+    [BOX, Polytope(*BOX.halfspaces()), Zonotope(BOX.center, np.diag(BOX.radius))],
+    ids=["box", "polytope", "zonotope"],
+)
 def test_the_outline_is_closed_counterclockwise_and_follows_the_axes(body):
     polygon = outline(body, (2, 0))
     assert polygon.shape == (5, 2)
@@ -35,7 +39,9 @@ def test_the_outline_is_the_hull_of_the_projected_vertices(seed):
 
 @pytest.mark.parametrize("axes", [(0, 0), (0, 3), (-1, 0), (0, 1, 2)])
 def test_axes_must_be_two_coordinates(axes):
-    with pytest.raises(SetDimensionError, match="`axes` must be two different indices from 0 to 2, but they are"):
+    with pytest.raises(
+        SetDimensionError, match="`axes` must be two different indices from 0 to 2, but they are"
+    ):
         outline(BOX, axes)
 
 
@@ -49,7 +55,10 @@ def test_unbounded_sets_are_refused_only_where_they_are_drawn():
 
 
 def test_flat_sets_are_refused():
-    with pytest.raises(SetDimensionError, match=r"must have an interior in the coordinates \(0, 1\), but it is flat there"):
+    with pytest.raises(
+        SetDimensionError,
+        match=r"must have an interior in the coordinates \(0, 1\), but it is flat there",
+    ):
         outline(Box([0.0, -1.0], [0.0, 1.0]))
     with pytest.raises(SetDimensionError, match="The generators must span all 2 dimensions"):
         outline(Zonotope(np.zeros(3), np.eye(3)[:, 1:]))

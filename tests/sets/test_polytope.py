@@ -19,10 +19,15 @@ CONTAINS = jax.jit(jax.vmap(Polytope.contains, in_axes=(None, 0)))
 
 
 def random_polytope(rng, dim, rows, dtype=np.float64):
-    """A bounded polytope around the origin with h = 1: a skewed box cut by more rows, of unlike scales per coordinate."""
+    """A bounded polytope around the origin with h = 1: a skewed box cut by more rows, of unlike
+    scales per coordinate.
+    """
     normals = np.concatenate([np.eye(dim), -np.eye(dim), rng.normal(size=(rows, dim))])
     skew = rng.normal(size=(dim, dim)) + 3 * np.eye(dim)
-    return Polytope((normals @ skew / 10.0 ** rng.uniform(-1, 1, dim)).astype(dtype), np.ones(len(normals), dtype))
+    return Polytope(
+        (normals @ skew / 10.0 ** rng.uniform(-1, 1, dim)).astype(dtype),
+        np.ones(len(normals), dtype),
+    )
 
 
 @given(
@@ -33,7 +38,8 @@ def random_polytope(rng, dim, rows, dtype=np.float64):
 @settings(deadline=None, max_examples=200)
 def test_float32_error_of_the_margin(H, x, h):
     products = H[0].astype(float) * x  # exact: 24 + 24 bits
-    bound = UNIT_ROUNDOFF * (6 * np.abs(products).sum() + abs(h)) + 1e-37  # subnormal products may be flushed
+    # subnormal products may be flushed
+    bound = UNIT_ROUNDOFF * (6 * np.abs(products).sum() + abs(h)) + 1e-37
     assert abs(float(Polytope(H, [h]).margin(x)) - (h - products.sum())) <= bound
 
 
@@ -73,13 +79,19 @@ def test_vertices_span_the_set(seed, dim):
 
 
 def test_vertices_where_many_facets_meet_are_not_repeated():
-    octahedron = Polytope([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], np.ones(8))
-    assert sorted(map(tuple, np.round(octahedron.vertices(), 12) + 0.0)) == sorted(map(tuple, np.concatenate([np.eye(3), -np.eye(3)])))
+    octahedron = Polytope(
+        [[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], np.ones(8)
+    )
+    assert sorted(map(tuple, np.round(octahedron.vertices(), 12) + 0.0)) == sorted(
+        map(tuple, np.concatenate([np.eye(3), -np.eye(3)]))
+    )
     assert octahedron.volume() == pytest.approx(4 / 3)
 
 
 def test_redundant_zero_and_repeated_rows_change_nothing():
-    polytope = Polytope(np.concatenate([TRIANGLE.H, TRIANGLE.H, [[0, 0], [1, 0]]]), [0, 0, 1, 0, 0, 1, 1, 5])
+    polytope = Polytope(
+        np.concatenate([TRIANGLE.H, TRIANGLE.H, [[0, 0], [1, 0]]]), [0, 0, 1, 0, 0, 1, 1, 5]
+    )
     assert sorted(map(tuple, np.round(polytope.vertices(), 12) + 0.0)) == [(0, 0), (0, 1), (1, 0)]
     assert polytope.support([1.0, 2.0]) == pytest.approx(2)
 
@@ -101,7 +113,9 @@ def test_a_box_and_its_polytope_agree(seed):
     box = Box(lower, lower + width)
     polytope = Polytope(*box.halfspaces())
     assert polytope.volume() == pytest.approx(box.volume())
-    assert {tuple(v) for v in np.round(polytope.vertices(), 9)} == {tuple(v) for v in np.round(box.vertices(), 9)}
+    assert {tuple(v) for v in np.round(polytope.vertices(), 9)} == {
+        tuple(v) for v in np.round(box.vertices(), 9)
+    }
     x, direction = rng.uniform(-3, 3, 3), rng.normal(size=3)
     assert float(polytope.margin(x)) == pytest.approx(float(box.margin(x)), abs=1e-6)
     assert polytope.support(direction) == pytest.approx(float(box.support(direction)), abs=1e-5)
@@ -115,7 +129,9 @@ def test_scaled_scales_about_the_origin(seed, factor):
     polytope = Polytope(TRIANGLE.H, TRIANGLE.h + rng.uniform(-0.2, 0.2, 3))
     scaled = polytope.scaled(factor)
     direction = rng.normal(size=2)
-    assert scaled.support(direction) == pytest.approx(factor * polytope.support(direction), abs=1e-6)
+    assert scaled.support(direction) == pytest.approx(
+        factor * polytope.support(direction), abs=1e-6
+    )
     assert scaled.volume() == pytest.approx(factor**2 * polytope.volume(), rel=1e-5)
     assert scaled.h.dtype == polytope.h.dtype
 
@@ -133,13 +149,18 @@ def test_normalised_is_the_same_set_with_unit_offsets(seed):
 
 def test_the_dtype_of_the_point_is_computed_in():
     with jax.enable_x64():
-        for polytope in (TRIANGLE, Polytope(TRIANGLE.H.astype(np.float64), TRIANGLE.h.astype(np.float64))):
+        for polytope in (
+            TRIANGLE,
+            Polytope(TRIANGLE.H.astype(np.float64), TRIANGLE.h.astype(np.float64)),
+        ):
             for dtype in (jnp.float32, jnp.float64):
                 assert polytope.margin(jnp.zeros(2, dtype)).dtype == dtype
             assert jax.eval_shape(polytope.sample, jax.random.PRNGKey(0)).dtype == polytope.H.dtype
             assert polytope.triangulate().simplices.dtype == polytope.H.dtype
         tenth = Polytope([[1.0]], [0.1])  # the stored float32, 1.5e-9 above 0.1
-        assert float(tenth.margin(np.array([0.1]))) == pytest.approx(float(np.float32(0.1)) - 0.1, rel=1e-6)
+        assert float(tenth.margin(np.array([0.1]))) == pytest.approx(
+            float(np.float32(0.1)) - 0.1, rel=1e-6
+        )
 
 
 def test_nan_is_outside():
@@ -150,7 +171,8 @@ def test_nan_is_outside():
 def test_gradient_of_the_margin():
     assert jax.grad(TRIANGLE.margin)(jnp.array([0.1, 0.4])).tolist() == [1.0, 0.0]
     assert jax.grad(TRIANGLE.margin)(jnp.array([0.5, 0.4])).tolist() == [-1.0, -1.0]
-    assert jax.grad(TRIANGLE.margin)(jnp.array([0.2, 0.2])).tolist() == [0.5, 0.5]  # the mean of two tied rows
+    # the mean of two tied rows
+    assert jax.grad(TRIANGLE.margin)(jnp.array([0.2, 0.2])).tolist() == [0.5, 0.5]
     assert jax.jacfwd(TRIANGLE.margin)(jnp.array([0.5, 0.4])).tolist() == [-1.0, -1.0]
     gradient = jax.grad(lambda p: p.margin(jnp.array([0.5, 0.4])))(TRIANGLE)
     np.testing.assert_allclose(gradient.H, [[0, 0], [0, 0], [-0.5, -0.4]])
@@ -161,8 +183,14 @@ def test_batches_of_polytopes_are_mapped():
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), TRIANGLE, TRIANGLE.scaled(2.0))
     assert batch.H.shape == (2, 3, 2)
     x = jnp.array([0.75, 0.75])
-    assert jax.jit(jax.vmap(Polytope.contains, in_axes=(0, None)))(batch, x).tolist() == [False, True]
-    assert jax.vmap(lambda p, y: p.scaled(0.5).margin(y))(batch, jnp.stack([x, x])).tolist() == [-1.0, -0.5]
+    assert jax.jit(jax.vmap(Polytope.contains, in_axes=(0, None)))(batch, x).tolist() == [
+        False,
+        True,
+    ]
+    assert jax.vmap(lambda p, y: p.scaled(0.5).margin(y))(batch, jnp.stack([x, x])).tolist() == [
+        -1.0,
+        -0.5,
+    ]
     assert jax.vmap(lambda H: Polytope(H, jnp.ones(3)).margin(x))(batch.H).tolist() == [-0.5, -0.5]
 
 
@@ -184,11 +212,21 @@ def test_impossible_rows_are_refused(H, h, message):
     ("H", "h", "message"),
     [
         ([[1.0, 0.0], [-1.0, 0.0]], [1.0, 1.0], "must be bounded"),  # a strip
-        ([[1.0, 0.3], [-1.0, 0.3], [0.0, -1.0]], [1.0, 1.0, 0.0], None),  # a triangle, for comparison
-        ([[1.0, 0.0], [-1.0, 0.0], [0.0, -1.0]], [1.0, 1.0, 0.0], "must be bounded"),  # a half strip
+        # a triangle, for comparison
+        ([[1.0, 0.3], [-1.0, 0.3], [0.0, -1.0]], [1.0, 1.0, 0.0], None),
+        # a half strip
+        ([[1.0, 0.0], [-1.0, 0.0], [0.0, -1.0]], [1.0, 1.0, 0.0], "must be bounded"),
         ([[1.0, 1.0]], [1.0], "must be bounded"),
-        ([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [-1.0, -1.0, 1.0, 1.0], "must be bounded and non-empty"),
-        ([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [0.0, 0.0, 1.0, 1.0], "must have an interior"),
+        (
+            [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]],
+            [-1.0, -1.0, 1.0, 1.0],
+            "must be bounded and non-empty",
+        ),
+        (
+            [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]],
+            [0.0, 0.0, 1.0, 1.0],
+            "must have an interior",
+        ),
         ([[1.0]], [1.0], "must be bounded"),
         ([[1.0], [-1.0]], [0.0, 0.0], "must have an interior"),
     ],
@@ -212,9 +250,14 @@ def test_support_of_unbounded_and_empty_sets():
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(SetDimensionError, match=r"must have shape \(2,\), but its shape is \(3, 2\); map over a batch"):
+    with pytest.raises(
+        SetDimensionError,
+        match=r"must have shape \(2,\), but its shape is \(3, 2\); map over a batch",
+    ):
         TRIANGLE.margin(np.zeros((3, 2)))
-    with pytest.raises(SetDimensionError, match=r"`direction` must have shape \(2,\), but its shape is \(3,\)"):
+    with pytest.raises(
+        SetDimensionError, match=r"`direction` must have shape \(2,\), but its shape is \(3,\)"
+    ):
         TRIANGLE.support([1.0, 0.0, 0.0])
     with pytest.raises(SetDimensionError, match=r"`factor` must be positive, but it is -1\.0"):
         TRIANGLE.scaled(-1.0)

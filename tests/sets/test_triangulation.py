@@ -10,7 +10,10 @@ from scipy.spatial import ConvexHull
 from safe_wrappers.sets import Box, Polytope, Triangulation, outline
 
 COUNT = 50_000
-HEXAGON = Polytope([[1.0, 0.1], [-1.0, 0.2], [0.0, 1.0], [0.3, -1.0], [1.0, 1.0], [-1.0, -1.5]], [1.0, 0.8, 1.2, 0.9, 1.4, 1.3])
+HEXAGON = Polytope(
+    [[1.0, 0.1], [-1.0, 0.2], [0.0, 1.0], [0.3, -1.0], [1.0, 1.0], [-1.0, -1.5]],
+    [1.0, 0.8, 1.2, 0.9, 1.4, 1.3],
+)
 SIMPLEX = Polytope(np.concatenate([-np.eye(4), np.ones((1, 4))]), [0.0, 0.0, 0.0, 0.0, 1.0])
 CUBE = Polytope(*Box.symmetric(np.ones(4)).halfspaces())
 
@@ -37,7 +40,8 @@ def accept(counts, probabilities):
 def test_a_plane_polytope_is_filled_uniformly():
     corners = outline(HEXAGON)[:-1]
     points = sample(HEXAGON)
-    # Cells that have nothing to do with the fan inside: triangles from one corner, each cut at half of its area.
+    # Cells that have nothing to do with the fan inside: triangles from one corner, each cut at half
+    # of its area.
     spokes = corners[1:] - corners[0]
     areas = 0.5 * (spokes[:-1, 0] * spokes[1:, 1] - spokes[:-1, 1] * spokes[1:, 0])
     counts = np.zeros((len(areas), 2))
@@ -60,7 +64,10 @@ def test_a_simplex_in_4_d_has_dirichlet_marginals():
 
 def test_a_cube_in_4_d_fills_its_cells_equally():
     cells = np.clip(np.floor((sample(CUBE) + 1) * 1.5), 0, 2).astype(int)
-    accept(np.bincount(np.ravel_multi_index(tuple(cells.T), (3, 3, 3, 3)), minlength=81), np.full(81, 1 / 81))
+    accept(
+        np.bincount(np.ravel_multi_index(tuple(cells.T), (3, 3, 3, 3)), minlength=81),
+        np.full(81, 1 / 81),
+    )
 
 
 def test_a_skewed_polytope_in_4_d_has_the_moments_of_rejection_sampling():
@@ -72,7 +79,12 @@ def test_a_skewed_polytope_in_4_d_has_the_moments_of_rejection_sampling():
     points = sample(polytope)
     assert len(oracle) > 20_000
     for power in (1, 2):
-        here, there = [np.stack([p[:, i] ** power * p[:, j] ** (power - 1) for i in range(4) for j in range(4)]) for p in (points, oracle)]
+        here, there = [
+            np.stack(
+                [p[:, i] ** power * p[:, j] ** (power - 1) for i in range(4) for j in range(4)]
+            )
+            for p in (points, oracle)
+        ]
         error = np.sqrt(here.var(axis=1) / here.shape[1] + there.var(axis=1) / there.shape[1])
         assert np.all(np.abs(here.mean(axis=1) - there.mean(axis=1)) < 4 * error)
     assert polytope.volume() == pytest.approx(ConvexHull(vertices).volume, rel=1e-9)
@@ -90,7 +102,9 @@ def test_sampling_maps_over_keys_and_bodies():
     fans = [HEXAGON.triangulate(), HEXAGON.scaled(2.0).triangulate()]
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fans)
     keys = jax.random.split(jax.random.PRNGKey(0), 5)
-    points = jax.jit(jax.vmap(lambda fan, key: fan.sample(key, (3,)), in_axes=(0, None)))(batch, keys[0])
+    points = jax.jit(jax.vmap(lambda fan, key: fan.sample(key, (3,)), in_axes=(0, None)))(
+        batch, keys[0]
+    )
     assert points.shape == (2, 3, 2)
     np.testing.assert_allclose(points[1], 2 * points[0], rtol=1e-5)
     points = jax.jit(jax.vmap(HEXAGON.sample))(keys)
@@ -100,7 +114,9 @@ def test_sampling_maps_over_keys_and_bodies():
 
 def test_flat_simplices_are_never_drawn():
     flat, full = [[5.0, 5.0], [6.0, 6.0], [7.0, 7.0]], [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
-    fan = Triangulation(np.array([flat, full, flat], np.float32), np.array([0.0, 0.5, 0.0], np.float32))
+    fan = Triangulation(
+        np.array([flat, full, flat], np.float32), np.array([0.0, 0.5, 0.0], np.float32)
+    )
     assert np.asarray(DRAW(fan, jax.random.PRNGKey(0))).max() <= 1
 
 

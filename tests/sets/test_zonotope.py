@@ -89,7 +89,9 @@ def test_float32_points_of_the_boundary_need_a_tolerance():
     assert all(zonotope.contains(x, tolerance=1e-6) for x in rounded)
     margins = np.asarray(jax.vmap(zonotope.margin)(rounded))
     np.testing.assert_allclose(margins, -outside, atol=3e-6)
-    inner = np.float32(0.999) * (rounded - np.asarray(zonotope.center, np.float32)) + np.asarray(zonotope.center, np.float32)
+    inner = np.float32(0.999) * (rounded - np.asarray(zonotope.center, np.float32)) + np.asarray(
+        zonotope.center, np.float32
+    )
     assert all(zonotope.contains(x) for x in inner)
     assert np.all(jax.vmap(zonotope.to_polytope().contains)(inner))
 
@@ -102,8 +104,11 @@ def test_parallel_generators_are_merged_only_if_exactly_parallel():
     assert exact.halfspaces()[0].shape == (4, 2)
     assert exact.reduced().volume() == pytest.approx(exact.volume())
 
-    # Multiples rounded to float32 are 1e-8 apart in direction: they stay apart, and so do their facets.
-    rounded = Zonotope(np.zeros(2, np.float32), np.stack([g, other, 3 * g], axis=1).astype(np.float32))
+    # Multiples rounded to float32 are 1e-8 apart in direction: they stay apart, and so do their
+    # facets.
+    rounded = Zonotope(
+        np.zeros(2, np.float32), np.stack([g, other, 3 * g], axis=1).astype(np.float32)
+    )
     assert rounded.reduced().generators.shape == (2, 3)
     H, h = rounded.halfspaces()
     assert H.shape == (6, 2)
@@ -118,16 +123,24 @@ def test_parallel_generators_are_merged_only_if_exactly_parallel():
 
 
 def test_coplanar_generators_share_a_facet():
-    hexagonal_prism = Zonotope(np.zeros(3), np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]))
+    hexagonal_prism = Zonotope(
+        np.zeros(3), np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    )
     assert hexagonal_prism.halfspaces()[0].shape == (8, 3)
     assert len(hexagonal_prism.vertices()) == 12
     assert hexagonal_prism.volume() == pytest.approx(24)
 
 
-@pytest.mark.parametrize("generators", [np.ones((2, 3)), np.zeros((2, 2)), np.zeros((2, 0))], ids=["parallel", "zero", "none"])
+@pytest.mark.parametrize(
+    "generators",
+    [np.ones((2, 3)), np.zeros((2, 2)), np.zeros((2, 0))],
+    ids=["parallel", "zero", "none"],
+)
 def test_flat_sets_have_no_halfspaces(generators):
     zonotope = Zonotope(np.zeros(2), generators)
-    with pytest.raises(SetDimensionError, match="The generators must span all 2 dimensions, but their rank is"):
+    with pytest.raises(
+        SetDimensionError, match="The generators must span all 2 dimensions, but their rank is"
+    ):
         zonotope.halfspaces()
     assert zonotope.contains([0.0, 0.0])
     assert not zonotope.contains([0.0, 1.0])
@@ -141,22 +154,38 @@ def test_samples_are_images_of_the_cube():
     points = points.reshape(-1, 2)
     assert float(jax.vmap(zonotope.margin)(points).min()) > -1e-6
     np.testing.assert_allclose(points.mean(axis=0), zonotope.center, atol=0.05)
-    np.testing.assert_allclose(np.cov(points.T), zonotope.generators @ zonotope.generators.T / 3, atol=0.05)
+    np.testing.assert_allclose(
+        np.cov(points.T), zonotope.generators @ zonotope.generators.T / 3, atol=0.05
+    )
 
 
 def test_the_dtype_of_the_argument_is_computed_in():
     with jax.enable_x64():
-        for zonotope in (Zonotope([0.0, 0.0], np.eye(2, dtype=np.float32)), Zonotope(np.zeros(2), np.eye(2))):
+        for zonotope in (
+            Zonotope([0.0, 0.0], np.eye(2, dtype=np.float32)),
+            Zonotope(np.zeros(2), np.eye(2)),
+        ):
             for dtype in (jnp.float32, jnp.float64):
                 assert zonotope.support(jnp.ones(2, dtype)).dtype == dtype
                 assert zonotope.margin(jnp.ones(2, dtype)).dtype == dtype
-            assert jax.eval_shape(zonotope.sample, jax.random.PRNGKey(0)).dtype == zonotope.generators.dtype
+            assert (
+                jax.eval_shape(zonotope.sample, jax.random.PRNGKey(0)).dtype
+                == zonotope.generators.dtype
+            )
 
 
 def test_batches_of_zonotopes_are_mapped():
-    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), Zonotope([0.0, 0.0], np.eye(2)), Zonotope([1.0, 0.0], 2 * np.eye(2)))
-    assert jax.jit(jax.vmap(Zonotope.support, in_axes=(0, None)))(batch, jnp.array([1.0, 1.0])).tolist() == [2.0, 5.0]
-    assert jax.vmap(lambda z, key: z.sample(key))(batch, jax.random.split(jax.random.PRNGKey(0))).shape == (2, 2)
+    batch = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves),
+        Zonotope([0.0, 0.0], np.eye(2)),
+        Zonotope([1.0, 0.0], 2 * np.eye(2)),
+    )
+    assert jax.jit(jax.vmap(Zonotope.support, in_axes=(0, None)))(
+        batch, jnp.array([1.0, 1.0])
+    ).tolist() == [2.0, 5.0]
+    assert jax.vmap(lambda z, key: z.sample(key))(
+        batch, jax.random.split(jax.random.PRNGKey(0))
+    ).shape == (2, 2)
     gradient = jax.grad(lambda z: z.support(jnp.array([1.0, 2.0])))(Zonotope([0.0, 0.0], np.eye(2)))
     assert gradient.center.tolist() == [1.0, 2.0]
     assert gradient.generators.tolist() == [[1.0, 1.0], [2.0, 2.0]]
@@ -165,8 +194,16 @@ def test_batches_of_zonotopes_are_mapped():
 @pytest.mark.parametrize(
     ("center", "generators", "message"),
     [
-        ([0.0, 0.0], [1.0, 2.0], r"`generators` must have 2 dimension\(s\), but its shape is \(2,\)"),
-        ([0.0, 0.0], [[1.0, 2.0]], r"`generators` must have shape \(2, 2\), but its shape is \(1, 2\)"),
+        (
+            [0.0, 0.0],
+            [1.0, 2.0],
+            r"`generators` must have 2 dimension\(s\), but its shape is \(2,\)",
+        ),
+        (
+            [0.0, 0.0],
+            [[1.0, 2.0]],
+            r"`generators` must have shape \(2, 2\), but its shape is \(1, 2\)",
+        ),
         ([0.0], [[np.inf]], "`generators` must be finite"),
         ([np.nan], [[1.0]], "`center` must not contain NaN"),
     ],
@@ -179,7 +216,9 @@ def test_impossible_zonotopes_are_refused(center, generators, message):
 def test_wrong_arguments_are_refused():
     zonotope = Zonotope(np.zeros(2), np.eye(2))
     for call in (zonotope.contains, zonotope.margin, zonotope.support):
-        with pytest.raises(SetDimensionError, match=r"must have shape \(2,\), but its shape is \(1, 2\)"):
+        with pytest.raises(
+            SetDimensionError, match=r"must have shape \(2,\), but its shape is \(1, 2\)"
+        ):
             call(np.zeros((1, 2)))
 
 
@@ -187,7 +226,12 @@ def test_the_polytope_is_the_set():
     polytope = Zonotope(np.zeros(2), np.eye(2)).to_polytope()
     assert isinstance(polytope, Polytope)
     assert polytope.H.dtype == np.float64
-    assert sorted(map(tuple, np.round(polytope.vertices(), 12))) == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    assert sorted(map(tuple, np.round(polytope.vertices(), 12))) == [
+        (-1, -1),
+        (-1, 1),
+        (1, -1),
+        (1, 1),
+    ]
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 12])
@@ -197,7 +241,9 @@ def test_a_square_generator_matrix_is_a_parallelotope(n):
     H, h = zonotope.halfspaces()
     assert H.shape == (2 * n, n)
     # On each facet one coordinate beta_j is 1 or -1 and all others are free.
-    values = (H @ np.asarray(zonotope.center) - h)[:, None] + H @ zonotope.generators @ np.concatenate([np.eye(n), -np.eye(n)]).T
+    values = (H @ np.asarray(zonotope.center) - h)[
+        :, None
+    ] + H @ zonotope.generators @ np.concatenate([np.eye(n), -np.eye(n)]).T
     np.testing.assert_allclose(np.sort(values, axis=1)[:, -1], 0, atol=1e-10)
     assert np.all((np.abs(H @ zonotope.generators) > 1e-10).sum(axis=1) == 1)
 
@@ -207,6 +253,10 @@ def test_thousands_of_facets_are_enumerated_and_millions_refused():
     zonotope = Zonotope(np.zeros(6), rng.normal(size=(6, 16)))
     H, _ = zonotope.halfspaces()
     assert H.shape == (8736, 6)  # 2 times 16 choose 5: the generators are in general position
-    assert np.all(np.sort(np.abs(H @ zonotope.generators), axis=1)[:, 4] < 1e-9)  # each facet is spanned by 5 generators
-    with pytest.raises(SetDimensionError, match=r"30 generators in 12 dimensions have 54,627,300, up to 109,254,600 facets"):
+    # each facet is spanned by 5 generators
+    assert np.all(np.sort(np.abs(H @ zonotope.generators), axis=1)[:, 4] < 1e-9)
+    with pytest.raises(
+        SetDimensionError,
+        match=r"30 generators in 12 dimensions have 54,627,300, up to 109,254,600 facets",
+    ):
         Zonotope(np.zeros(12), rng.normal(size=(12, 30))).halfspaces()

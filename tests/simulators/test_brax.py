@@ -24,7 +24,9 @@ def test_the_model_is_the_environments_own_step():
         return jax.lax.scan(step, plant.env.reset(key), actions)[1]
 
     actions = np.random.default_rng(0).uniform(-1, 1, (64, 10, 1)).astype(np.float32)
-    x, after, predicted = (np.asarray(part, np.float64) for part in jax.jit(jax.vmap(rollout))(keys(0, 64), actions))
+    x, after, predicted = (
+        np.asarray(part, np.float64) for part in jax.jit(jax.vmap(rollout))(keys(0, 64), actions)
+    )
     np.testing.assert_allclose(predicted, after, rtol=0, atol=1e-5)
     assert np.abs(after - x).max() > 0.5
 
@@ -34,54 +36,81 @@ def test_disturbances_are_added_to_the_declared_components():
     x, action = jnp.array([0.1, 0.2]), jnp.array([0.3])
     assert plant.model.disturbance_size == 1
     step = jax.jit(plant.model.step)
-    np.testing.assert_allclose(step(x, action, jnp.array([0.5])) - step(x, action, jnp.zeros(1)), [0.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        step(x, action, jnp.array([0.5])) - step(x, action, jnp.zeros(1)), [0.0, 0.5], atol=1e-6
+    )
     np.testing.assert_array_equal(plant.model.disturbance_matrix, [[0.0], [1.0]])
 
 
 def test_a_reset_can_be_put_at_a_state():
-    """The chosen joints are where they should be, the others where the environment's own reset puts them, and the observation is its own."""
+    """The chosen joints are where they should be, the others where the environment's own reset puts
+    them, and the observation is its own.
+    """
     plant, key, x = arm_plant(), jax.random.PRNGKey(3), jnp.array([0.25, -1.5])
     state, own = plant.reset_to(x, key), plant.env.reset(key)
     np.testing.assert_array_equal(plant.state(state), x)
     assert state.pipeline_state.q[1] == own.pipeline_state.q[1]
     np.testing.assert_array_equal(state.obs, [0.25, -1.5, own.pipeline_state.q[1]])
     assert jax.tree.structure(state) == jax.tree.structure(own)
-    np.testing.assert_array_equal(plant.state(plant.env.reset(key)), plant.state(own))  # the environment itself is unchanged
+    # the environment itself is unchanged
+    np.testing.assert_array_equal(plant.state(plant.env.reset(key)), plant.state(own))
 
 
 def test_all_joints_are_the_state_unless_told_otherwise():
     plant = sw.BraxPlant(Arm())
     assert plant.model.state_size == 4
     state = plant.env.reset(jax.random.PRNGKey(0))
-    np.testing.assert_array_equal(plant.state(state), jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd]))
+    np.testing.assert_array_equal(
+        plant.state(state), jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd])
+    )
 
 
-@pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types:FutureWarning")  # Brax mixes its float32 with the float64 of the trace
+# Brax mixes its float32 with the float64 of the trace
+@pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types:FutureWarning")
 def test_whether_it_is_affine_is_not_decided_by_samples():
-    """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder the system is refused."""
+    """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder the
+    system is refused.
+    """
     plant = arm_plant()
     with pytest.raises(sw.ModelError, match="one of them passes through `max`"):
         require_affine(plant.model)
     with pytest.raises(sw.ModelError, match="or bound what is left by a remainder"):
-        sw.ModelSystem(plant.model, STOPPING, sw.Box.symmetric([0.0, 0.0]), sw.Box.symmetric([1.0, 2.0]), plant.state)
+        sw.ModelSystem(
+            plant.model,
+            STOPPING,
+            sw.Box.symmetric([0.0, 0.0]),
+            sw.Box.symmetric([1.0, 2.0]),
+            plant.state,
+        )
 
 
 def test_other_environments_are_refused():
-    with pytest.raises(TypeError, match=r"must be a `brax\.envs\.PipelineEnv` without wrappers.*but it is a `VmapWrapper`"):
+    with pytest.raises(
+        TypeError,
+        match=r"must be a `brax\.envs\.PipelineEnv` without wrappers.*but it is a `VmapWrapper`",
+    ):
         sw.BraxPlant(training.VmapWrapper(arm_plant().env))
-    with pytest.raises(TypeError, match=r"but it is a `SafePendulum`.*`Model` or an `ExplicitSystem`"):
+    with pytest.raises(
+        TypeError, match=r"but it is a `SafePendulum`.*`Model` or an `ExplicitSystem`"
+    ):
         sw.BraxPlant(sw.envs.get_environment("safe_pendulum"))
 
 
 @pytest.mark.parametrize("backend", ["spring", "positional"])
 def test_backends_without_a_joint_state_are_refused(backend):
-    with pytest.raises(ValueError, match=f"on the backends 'generalized' and 'mjx', but `env` steps '{backend}'"):
+    with pytest.raises(
+        ValueError, match=f"on the backends 'generalized' and 'mjx', but `env` steps '{backend}'"
+    ):
         sw.BraxPlant(Arm(backend=backend))
 
 
-@pytest.mark.parametrize(("name", "indices"), [("q", [2]), ("qd", [-1]), ("q", [0, 0]), ("disturbed", [4])])
+@pytest.mark.parametrize(
+    ("name", "indices"), [("q", [2]), ("qd", [-1]), ("q", [0, 0]), ("disturbed", [4])]
+)
 def test_wrong_indices_are_refused(name, indices):
-    with pytest.raises(sw.SetDimensionError, match=f"`{name}` must hold different indices from 0 to"):
+    with pytest.raises(
+        sw.SetDimensionError, match=f"`{name}` must hold different indices from 0 to"
+    ):
         sw.BraxPlant(arm_plant().env, **{name: indices})
 
 
@@ -89,15 +118,21 @@ def test_a_reset_that_places_nothing_is_refused():
     class Elsewhere(Arm):
         def reset(self, rng):
             pipeline_state = self._pipeline.init(self.sys, jnp.zeros(2), jnp.zeros(2))
-            return brax.envs.State(pipeline_state, jnp.zeros(3), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())})
+            return brax.envs.State(
+                pipeline_state, jnp.zeros(3), jnp.zeros(()), jnp.zeros(()), {"mine": jnp.zeros(())}
+            )
 
     plant = sw.BraxPlant(Elsewhere(), q=[0], qd=[0])
-    with pytest.raises(sw.ModelError, match=r"`Elsewhere\.reset` must place its joints by `self\.pipeline_init"):
+    with pytest.raises(
+        sw.ModelError, match=r"`Elsewhere\.reset` must place its joints by `self\.pipeline_init"
+    ):
         plant.reset_to(jnp.zeros(2), jax.random.PRNGKey(0))
 
 
 def test_the_gradient_flows_through_the_safeguard_and_the_physics():
-    """At a state where the request 1 is unsafe the executed action depends on the state alone; a safe request passes with its derivative."""
+    """At a state where the request 1 is unsafe the executed action depends on the state alone; a
+    safe request passes with its derivative.
+    """
     env = safe_arm()
 
     def after(request, x):

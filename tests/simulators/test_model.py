@@ -9,8 +9,14 @@ E = np.array([[1.0, 0.0], [0.0, 0.5]], np.float32)
 
 
 def step(x, a, w):
-    """Affine in a, but for a jump of the derivative at a = 0 that no difference over the box sees."""
-    return jnp.stack([x[0] * a[0] + 0.2 * a[1], jnp.sin(x[1]) + a[0] - 3 * a[1]]) + E.astype(x.dtype) @ w + 0 * jnp.abs(a[0])
+    """Affine in a, but for a jump of the derivative at a = 0 that no difference over the box
+    sees.
+    """
+    return (
+        jnp.stack([x[0] * a[0] + 0.2 * a[1], jnp.sin(x[1]) + a[0] - 3 * a[1]])
+        + E.astype(x.dtype) @ w
+        + 0 * jnp.abs(a[0])
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -28,5 +34,12 @@ def test_the_affine_form_by_differences(dtype):
 
 def test_a_dead_derivative_does_not_matter():
     """What the author of a simulator did not differentiate still acts."""
-    model = SimulatorModel("plant", lambda x, a, w: x + jax.lax.stop_gradient(2 * a) + w, 1, 1, 1, disturbance_matrix=np.eye(1))
+    model = SimulatorModel(
+        "plant",
+        lambda x, a, w: x + jax.lax.stop_gradient(2 * a) + w,
+        1,
+        1,
+        1,
+        disturbance_matrix=np.eye(1),
+    )
     np.testing.assert_allclose(model.affine(jnp.zeros(1)).B, [[2.0]])

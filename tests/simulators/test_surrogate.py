@@ -13,10 +13,19 @@ X = sw.Box.symmetric([0.5, 2.0])
 
 
 def plant(step, k=2):
-    return SimulatorModel("plant", lambda x, a, w: step(x, a), 2, 1, k, disturbance_matrix=np.array([[1.0, 0.0], [0.5, 2.0]], np.float32)[:, :k])
+    return SimulatorModel(
+        "plant",
+        lambda x, a, w: step(x, a),
+        2,
+        1,
+        k,
+        disturbance_matrix=np.array([[1.0, 0.0], [0.5, 2.0]], np.float32)[:, :k],
+    )
 
 
-CUBIC = plant(lambda x, a: jnp.stack([x[1] - 2 * x[0] ** 2 * x[1], 3 * x[0] + (0.4 - x[0] * x[1]) * a[0]]))
+CUBIC = plant(
+    lambda x, a: jnp.stack([x[1] - 2 * x[0] ** 2 * x[1], 3 * x[0] + (0.4 - x[0] * x[1]) * a[0]])
+)
 
 
 def test_a_polynomial_is_found_again():
@@ -25,7 +34,9 @@ def test_a_polynomial_is_found_again():
     assert surrogate.largest.max() < 1e-5
     x, a = jnp.array([0.4, -1.7]), jnp.array([0.6])
     step = jax.jit(surrogate.model.step)
-    np.testing.assert_allclose(step(x, a, jnp.zeros(2)), CUBIC(x, a, jnp.zeros(2)), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        step(x, a, jnp.zeros(2)), CUBIC(x, a, jnp.zeros(2)), rtol=0, atol=1e-5
+    )
     np.testing.assert_allclose(step(x, a, jnp.ones(2)) - step(x, a, jnp.zeros(2)), 1, atol=1e-6)
     np.testing.assert_allclose(step(-x, -a, -jnp.ones(2)), -step(x, a, jnp.ones(2)), atol=1e-6)
 
@@ -35,7 +46,9 @@ def test_the_box_covers_what_a_lower_degree_leaves_over():
     np.testing.assert_allclose(surrogate.disturbance_set.upper, 1.5 * surrogate.largest, rtol=1e-6)
     rng = np.random.default_rng(1)
     x, a = rng.uniform(-1, 1, (5_000, 2)) * [0.5, 2.0], rng.uniform(-1, 1, (5_000, 1))
-    gap = jax.vmap(lambda x, a: CUBIC(x, a, jnp.zeros(2)) - surrogate.model(x, a, jnp.zeros(2)))(x.astype(np.float32), a.astype(np.float32))
+    gap = jax.vmap(lambda x, a: CUBIC(x, a, jnp.zeros(2)) - surrogate.model(x, a, jnp.zeros(2)))(
+        x.astype(np.float32), a.astype(np.float32)
+    )
     assert jax.vmap(surrogate.disturbance_set.contains)(gap).all()
     assert np.abs(gap).max() > 0.1
     assert str(surrogate).startswith("tested, not proved: off by at most (")
@@ -49,8 +62,12 @@ def test_even_terms_go_into_the_box_or_into_the_polynomial():
 
 def test_disturbances_of_the_simulator_are_added():
     alone = sw.fit_surrogate(CUBIC, X, KEY, samples=500)
-    both = sw.fit_surrogate(CUBIC, X, KEY, samples=500, disturbance_set=sw.Box([-0.1, 0.0], [0.05, 0.3]))
-    np.testing.assert_allclose(both.disturbance_set.upper - alone.disturbance_set.upper, [0.1, 0.05 + 0.6], rtol=1e-5)
+    both = sw.fit_surrogate(
+        CUBIC, X, KEY, samples=500, disturbance_set=sw.Box([-0.1, 0.0], [0.05, 0.3])
+    )
+    np.testing.assert_allclose(
+        both.disturbance_set.upper - alone.disturbance_set.upper, [0.1, 0.05 + 0.6], rtol=1e-5
+    )
 
 
 def test_a_simulator_is_followed():
@@ -58,7 +75,12 @@ def test_a_simulator_is_followed():
     surrogate = arm_surrogate()
     assert surrogate.largest.max() < 2e-6
     x, a = REGION.sample(KEY), jnp.array([-0.7])
-    np.testing.assert_allclose(surrogate.model(x, a, jnp.zeros(2)), jax.jit(arm_plant().model.step)(x, a, jnp.zeros(2)), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(
+        surrogate.model(x, a, jnp.zeros(2)),
+        jax.jit(arm_plant().model.step)(x, a, jnp.zeros(2)),
+        rtol=0,
+        atol=2e-6,
+    )
 
 
 def test_what_does_not_fit_is_refused():

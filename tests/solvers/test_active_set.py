@@ -1,4 +1,6 @@
-"""The projection core against independent solvers, theory and finite differences, and in float32 against float64."""
+"""The projection core against independent solvers, theory and finite differences, and in float32
+against float64.
+"""
 
 from functools import lru_cache, partial
 
@@ -25,16 +27,25 @@ def margin_for(d, dtype=np.float32):
 def with_box(A, b):
     d = A.shape[-1]
     xp = np if isinstance(A, np.ndarray) else jnp
-    return xp.concatenate([A, np.eye(d, dtype=A.dtype), -np.eye(d, dtype=A.dtype)]), xp.concatenate([b, np.ones(2 * d, A.dtype)])
+    return xp.concatenate([A, np.eye(d, dtype=A.dtype), -np.eye(d, dtype=A.dtype)]), xp.concatenate(
+        [b, np.ones(2 * d, A.dtype)]
+    )
 
 
 def boxed_projection(A, b, a):
     return project(*with_box(A, b), a)
 
 
-# Compiled once per dimension and precision, since the tests share their problems; both give the projection too.
-batched_jacobians = jax.jit(jax.vmap(jax.jacrev(lambda *problem: (boxed_projection(*problem),) * 2, (0, 1, 2), has_aux=True)))
-batched_tangents = jax.jit(lambda primals, tangents: jax.jvp(jax.vmap(boxed_projection), primals, tangents))
+# Compiled once per dimension and precision, since the tests share their problems; both give the
+# projection too.
+batched_jacobians = jax.jit(
+    jax.vmap(
+        jax.jacrev(lambda *problem: (boxed_projection(*problem),) * 2, (0, 1, 2), has_aux=True)
+    )
+)
+batched_tangents = jax.jit(
+    lambda primals, tangents: jax.jvp(jax.vmap(boxed_projection), primals, tangents)
+)
 
 
 @lru_cache
@@ -56,16 +67,26 @@ def verified_with_gradient(A, b, a, g):
 
 
 def soak(rng, sets, d, count, batch):
-    """Checks `count` float32 problems, their rows of any length, in float64; returns how many were feasible and the largest violation among them."""
+    """Checks `count` float32 problems, their rows of any length, in float64; returns how many were
+    feasible and the largest violation among them.
+    """
     n_feasible, largest = 0, -np.inf
     for _ in range(0, count, batch):
         A, b, a, *rest = sets(rng, batch, d, ROWS[d])
         length = 10 ** rng.uniform(-3, 3, b.shape)
         A, b, a = (v.astype(np.float32) for v in (A * length[..., None], b * length, a))
-        safe, (feasible, fallback), gradient = jax.device_get(verified_with_gradient(A, b, a, rng.normal(size=a.shape).astype(np.float32)))
-        rows, offsets, length = A.astype(np.float64), b.astype(np.float64), np.linalg.norm(A.astype(np.float64), axis=2)
+        safe, (feasible, fallback), gradient = jax.device_get(
+            verified_with_gradient(A, b, a, rng.normal(size=a.shape).astype(np.float32))
+        )
+        rows, offsets, length = (
+            A.astype(np.float64),
+            b.astype(np.float64),
+            np.linalg.norm(A.astype(np.float64), axis=2),
+        )
         # As distances; of a zero row 0 a <= b the violation is -b.
-        violation = ((product(rows, safe.astype(np.float64)) - offsets) / np.where(length > 0, length, 1)).max(axis=1)
+        violation = (
+            (product(rows, safe.astype(np.float64)) - offsets) / np.where(length > 0, length, 1)
+        ).max(axis=1)
         assert not np.any(feasible & (violation > 0))
         assert np.isfinite(safe).all()
         assert (np.abs(safe) <= 1).all()
@@ -74,7 +95,9 @@ def soak(rng, sets, d, count, batch):
             assert feasible.all()
             assert not fallback.any()
         else:
-            assert not feasible[np.isin(rest[0], [HARSH.index("empty"), HARSH.index("impossible zero")])].any()
+            assert not feasible[
+                np.isin(rest[0], [HARSH.index("empty"), HARSH.index("impossible zero")])
+            ].any()
             assert not np.any(fallback & feasible & (rest[0] != HARSH.index("needle")))
         n_feasible, largest = n_feasible + feasible.sum(), max(largest, violation[feasible].max())
     return n_feasible, largest
@@ -94,7 +117,8 @@ def test_no_executed_action_of_a_feasible_set_violates_and_nothing_is_nan_in_a_m
     random, random_violation = soak(rng, random_sets, d, 1_000_000, 20_000)
     harsh, harsh_violation = soak(rng, harsh_sets, d, 200_000, 20_000)
     print(
-        f"d = {d}: feasible {random} of 1,000,000 random and {harsh} of 200,000 harsh sets, largest violation among them "
+        f"d = {d}: feasible {random} of 1,000,000 random and {harsh} of 200,000 harsh sets, "
+        "largest violation among them "
         f"{random_violation:.2g} and {harsh_violation:.2g}, 0 NaN"
     )
 
@@ -106,7 +130,13 @@ def clarabel_projection(A, b, a):
     d = len(a)
     rows, offsets = np.concatenate([A, np.eye(d), -np.eye(d)]), np.concatenate([b, np.ones(2 * d)])
     cones = [clarabel.NonnegativeConeT(len(offsets))]
-    return np.array(clarabel.DefaultSolver(sparse.eye(d, format="csc"), -a, sparse.csc_matrix(rows), offsets, cones, settings).solve().x)
+    return np.array(
+        clarabel.DefaultSolver(
+            sparse.eye(d, format="csc"), -a, sparse.csc_matrix(rows), offsets, cones, settings
+        )
+        .solve()
+        .x
+    )
 
 
 @pytest.mark.parametrize("d", DIMS)
@@ -146,44 +176,66 @@ def test_derivatives_match_finite_differences_and_forward_equals_reverse(d):
     with jax.enable_x64(True):
         x, dx = jax.device_get(batched_tangents((A, b, a), tangents))
         jacobians, _ = jax.device_get(batched_jacobians(A, b, a))
-        right, left = (np.asarray(batched_tangents((A + s * dA, b + s * db, a + s * da), tangents)[0]) for s in (step, -step))
+        right, left = (
+            np.asarray(batched_tangents((A + s * dA, b + s * db, a + s * da), tangents)[0])
+            for s in (step, -step)
+        )
     # A kink between the two ends shows as different one-sided differences.
     smooth = np.abs(right - 2 * x + left).max(axis=1) / step < 1e-3
     print(f"d = {d}: {n - smooth.sum()} of {n} samples discarded as kinks")
     assert np.mean(~smooth) <= 0.02
     scale = 1 + np.abs(dx).max(axis=1, keepdims=True)
-    np.testing.assert_allclose(((right - left) / (2 * step) / scale)[smooth], (dx / scale)[smooth], atol=1e-6)
-    reverse = np.einsum("ndmk,nmk->nd", jacobians[0], dA) + product(jacobians[1], db) + product(jacobians[2], da)
+    np.testing.assert_allclose(
+        ((right - left) / (2 * step) / scale)[smooth], (dx / scale)[smooth], atol=1e-6
+    )
+    reverse = (
+        np.einsum("ndmk,nmk->nd", jacobians[0], dA)
+        + product(jacobians[1], db)
+        + product(jacobians[2], da)
+    )
     np.testing.assert_allclose(reverse / scale, dx / scale, atol=1e-12)
 
 
 def test_second_derivatives_match_differences_of_the_first():
-    A, b, a = np.array([[0.6, 0.8], [0.8, -0.6]]), np.array([0.1, 0.9]), np.array([0.7, 0.5])  # lands on the first row
+    # lands on the first row
+    A, b, a = np.array([[0.6, 0.8], [0.8, -0.6]]), np.array([0.1, 0.9]), np.array([0.7, 0.5])
     step, weights = 1e-6, np.array([1.0, -2.0])
     with jax.enable_x64(True):
-        gradient = jax.jit(jax.grad(lambda *problem: jnp.sum(weights * boxed_projection(*problem) ** 2), (0, 1)))
+        gradient = jax.jit(
+            jax.grad(lambda *problem: jnp.sum(weights * boxed_projection(*problem) ** 2), (0, 1))
+        )
         hessian = jax.device_get(jax.jit(jax.jacfwd(gradient, 0))(A, b, a))
         direction = np.array([[0.3, -0.7], [0.5, 0.2]])
         right, left = (jax.device_get(gradient(A + s * direction, b, a)) for s in (step, -step))
     for second, end, start in zip(hessian, right, left, strict=True):
         assert np.abs(end - start).max() > step
-        np.testing.assert_allclose(np.sum(second * direction, axis=(-2, -1)), (end - start) / (2 * step), atol=1e-6)
+        np.testing.assert_allclose(
+            np.sum(second * direction, axis=(-2, -1)), (end - start) / (2 * step), atol=1e-6
+        )
 
 
 def test_a_safe_action_comes_back_unchanged_without_an_iteration():
     A, b, _, inner = (v.astype(np.float32) for v in problems(2))
     np.testing.assert_array_equal(batched_jacobians(A, b, inner)[1], inner)
-    ends = jax.jit(jax.vmap(lambda A, b, a: _dual_active_set(*with_box(A, b), a, reach=8.0)))(A, b, inner)
+    ends = jax.jit(jax.vmap(lambda A, b, a: _dual_active_set(*with_box(A, b), a, reach=8.0)))(
+        A, b, inner
+    )
     assert not ends.trips.any()
 
 
-TENT = [[0.6, 0.8], [-0.6, 0.8], [0.0, 1.0]]  # with b = (0.4, 0.4, 0.5) all three rows pass through (0, 0.5)
+# with b = (0.4, 0.4, 0.5) all three rows pass through (0, 0.5)
+TENT = [[0.6, 0.8], [-0.6, 0.8], [0.0, 1.0]]
 ZERO = [0.0, 0.0]
 DEGENERATE = {
     "vertex of three rows": (TENT, [0.4, 0.4, 0.5], [0.0, 0.9], [0.0, 0.5]),
     "on that vertex": (TENT, [0.4, 0.4, 0.5], [0.0, 0.5], [0.0, 0.5]),
     "equal rows": ([[1.0, 0.0]] * 3, [0.25, 0.25, 0.25], [0.75, 0.5], [0.25, 0.5]),
-    "nearly equal rows": ([[1.0, 0.0], [1.0, 1e-7], [1.0, -1e-7]], [0.25, 0.25, 0.25], [0.75, 0.5], [0.25, 0.5]),
+    "nearly equal rows": (
+        [[1.0, 0.0], [1.0, 1e-7], [1.0, -1e-7]],
+        [0.25, 0.25, 0.25],
+        [0.75, 0.5],
+        [0.25, 0.5],
+    ),
     "no interior": ([[1.0, 0.0], [-1.0, 0.0], ZERO], [0.25, -0.25, 1.0], [0.75, 0.5], [0.25, 0.5]),
     "zero rows": ([ZERO, [0.0, 1.0], ZERO], [0.0, 0.25, 1.0], [0.75, 0.5], [0.75, 0.25]),
     "nothing but the box": ([ZERO, ZERO, ZERO], [0.0, 0.0, 0.0], [1.0, -1.0], [1.0, -1.0]),
@@ -207,7 +259,9 @@ def test_degenerate_sets_have_the_right_point_and_finite_derivatives(dtype):
 def test_an_empty_set_gives_a_finite_point_within_reach(d):
     rng = np.random.default_rng(40 + d)
     rows = unit(rng.normal(size=(200, ROWS[d] // 2, d)))
-    A = np.concatenate([rows, -unit(rows + 1e-5 * rng.normal(size=rows.shape))], axis=1).astype(np.float32)
+    A = np.concatenate([rows, -unit(rows + 1e-5 * rng.normal(size=rows.shape))], axis=1).astype(
+        np.float32
+    )
     b = -(10.0 ** rng.uniform(-6, 3, A.shape[:2])).astype(np.float32)
     a = rng.uniform(-1, 1, (200, d)).astype(np.float32)
     jacobians, x = jax.device_get(batched_jacobians(A, b, a))
@@ -229,7 +283,9 @@ def test_shared_rows_are_not_copied_per_lane():
     a = rng.uniform(-1, 1, (n, d)).astype(np.float32)
     shared, repeated = jax.vmap(project, in_axes=(None, None, 0)), jax.vmap(project)
     x, pullback = jax.vjp(jax.jit(shared), A, b, a)
-    expected, expected_pullback = jax.vjp(jax.jit(repeated), np.broadcast_to(A, (n, m, d)), np.broadcast_to(b, (n, m)), a)
+    expected, expected_pullback = jax.vjp(
+        jax.jit(repeated), np.broadcast_to(A, (n, m, d)), np.broadcast_to(b, (n, m)), a
+    )
     assert np.abs(x - a).max() > 0.1
     np.testing.assert_allclose(x, expected, atol=1e-6)
     for one, many in zip(pullback(x)[:2], expected_pullback(x)[:2], strict=True):
@@ -260,11 +316,21 @@ def least_violation(A, b):
 @pytest.mark.parametrize(("d", "m"), [(1, 8), (2, 64), (4, 24), (8, 64)])
 def test_max_margin_agrees_with_linear_programming(d, m):
     rng = np.random.default_rng(50 + d)
-    A, b = (np.concatenate(v).astype(np.float32) for v in zip(random_sets(rng, 60, d, m)[:2], harsh_sets(rng, 140, d, m)[:2], strict=True))
+    A, b = (
+        np.concatenate(v).astype(np.float32)
+        for v in zip(random_sets(rng, 60, d, m)[:2], harsh_sets(rng, 140, d, m)[:2], strict=True)
+    )
     x, margin = jax.device_get(jax.jit(jax.vmap(max_margin))(A, b))
-    np.testing.assert_allclose(margin, (b - product(A.astype(np.float64), x)).min(axis=1), atol=2e-6)
+    np.testing.assert_allclose(
+        margin, (b - product(A.astype(np.float64), x)).min(axis=1), atol=2e-6
+    )
     assert (np.abs(x) <= 1).all()
-    best = np.array([-least_violation(*problem) for problem in zip(A.astype(np.float64), b.astype(np.float64), strict=True)])
+    best = np.array(
+        [
+            -least_violation(*problem)
+            for problem in zip(A.astype(np.float64), b.astype(np.float64), strict=True)
+        ]
+    )
     np.testing.assert_allclose(margin, best, atol=2e-5)
 
 
@@ -288,4 +354,6 @@ def test_max_margin_derivatives_match_finite_differences():
     print(f"{n - smooth.sum()} of {n} samples discarded as kinks")
     assert np.mean(~smooth) <= 0.02
     scale = 1 + np.abs(tangent).max(axis=1, keepdims=True)
-    np.testing.assert_allclose(((right - left) / (2 * step) / scale)[smooth], (tangent / scale)[smooth], atol=1e-6)
+    np.testing.assert_allclose(
+        ((right - left) / (2 * step) / scale)[smooth], (tangent / scale)[smooth], atol=1e-6
+    )

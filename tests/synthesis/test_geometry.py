@@ -9,7 +9,11 @@ from safe_wrappers.synthesis._volume import volume_and_gradient
 
 def random_rows(seed: int, n: int, *, symmetric: bool) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((n + 3, n)) if symmetric else np.concatenate([rng.standard_normal((n + 3, n)), -np.eye(n), np.eye(n)])
+    rows = (
+        rng.standard_normal((n + 3, n))
+        if symmetric
+        else np.concatenate([rng.standard_normal((n + 3, n)), -np.eye(n), np.eye(n)])
+    )
     return rows + 0.1 * rng.standard_normal(rows.shape)
 
 
@@ -61,16 +65,22 @@ def test_vertex_sensitivity_matches_finite_differences(n, symmetric, seed):
     template = Template.of(len(H), symmetric=symmetric)
     vertices = vertices_of(H, template)
     direction = np.random.default_rng(seed + 1).standard_normal(H.shape)
-    sensitivity = np.tensordot(vertices.sensitivity(template.facets(H), template), direction, axes=2)
+    sensitivity = np.tensordot(
+        vertices.sensitivity(template.facets(H), template), direction, axes=2
+    )
 
     # The vertex of fixed active rows solves a linear system, whatever the other facets do.
     def moved(step):
-        return np.linalg.solve(template.facets(H + step * direction)[vertices.rows], np.ones((*vertices.rows.shape, 1)))[..., 0]
+        return np.linalg.solve(
+            template.facets(H + step * direction)[vertices.rows], np.ones((*vertices.rows.shape, 1))
+        )[..., 0]
 
     step = 1e-7
     slope = (moved(step) - moved(-step)) / (2 * step)
     well_conditioned = np.linalg.cond(template.facets(H)[vertices.rows]) < 1e2
-    assert sensitivity[well_conditioned] == pytest.approx(slope[well_conditioned], rel=1e-4, abs=1e-4)
+    assert sensitivity[well_conditioned] == pytest.approx(
+        slope[well_conditioned], rel=1e-4, abs=1e-4
+    )
 
 
 @settings(max_examples=20, deadline=None)

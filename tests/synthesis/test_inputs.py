@@ -14,7 +14,12 @@ def test_inputs_minimise_the_largest_row(size):
     assert np.abs(inputs).max() <= 1
     found = (offset + np.einsum("qmd,qd->qm", slope, inputs)).max(axis=1)
     for q in range(30):
-        program = linprog([*[0.0] * size, 1.0], A_ub=np.column_stack([slope[q], -np.ones(8)]), b_ub=-offset[q], bounds=[(-1, 1)] * size + [(None, None)])
+        program = linprog(
+            [*[0.0] * size, 1.0],
+            A_ub=np.column_stack([slope[q], -np.ones(8)]),
+            b_ub=-offset[q],
+            bounds=[(-1, 1)] * size + [(None, None)],
+        )
         assert found[q] == pytest.approx(program.fun, abs=1e-8)
 
 

@@ -22,12 +22,23 @@ def step(x, a, w):
 @pytest.fixture(scope="module")
 def problem() -> Problem:
     system = ScaledSystem(Model("drag", step, 2, 1, 1), Box.symmetric([0.1]), np.array([1.0, 2.0]))
-    return Problem(system, -np.ones(2), np.ones(2), enlargement=1.5, margin=1e-3, per_edge=3, rays=np.array([[1.0, 0.3]]), symmetric=True)
+    return Problem(
+        system,
+        -np.ones(2),
+        np.ones(2),
+        enlargement=1.5,
+        margin=1e-3,
+        per_edge=3,
+        rays=np.array([[1.0, 0.3]]),
+        symmetric=True,
+    )
 
 
 @pytest.fixture(scope="module")
 def iterate(problem):
-    return problem.iterate(lqr_start(problem.system, np.ones(2), 4, np.random.default_rng(1), symmetric=True))
+    return problem.iterate(
+        lqr_start(problem.system, np.ones(2), 4, np.random.default_rng(1), symmetric=True)
+    )
 
 
 def test_the_system_is_evaluated_in_scaled_coordinates(problem):
@@ -37,12 +48,16 @@ def test_the_system_is_evaluated_in_scaled_coordinates(problem):
     assert local.drift(a)[0] + local.E[0] @ w == pytest.approx(expected, abs=1e-6)
     assert local.c.dtype == np.float64
     shift = np.array([1e-5, -2e-5])
-    slope = (problem.system.linearise(y + shift).drift(a) - problem.system.linearise(y - shift).drift(a)) / 2
+    slope = (
+        problem.system.linearise(y + shift).drift(a) - problem.system.linearise(y - shift).drift(a)
+    ) / 2
     assert local.jacobian(a)[0] @ shift == pytest.approx(slope[0], rel=1e-6)
 
 
 def test_the_spread_is_the_worst_corner_of_the_enlarged_box():
-    system = ScaledSystem(Model("drag", step, 2, 1, 1), Box(np.array([-0.1]), np.array([0.3])), np.ones(2))
+    system = ScaledSystem(
+        Model("drag", step, 2, 1, 1), Box(np.array([-0.1]), np.array([0.3])), np.ones(2)
+    )
     F, E = np.array([[1.0, 0.0], [0.0, -2.0]]), system.linearise(np.zeros((1, 2))).E
     corners = 0.1 + 1.5 * np.array([-0.2, 0.2])
     expected = (np.einsum("mn,qnk->qmk", F, E) * corners).max(axis=2)
@@ -52,12 +67,20 @@ def test_the_spread_is_the_worst_corner_of_the_enlarged_box():
 def test_sample_sensitivity_matches_finite_differences(problem, iterate):
     direction = np.random.default_rng(0).standard_normal(iterate.H.shape)
     size = 1e-6
-    ahead, behind = problem.iterate(iterate.H + size * direction), problem.iterate(iterate.H - size * direction)
+    ahead, behind = (
+        problem.iterate(iterate.H + size * direction),
+        problem.iterate(iterate.H - size * direction),
+    )
     # The samples come in another order, and the other one of a pair may be kept.
     candidates = [np.concatenate([other.samples, -other.samples]) for other in (ahead, behind)]
-    nearest = [points[np.linalg.norm(points - iterate.samples[:, None], axis=2).argmin(axis=1)] for points in candidates]
+    nearest = [
+        points[np.linalg.norm(points - iterate.samples[:, None], axis=2).argmin(axis=1)]
+        for points in candidates
+    ]
     slope = (nearest[0] - nearest[1]) / (2 * size)
-    assert iterate.sample_sensitivity @ direction.ravel() == pytest.approx(slope, rel=1e-3, abs=1e-4)
+    assert iterate.sample_sensitivity @ direction.ravel() == pytest.approx(
+        slope, rel=1e-3, abs=1e-4
+    )
 
 
 def test_ray_samples_lie_on_the_boundary_along_the_ray(iterate):

@@ -29,13 +29,17 @@ def drag_result() -> SynthesisResult:
 
 
 def smallest_margin(next_state, S: Polytope, w_max: float, points_per_edge: int = 400) -> float:
-    """The smallest best margin on the boundary of a planar S, by brute force: a grid of actions and both vertices of W."""
+    """The smallest best margin on the boundary of a planar S, by brute force: a grid of actions and
+    both vertices of W.
+    """
     H, vertices = np.asarray(S.H, np.float64), S.vertices()
     vertices = vertices[np.argsort(np.arctan2(vertices[:, 1], vertices[:, 0]))]
     fraction = np.linspace(0, 1, points_per_edge)[:, None, None]
     boundary = ((1 - fraction) * vertices + fraction * np.roll(vertices, -1, axis=0)).reshape(-1, 2)
     actions = np.linspace(-1, 1, 801)
-    worst = np.stack([next_state(boundary[:, None, :], actions[None, :], w) @ H.T for w in (-w_max, w_max)]).max(axis=(0, -1))
+    worst = np.stack(
+        [next_state(boundary[:, None, :], actions[None, :], w) @ H.T for w in (-w_max, w_max)]
+    ).max(axis=(0, -1))
     return float((1 - worst).max(axis=1).min())
 
 
@@ -56,7 +60,8 @@ def test_a_double_integrator_with_drag(drag_result):
     assert len(S.H) <= 8
     assert np.array_equal(S.H, np.concatenate([S.H[: len(S.H) // 2], -S.H[: len(S.H) // 2]]))
     assert np.all(np.abs(S.vertices()) <= [1.0, 1.5])
-    # The largest invariant set has area 4.6 or a little more: parabolas of full braking cut the box of area 6.
+    # The largest invariant set has area 4.6 or a little more: parabolas of full braking cut the box
+    # of area 6.
     assert drag_result.volume >= 4.3
     assert drag_result.volume == pytest.approx(S.volume(), rel=1e-5)
     margin = smallest_margin(drag_next, S, 0.1)
@@ -66,7 +71,16 @@ def test_a_double_integrator_with_drag(drag_result):
 
 def test_the_pendulum_fills_its_state_box():
     x_max = np.array([np.pi, 8.0])
-    result = synthesise(pendulum(), Box(-x_max, x_max), W, facets=6, seeds=1, margin=8e-4, disturbance_scale=1.2, progress=False)
+    result = synthesise(
+        pendulum(),
+        Box(-x_max, x_max),
+        W,
+        facets=6,
+        seeds=1,
+        margin=8e-4,
+        disturbance_scale=1.2,
+        progress=False,
+    )
     assert result.volume >= 99.87
     assert len(result.safe_state_set.H) == 6
     assert np.all(np.abs(result.safe_state_set.vertices()) <= x_max)
@@ -85,7 +99,9 @@ def test_more_facets_from_a_warm_start_lose_nothing(drag_result):
 
 
 def test_unbounded_constraints_take_their_scale_from_the_regulator():
-    result = synthesise(DRAG, Box.symmetric(np.array([1.0, np.inf])), W, facets=6, seeds=1, progress=False)
+    result = synthesise(
+        DRAG, Box.symmetric(np.array([1.0, np.inf])), W, facets=6, seeds=1, progress=False
+    )
     assert np.abs(result.safe_state_set.vertices()[:, 0]).max() <= 1
     assert result.volume >= 4.0
     assert smallest_margin(drag_next, result.safe_state_set, 0.1) >= 4e-4
@@ -96,27 +112,47 @@ def test_a_model_without_symmetry_and_a_box_off_centre():
         return drag_step(x, a + 0.2 * jnp.sin(x[0]) ** 2, w)
 
     model, box = Model("tilted", step, 2, 1, 1), Box(np.array([-1.0, -1.5]), np.array([0.5, 1.5]))
-    with pytest.raises(ModelError, match=r"must be symmetric about the origin.* at x = .*symmetric=False"):
+    with pytest.raises(
+        ModelError, match=r"must be symmetric about the origin.* at x = .*symmetric=False"
+    ):
         synthesise(model, box, W, facets=8, progress=False)
     result = synthesise(model, box, W, facets=7, seeds=1, symmetric=False, progress=False)
     vertices = result.safe_state_set.vertices()
     assert np.all(vertices >= [-1.0, -1.5])
     assert np.all(vertices <= [0.5, 1.5])
     assert vertices[:, 0].min() < -0.9
-    assert smallest_margin(lambda x, a, w: drag_next(x, a + 0.2 * np.sin(x[..., 0]) ** 2, w), result.safe_state_set, 0.1) >= 3e-4
+    assert (
+        smallest_margin(
+            lambda x, a, w: drag_next(x, a + 0.2 * np.sin(x[..., 0]) ** 2, w),
+            result.safe_state_set,
+            0.1,
+        )
+        >= 3e-4
+    )
 
 
 def test_two_inputs():
     def step(x, a, w):
         return 1.1 * x + 0.2 * a + w
 
-    result = synthesise(Model("plane", step, 2, 2, 2), Box.symmetric(np.ones(2)), Box.symmetric(np.array([0.02, 0.02])), facets=4, seeds=1, progress=False)
+    result = synthesise(
+        Model("plane", step, 2, 2, 2),
+        Box.symmetric(np.ones(2)),
+        Box.symmetric(np.array([0.02, 0.02])),
+        facets=4,
+        seeds=1,
+        progress=False,
+    )
     assert result.volume == pytest.approx(4.0, rel=1e-3)
     assert result.margin > 0
 
 
 def test_a_counterexample_becomes_a_sample(drag_result):
-    settings = {**drag_result.settings, "counterexamples": np.array([[0.9, 0.4], [-0.5, 1.0]]), "seeds": 1}
+    settings = {
+        **drag_result.settings,
+        "counterexamples": np.array([[0.9, 0.4], [-0.5, 1.0]]),
+        "seeds": 1,
+    }
     result = synthesise(DRAG, X, W, progress=False, **settings)
     assert result.volume >= 4.0
 
@@ -130,11 +166,21 @@ def test_a_progress_bar_is_shown_on_request(capsys):
 
 def test_a_disturbance_stronger_than_the_action_has_no_set():
     with pytest.raises(SynthesisError, match="smaller disturbance set"):
-        synthesise(DRAG, X, Box.symmetric(np.array([1.5])), facets=6, seeds=1, iterations=20, progress=False)
+        synthesise(
+            DRAG,
+            X,
+            Box.symmetric(np.array([1.5])),
+            facets=6,
+            seeds=1,
+            iterations=20,
+            progress=False,
+        )
 
 
 def test_a_model_that_cannot_be_stabilised_is_named():
-    model = Model("runaway", lambda x, a, w: jnp.stack([1.2 * x[0] + w[0], 0.5 * x[1] + a[0]]), 2, 1, 1)
+    model = Model(
+        "runaway", lambda x, a, w: jnp.stack([1.2 * x[0] + w[0], 0.5 * x[1] + a[0]]), 2, 1, 1
+    )
     with pytest.raises(ModelError, match=r"`runaway`.* must be stabilisable"):
         synthesise(model, X, W, facets=6, progress=False)
 
@@ -151,16 +197,31 @@ def test_a_model_that_is_not_affine_is_refused():
         ({"facets": 7}, "even and at least 4"),
         ({"facets": 2}, "even and at least 4"),
         ({"facets": 2, "symmetric": False}, "at least 3"),
-        ({"constraint_set": Box.symmetric([1.0, 1.0, 1.0])}, "`constraint_set` must have dimension 2"),
+        (
+            {"constraint_set": Box.symmetric([1.0, 1.0, 1.0])},
+            "`constraint_set` must have dimension 2",
+        ),
         ({"constraint_set": Box([0.5, -1.0], [1.0, 1.0])}, "origin must lie inside"),
         ({"disturbance_set": Box.symmetric([0.1, 0.1])}, "`disturbance_set` must have dimension 1"),
         ({"disturbance_set": Box([-0.1], [0.2])}, "`disturbance_set` must be symmetric"),
-        ({"warm_start": Polytope([[1.0, 0.0], [-1.0, 0.1], [0.0, 1.0], [0.0, -1.0]], [1.0] * 4)}, "both signs"),
-        ({"warm_start": Polytope(np.concatenate([np.eye(3), -np.eye(3)]), np.ones(6))}, "`warm_start` must have dimension 2"),
+        (
+            {"warm_start": Polytope([[1.0, 0.0], [-1.0, 0.1], [0.0, 1.0], [0.0, -1.0]], [1.0] * 4)},
+            "both signs",
+        ),
+        (
+            {"warm_start": Polytope(np.concatenate([np.eye(3), -np.eye(3)]), np.ones(6))},
+            "`warm_start` must have dimension 2",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(change, message):
-    arguments = {"constraint_set": X, "disturbance_set": W, "facets": 6, "progress": False, **change}
+    arguments = {
+        "constraint_set": X,
+        "disturbance_set": W,
+        "facets": 6,
+        "progress": False,
+        **change,
+    }
     with pytest.raises(SetDimensionError, match=message):
         synthesise(DRAG, **arguments)
 
@@ -178,5 +239,9 @@ def test_the_synthesis_does_not_know_the_prover():
     import safe_wrappers.synthesis
 
     for path in pathlib.Path(safe_wrappers.synthesis.__path__[0]).glob("*.py"):
-        modules = [node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        modules = [
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
         assert not any("certificates" in module for module in modules), path

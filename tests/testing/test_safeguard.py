@@ -1,4 +1,6 @@
-"""The public check of safeguards names what is wrong with each mutant; that it passes the real ones: safeguards/test_every_safeguard."""
+"""The public check of safeguards names what is wrong with each mutant; that it passes the real
+ones: safeguards/test_every_safeguard.
+"""
 
 import mutants
 import pytest
@@ -25,7 +27,12 @@ MUTANTS = [
 
 QUICK = (mutants.InvertedCondition, mutants.AlwaysTheAnchor, mutants.RoundsSafeRequests)
 CASES = [
-    pytest.param(safeguard, message, id=type(safeguard).__name__, marks=() if isinstance(safeguard, QUICK) else pytest.mark.slow)
+    pytest.param(
+        safeguard,
+        message,
+        id=type(safeguard).__name__,
+        marks=() if isinstance(safeguard, QUICK) else pytest.mark.slow,
+    )
     for safeguard, message in MUTANTS
 ]
 
@@ -40,13 +47,26 @@ def test_a_failure_says_what_was_found_and_what_to_do():
     with pytest.raises(AssertionError) as caught:
         check_safeguard(mutants.Nothing(), action_sizes=(1,), sets=512)
     message = str(caught.value)
-    for part in ("A = [[", "b = [", "request = [", "action = [", "violation = ", "cases fail", "give `project` alone"):
+    for part in (
+        "A = [[",
+        "b = [",
+        "request = [",
+        "action = [",
+        "violation = ",
+        "cases fail",
+        "give `project` alone",
+    ):
         assert part in message
 
 
 @pytest.mark.slow
 def test_a_promise_is_checked_only_if_it_is_made():
-    assert check_safeguard(sw.RayMask(), action_sizes=(1,)).findings["d = 1: share of safe requests kept bit for bit"] < 0.5
+    assert (
+        check_safeguard(sw.RayMask(), action_sizes=(1,)).findings[
+            "d = 1: share of safe requests kept bit for bit"
+        ]
+        < 0.5
+    )
     with pytest.raises(sw.ContractError, match="bit for bit, as was promised"):
         check_safeguard(sw.RayMask(), action_sizes=(1,), keeps_safe_requests=True)
 

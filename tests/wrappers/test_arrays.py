@@ -1,4 +1,7 @@
-"""Environments that speak JAX or torch do what those that speak NumPy do. The tests with torch are marked `agents`."""
+"""Environments that speak JAX or torch do what those that speak NumPy do.
+
+The tests with torch are marked `agents`.
+"""
 
 import builtins
 import importlib
@@ -27,7 +30,9 @@ def array_type(kind):
 
 def make(kind, mode=AutoresetMode.SAME_STEP, **options):
     options = {"safe_set": "narrow", "max_episode_steps": EPISODE, **options}
-    return gymnasium.make_vec("SafeWrappers/Pendulum-v0", NUM_ENVS, autoreset_mode=mode, array=kind, **options)
+    return gymnasium.make_vec(
+        "SafeWrappers/Pendulum-v0", NUM_ENVS, autoreset_mode=mode, array=kind, **options
+    )
 
 
 def assert_same(found, expected, kind, path=""):
@@ -53,24 +58,35 @@ def test_a_vector_environment_does_the_same_with_every_kind_of_array(kind, mode)
     xp, plain, other = namespace(kind), make("numpy", mode), make(kind, mode)
     assert_same(dict(enumerate(other.reset(seed=3))), dict(enumerate(plain.reset(seed=3))), kind)
     ends = 0
-    for t, actions in enumerate(np.random.default_rng(0).uniform(-1.5, 1.5, (3 * EPISODE, NUM_ENVS, 1)).astype(np.float32)):
+    for t, actions in enumerate(
+        np.random.default_rng(0).uniform(-1.5, 1.5, (3 * EPISODE, NUM_ENVS, 1)).astype(np.float32)
+    ):
         if t == 2:
             mask = np.array([False, True, False])
-            results = [env.reset(options={"reset_mask": m}) for env, m in ((other, xp.asarray(mask)), (plain, mask))]
+            results = [
+                env.reset(options={"reset_mask": m})
+                for env, m in ((other, xp.asarray(mask)), (plain, mask))
+            ]
             assert_same(*(dict(enumerate(result)) for result in results), kind)
         found, expected = other.step(xp.asarray(actions)), plain.step(actions)
         assert_same(dict(enumerate(found)), dict(enumerate(expected)), kind)
         ended = expected[3]
         ends += ended.sum()
         if mode is AutoresetMode.DISABLED and ended.any():
-            results = [env.reset(options={"reset_mask": m}) for env, m in ((other, found[3]), (plain, ended.copy()))]
+            results = [
+                env.reset(options={"reset_mask": m})
+                for env, m in ((other, found[3]), (plain, ended.copy()))
+            ]
             assert_same(*(dict(enumerate(result)) for result in results), kind)
     assert ends >= 6
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_environment_does_the_same_with_every_kind_of_array(kind):
-    plain, other = (gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", array=array) for array in ("numpy", kind))
+    plain, other = (
+        gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", array=array)
+        for array in ("numpy", kind)
+    )
     assert_same(dict(enumerate(other.reset(seed=3))), dict(enumerate(plain.reset(seed=3))), kind)
     for action in np.float32([[0.9], [-1.0]]):
         found, expected = other.step(namespace(kind).asarray(action)), plain.step(action)
@@ -83,7 +99,12 @@ def test_a_single_environment_does_the_same_with_every_kind_of_array(kind):
 @pytest.mark.parametrize("action", ["nan", "huge", "int", "numpy"])
 def test_any_action_of_the_right_shape_gets_a_safe_action(kind, action):
     xp = namespace(kind)
-    values = {"nan": [[np.nan]] * 3, "huge": [[3e38]] * 3, "int": [[2], [-1], [0]], "numpy": np.ones((3, 1))}[action]
+    values = {
+        "nan": [[np.nan]] * 3,
+        "huge": [[3e38]] * 3,
+        "int": [[2], [-1], [0]],
+        "numpy": np.ones((3, 1)),
+    }[action]
     env = make(kind, disturbance="worst_case")
     env.reset(seed=0)
     info = env.step(values if action == "numpy" else xp.asarray(values))[-1]["safeguard"]
@@ -97,14 +118,20 @@ def test_any_action_of_the_right_shape_gets_a_safe_action(kind, action):
 
 def test_unknown_kinds_are_refused():
     for make_env in (gymnasium.make, gymnasium.make_vec):
-        with pytest.raises(ValueError, match="`array` must be one of 'numpy', 'jax', 'torch', but it is 'tensorflow'"):
+        with pytest.raises(
+            ValueError,
+            match="`array` must be one of 'numpy', 'jax', 'torch', but it is 'tensorflow'",
+        ):
             make_env("SafeWrappers/Pendulum-v0", array="tensorflow")
 
 
 def test_a_missing_dependency_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
-    with pytest.raises(sw.MissingDependencyError, match=r'`torch` must be installed for this.*pip install "safe-wrappers\[agents\]"'):
+    with pytest.raises(
+        sw.MissingDependencyError,
+        match=r'`torch` must be installed for this.*pip install "safe-wrappers\[agents\]"',
+    ):
         make("torch")
     with pytest.raises(ImportError, match="`stable_baselines3` must be installed"):
         sw.as_vec_env(make("numpy"))
@@ -139,12 +166,16 @@ def test_tensors_are_the_users_and_actions_are_not_kept():
         for tensor in [result[0], *jax.tree.leaves(result[-1])]:
             tensor.zero_()
         action.zero_()
-        torch.testing.assert_close(env.reset(options={"reset_mask": mask})[0][1:], kept[1:], rtol=0, atol=0)
+        torch.testing.assert_close(
+            env.reset(options={"reset_mask": mask})[0][1:], kept[1:], rtol=0, atol=0
+        )
 
 
 @pytest.mark.agents
 def test_actions_of_a_torch_policy_need_no_preparation():
-    """With a gradient, of another precision, and not contiguous; also where the environment speaks NumPy."""
+    """With a gradient, of another precision, and not contiguous; also where the environment speaks
+    NumPy.
+    """
     import torch
 
     weights = torch.full((1, NUM_ENVS), 0.25, dtype=torch.float64, requires_grad=True)
@@ -152,7 +183,9 @@ def test_actions_of_a_torch_policy_need_no_preparation():
         env = make(kind)
         env.reset(seed=0, options={"x": [0.0, 0.0]})
         observation, *_, info = env.step((weights * 2).T)
-        np.testing.assert_array_equal(info["safeguard"]["action"], np.full((NUM_ENVS, 1), 0.5, np.float32))
+        np.testing.assert_array_equal(
+            info["safeguard"]["action"], np.full((NUM_ENVS, 1), 0.5, np.float32)
+        )
     assert not getattr(observation, "requires_grad", False)
 
 
@@ -161,7 +194,9 @@ def test_the_gymnasium_wrapper_takes_tensors_too():
     import torch
     from pendulum_v1 import set_state, system
 
-    env = sw.GymSafeguardWrapper(gymnasium.make("Pendulum-v1"), sw.BoundaryProjection(), system=system(), set_state=set_state)
+    env = sw.GymSafeguardWrapper(
+        gymnasium.make("Pendulum-v1"), sw.BoundaryProjection(), system=system(), set_state=set_state
+    )
     env.reset(seed=0)
     set_state(env.unwrapped, [0.0, 0.0])
     guard = env.step(torch.tensor([0.123456]))[-1]["safeguard"]

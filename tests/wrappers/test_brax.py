@@ -13,12 +13,33 @@ from third_party import Integrator, IntegratorSystem
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
 
-METRICS = ("intervention_per_step", "distance_per_step", "infeasible_per_step", "fallback_per_step", "left_set_per_step", "task_reward")
-RECORD = ("requested", "action", "intervened", "changed", "distance", "feasible", "fallback", "margin", "inside")
+METRICS = (
+    "intervention_per_step",
+    "distance_per_step",
+    "infeasible_per_step",
+    "fallback_per_step",
+    "left_set_per_step",
+    "task_reward",
+)
+RECORD = (
+    "requested",
+    "action",
+    "intervened",
+    "changed",
+    "distance",
+    "feasible",
+    "fallback",
+    "margin",
+    "inside",
+)
 
 
 def safeguarded(regularisation=0.0, **options):
-    return sw.SafeguardWrapper(SafePendulum(**{"safe_set": "narrow", **options}), sw.BoundaryProjection(), regularisation=regularisation)
+    return sw.SafeguardWrapper(
+        SafePendulum(**{"safe_set": "narrow", **options}),
+        sw.BoundaryProjection(),
+        regularisation=regularisation,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +49,10 @@ def env():
 
 def signature(tree):
     """Names, shapes, dtypes and weak types of all leaves."""
-    return [(jax.tree_util.keystr(path), leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    return [
+        (jax.tree_util.keystr(path), leaf.shape, leaf.dtype, leaf.weak_type)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
 
 
 @pytest.mark.parametrize("backend", ["closed_form", "generalized", "mjx"])
@@ -38,12 +62,18 @@ def test_reset_and_step_return_the_same_tree(backend):
     after = jax.eval_shape(env.step, state, jnp.zeros(1))
     assert jax.tree.structure(state) == jax.tree.structure(after)
     assert signature(state) == signature(after)
-    assert not any(weak for *_, weak in signature((state.obs, state.reward, state.done, state.metrics, state.info)))
+    assert not any(
+        weak
+        for *_, weak in signature((state.obs, state.reward, state.done, state.metrics, state.info))
+    )
 
 
 def test_metrics_and_info(env):
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
-    assert set(state.metrics) == {f"safeguard/{name}" for name in METRICS} | {"left_set_per_step", "cost_per_step"}
+    assert set(state.metrics) == {f"safeguard/{name}" for name in METRICS} | {
+        "left_set_per_step",
+        "cost_per_step",
+    }
     assert set(state.info["safeguard"]) == set(RECORD)
     assert {"cost", "margin", "disturbance", "key"} <= set(state.info)
     for leaf in jax.tree.leaves((state.metrics, state.info["safeguard"], state.info["cost"])):
@@ -57,13 +87,26 @@ def test_the_record_of_a_step():
     np.testing.assert_array_equal(guard["action"][..., 0], executed)
     np.testing.assert_array_equal(guard["requested"], requests("random", 3))
     np.testing.assert_array_equal(guard["changed"], executed != guard["requested"][..., 0])
-    np.testing.assert_array_equal(guard["intervened"], guard["changed"])  # boundary projection changes unsafe requests only
+    # boundary projection changes unsafe requests only
+    np.testing.assert_array_equal(guard["intervened"], guard["changed"])
     assert 0.1 < guard["intervened"].mean() < 0.9
-    np.testing.assert_allclose(guard["distance"], np.abs(executed - guard["requested"][..., 0]), rtol=1e-6)
+    np.testing.assert_allclose(
+        guard["distance"], np.abs(executed - guard["requested"][..., 0]), rtol=1e-6
+    )
     np.testing.assert_allclose(guard["margin"], margins(H, x[1:]), atol=1e-6)
-    for name, value in [("intervention", "intervened"), ("distance", "distance"), ("fallback", "fallback")]:
+    for name, value in [
+        ("intervention", "intervened"),
+        ("distance", "distance"),
+        ("fallback", "fallback"),
+    ]:
         np.testing.assert_array_equal(metrics[f"safeguard/{name}_per_step"], guard[value])
-    for zero in ("safeguard/infeasible_per_step", "safeguard/fallback_per_step", "safeguard/left_set_per_step", "left_set_per_step", "cost_per_step"):
+    for zero in (
+        "safeguard/infeasible_per_step",
+        "safeguard/fallback_per_step",
+        "safeguard/left_set_per_step",
+        "left_set_per_step",
+        "cost_per_step",
+    ):
         assert not metrics[zero].any()
     assert guard["inside"].all()
     assert not info["cost"].any()
@@ -93,7 +136,9 @@ def test_an_unknown_state_gets_the_neutral_action_and_is_flagged(env):
 
 
 def check_regularisation(env, strength):
-    """The reward is the task's minus c |a_s - a|^2, and the difference is there at interventions."""
+    """The reward is the task's minus c |a_s - a|^2, and the difference is there at
+    interventions.
+    """
     state = env.env.reset_to(jnp.array([0.45, 0.0]), jax.random.PRNGKey(0))
     step = jax.jit(env.step)
     for request in (0.9, 3.0):
@@ -102,7 +147,9 @@ def check_regularisation(env, strength):
         gap = float(guard["action"][0]) - min(request, 1.0)
         assert gap < -0.1
         x = np.asarray(env.system.state(after), np.float64)
-        np.testing.assert_allclose(task, -(x[0] ** 2 + 0.1 * x[1] ** 2 + 0.001 * float(guard["action"][0]) ** 2), rtol=1e-5)
+        np.testing.assert_allclose(
+            task, -(x[0] ** 2 + 0.1 * x[1] ** 2 + 0.001 * float(guard["action"][0]) ** 2), rtol=1e-5
+        )
         np.testing.assert_allclose(after.reward - task, -strength * gap**2, rtol=1e-5)
 
 
@@ -126,8 +173,15 @@ def test_regularisation_pushes_the_action_back_into_the_set(gradient):
     def loss(a, env):
         return -env.step(env.reset_to(x, jax.random.PRNGKey(0)), a).reward
 
-    envs = [sw.SafeguardWrapper(SafePendulum(safe_set="narrow"), sw.BoundaryProjection(gradient), regularisation=c) for c in (0.0, 0.1)]
-    plain, regularised = (jax.jit(jax.grad(functools.partial(loss, env=env)))(jnp.array([0.9])) for env in envs)
+    envs = [
+        sw.SafeguardWrapper(
+            SafePendulum(safe_set="narrow"), sw.BoundaryProjection(gradient), regularisation=c
+        )
+        for c in (0.0, 0.1)
+    ]
+    plain, regularised = (
+        jax.jit(jax.grad(functools.partial(loss, env=env)))(jnp.array([0.9])) for env in envs
+    )
     safe = sw.safe_action(envs[0].system, envs[0].safeguard, x, jnp.array([0.9])).action
     assert (plain == 0) == (gradient == "exact")
     np.testing.assert_allclose(regularised - plain, 2 * 0.1 * (0.9 - safe), rtol=1e-3)
@@ -145,14 +199,21 @@ WRAPPERS = {
     "EpisodeWrapper": lambda env: training.EpisodeWrapper(env, 10, 1),
     "AutoResetWrapper": training.AutoResetWrapper,
     "EvalWrapper": training.EvalWrapper,
-    "DomainRandomizationVmapWrapper": lambda env: training.DomainRandomizationVmapWrapper(env, lambda sys: (sys, None)),
+    "DomainRandomizationVmapWrapper": lambda env: training.DomainRandomizationVmapWrapper(
+        env, lambda sys: (sys, None)
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_it_must_be_the_innermost_wrapper(name):
-    with pytest.raises(sw.WrapperOrderError, match=rf"must be the innermost wrapper, but `env` is a `{name}`\. Write `{name}\(SafeguardWrapper"):
-        sw.SafeguardWrapper(WRAPPERS[name](SafePendulum(safe_set="narrow")), sw.BoundaryProjection())
+    with pytest.raises(
+        sw.WrapperOrderError,
+        match=rf"must be the innermost wrapper, but `env` is a `{name}`\. Write `{name}\(SafeguardWrapper",
+    ):
+        sw.SafeguardWrapper(
+            WRAPPERS[name](SafePendulum(safe_set="narrow")), sw.BoundaryProjection()
+        )
 
 
 def test_it_must_not_be_wrapped_twice(env):
@@ -186,18 +247,24 @@ def test_the_physics_cannot_be_replaced(env):
 
 def test_domain_randomisation_fails_loudly(env):
     def randomise(sys, rng):
-        gear = jax.vmap(lambda key: sys.actuator.gear * jax.random.uniform(key, (), minval=0.5, maxval=1.5))(rng)
+        gear = jax.vmap(
+            lambda key: sys.actuator.gear * jax.random.uniform(key, (), minval=0.5, maxval=1.5)
+        )(rng)
         axes = jax.tree.map(lambda _: None, sys).tree_replace({"actuator.gear": 0})
         return sys.tree_replace({"actuator.gear": gear}), axes
 
-    wrapped = training.wrap(env, episode_length=10, randomization_fn=functools.partial(randomise, rng=keys(0, 4)))
+    wrapped = training.wrap(
+        env, episode_length=10, randomization_fn=functools.partial(randomise, rng=keys(0, 4))
+    )
     with pytest.raises(sw.CertificateError, match="domain randomisation"):
         wrapped.reset(keys(0, 4))
 
 
 def test_repeated_actions_are_verified_again_at_every_sub_step():
     """EpisodeWrapper repeats the request, not the action that was safe at the first sub-step."""
-    env = sw.SafeguardWrapper(RecordingPendulum(safe_set="narrow", disturbance="worst_case"), sw.BoundaryProjection())
+    env = sw.SafeguardWrapper(
+        RecordingPendulum(safe_set="narrow", disturbance="worst_case"), sw.BoundaryProjection()
+    )
     repeated = training.EpisodeWrapper(training.VmapWrapper(env), 100, action_repeat=4)
     state = jax.jit(repeated.reset)(keys(5, 64))
     request = jnp.ones((64, 1))
@@ -207,7 +274,9 @@ def test_repeated_actions_are_verified_again_at_every_sub_step():
         single = step(single, request)
         executed.append(np.asarray(single.info["executed"]))
     first, last = executed[0], executed[-1]
-    np.testing.assert_allclose(jax.vmap(env.system.state)(after), jax.vmap(env.system.state)(single), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.vmap(env.system.state)(after), jax.vmap(env.system.state)(single), rtol=0, atol=1e-6
+    )
     assert np.abs(first - last).max() > 0.5
     H = facets(env)
     assert margins(H, jax.vmap(env.system.state)(after)).min() > 0
@@ -223,26 +292,44 @@ def test_typed_keys_are_accepted(env):
     one, other = env.reset(raw), env.reset(typed)
     assert jax.tree.structure(one) == jax.tree.structure(other)
     jax.tree.map(np.testing.assert_array_equal, one, other)
-    jax.eval_shape(training.wrap(env, episode_length=10).reset, jax.ShapeDtypeStruct((4, 2), jnp.uint32))
+    jax.eval_shape(
+        training.wrap(env, episode_length=10).reset, jax.ShapeDtypeStruct((4, 2), jnp.uint32)
+    )
 
 
 def test_the_evaluator_of_brax_counts_interventions(env):
     wrapped = training.wrap(env, episode_length=50)
     policy = lambda params: lambda obs, key: (jnp.ones((*obs.shape[:-1], 1)), {})  # noqa: E731
-    evaluator = acting.Evaluator(wrapped, policy, num_eval_envs=16, episode_length=50, action_repeat=1, key=jax.random.PRNGKey(0))
+    evaluator = acting.Evaluator(
+        wrapped,
+        policy,
+        num_eval_envs=16,
+        episode_length=50,
+        action_repeat=1,
+        key=jax.random.PRNGKey(0),
+    )
     metrics = evaluator.run_evaluation(None, {})
-    # Full torque one way runs into the boundary within a few steps, and is intervened with ever after.
+    # Full torque one way runs into the boundary within a few steps, and is intervened with ever
+    # after.
     assert 0.8 < metrics["eval/episode_safeguard/intervention_per_step"] <= 1
-    assert metrics["eval/episode_safeguard/left_set_per_step"] == metrics["eval/episode_left_set_per_step"] == 0
+    assert (
+        metrics["eval/episode_safeguard/left_set_per_step"]
+        == metrics["eval/episode_left_set_per_step"]
+        == 0
+    )
     assert metrics["eval/episode_safeguard/task_reward"] == metrics["eval/episode_reward"] < 0
     assert metrics["eval/avg_episode_length"] == 50
 
 
 def test_a_users_own_system_and_environment():
     assert isinstance(IntegratorSystem(), sw.System)
-    env = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), regularisation=0.5)
+    env = sw.SafeguardWrapper(
+        Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), regularisation=0.5
+    )
     state = env.reset(jax.random.key(0))
-    assert signature(jax.eval_shape(env.step, state, jnp.zeros(1))) == signature(jax.eval_shape(lambda: state))
+    assert signature(jax.eval_shape(env.step, state, jnp.zeros(1))) == signature(
+        jax.eval_shape(lambda: state)
+    )
     step = jax.jit(env.step)
     for _ in range(8):
         state = step(state, jnp.ones(1))
@@ -256,20 +343,26 @@ def test_a_users_own_system_and_environment():
 
 
 def test_without_a_system_there_is_nothing_to_guarantee():
-    with pytest.raises(sw.CertificateError, match=r"`Integrator` has no `system`.*give `system=\.\.\.`"):
+    with pytest.raises(
+        sw.CertificateError, match=r"`Integrator` has no `system`.*give `system=\.\.\.`"
+    ):
         sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection())
 
 
 def test_a_system_with_another_number_of_actions_is_refused():
     system = IntegratorSystem()
     system.action_size = 2
-    with pytest.raises(sw.CertificateError, match=r"must have the environment's 1 action\(s\), but it has 2"):
+    with pytest.raises(
+        sw.CertificateError, match=r"must have the environment's 1 action\(s\), but it has 2"
+    ):
         sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=system)
 
 
 def test_the_dictionaries_of_the_environment_are_copied(env):
     state = env.env.reset(jax.random.PRNGKey(0))
-    wrapped = env._annotate(state, sw.BoundaryProjection()(env.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1)))
+    wrapped = env._annotate(
+        state, sw.BoundaryProjection()(env.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1))
+    )
     assert "safeguard" in wrapped.info
     assert "safeguard" not in state.info
     assert "safeguard/task_reward" not in state.metrics
@@ -283,11 +376,15 @@ class Far(Integrator):
 
     def reset(self, rng):
         state = super().reset(rng)
-        return state.replace(pipeline_state=jnp.where(jax.random.uniform(rng, (1,)) < self.bound, 0.5, 2.0))
+        return state.replace(
+            pipeline_state=jnp.where(jax.random.uniform(rng, (1,)) < self.bound, 0.5, 2.0)
+        )
 
 
 def test_resets_outside_the_safe_set_are_drawn_again():
-    """One reset in ten of the environment is inside; all of the wrapper's are, and one that is inside is kept."""
+    """One reset in ten of the environment is inside; all of the wrapper's are, and one that is
+    inside is kept.
+    """
     env = sw.SafeguardWrapper(Far(0.1), sw.BoundaryProjection(), system=IntegratorSystem())
     own = jax.vmap(env.env.reset)(keys(0, 64)).pipeline_state
     assert np.mean(own > 1) > 0.8
@@ -295,12 +392,19 @@ def test_resets_outside_the_safe_set_are_drawn_again():
     np.testing.assert_array_equal(state.pipeline_state, 0.5)
     assert state.info["safeguard"]["inside"].all()
     kept = sw.SafeguardWrapper(Far(1.0), sw.BoundaryProjection(), system=IntegratorSystem())
-    jax.tree.map(np.testing.assert_array_equal, kept.reset(keys(0, 1)[0]).info["also mine"], kept.env.reset(keys(0, 1)[0]).info["also mine"])
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        kept.reset(keys(0, 1)[0]).info["also mine"],
+        kept.env.reset(keys(0, 1)[0]).info["also mine"],
+    )
 
 
 def test_an_environment_that_never_starts_inside_is_an_error_outside_jit_and_a_flag_inside():
     env = sw.SafeguardWrapper(Far(), sw.BoundaryProjection(), system=IntegratorSystem())
-    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. Give `reset_to=`"):
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. Give `reset_to=`",
+    ):
         env.reset(jax.random.PRNGKey(0))
     assert jax.jit(env.reset)(jax.random.PRNGKey(0)).info["safeguard"]["inside"] == 0
 
@@ -312,30 +416,51 @@ def start_at(x, key):
 
 
 def test_a_start_that_is_not_put_into_effect_is_an_error_too():
-    env = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), reset_to=lambda x, key: start_at(2 * jnp.ones(1), key))
-    with pytest.raises(sw.CertificateError, match=r"`reset_to` gave states like \[2\.0\]\. It must return the environment's state at the x"):
+    env = sw.SafeguardWrapper(
+        Integrator(),
+        sw.BoundaryProjection(),
+        system=IntegratorSystem(),
+        reset_to=lambda x, key: start_at(2 * jnp.ones(1), key),
+    )
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"`reset_to` gave states like \[2\.0\]\. It must return the environment's state at the x",
+    ):
         env.reset(jax.random.PRNGKey(0))
-    state = sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), reset_to=start_at).reset(jax.random.PRNGKey(0))
+    state = sw.SafeguardWrapper(
+        Integrator(), sw.BoundaryProjection(), system=IntegratorSystem(), reset_to=start_at
+    ).reset(jax.random.PRNGKey(0))
     assert 0 < abs(state.pipeline_state[0]) < 1
 
 
 def test_it_speaks_of_its_own_system_and_not_of_the_environments():
-    """Starts and observations of the bundled pendulum, safeguarded by a smaller set than its own."""
+    """Starts and observations of the bundled pendulum, safeguarded by a smaller set than its
+    own.
+    """
     large, small = SafePendulum(), SafePendulum(safe_set="narrow")
-    own, other = sw.SafeguardWrapper(large, sw.BoundaryProjection()), sw.SafeguardWrapper(large, sw.BoundaryProjection(), system=small.system)
+    own, other = (
+        sw.SafeguardWrapper(large, sw.BoundaryProjection()),
+        sw.SafeguardWrapper(large, sw.BoundaryProjection(), system=small.system),
+    )
     x = jnp.array([2.0, 0.0])
     assert own.admissible(x)
     assert not other.admissible(x)
     assert np.isfinite(own.observation_bound()).all()
     assert np.isinf(other.observation_bound()).all()
     with pytest.raises(ValueError, match="`Integrator` cannot be put into a given state"):
-        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=IntegratorSystem()).reset_to(jnp.zeros(1), jax.random.PRNGKey(0))
+        sw.SafeguardWrapper(
+            Integrator(), sw.BoundaryProjection(), system=IntegratorSystem()
+        ).reset_to(jnp.zeros(1), jax.random.PRNGKey(0))
 
 
 def test_only_the_certified_model_itself_is_more_than_tested():
-    """Another system, another plant, Brax's physics: sampling can test them, nothing here proves them."""
+    """Another system, another plant, Brax's physics: sampling can test them, nothing here proves
+    them.
+    """
     guard = sw.BoundaryProjection()
-    assert sw.SafeguardWrapper(SafePendulum(), guard).guarantee.endswith("proves or refutes; the environment steps this very model")
+    assert sw.SafeguardWrapper(SafePendulum(), guard).guarantee.endswith(
+        "proves or refutes; the environment steps this very model"
+    )
     for env in (
         sw.SafeguardWrapper(SafePendulum(backend="generalized"), guard),
         sw.SafeguardWrapper(SafePendulum(), guard, system=SafePendulum(safe_set="narrow").system),
@@ -345,12 +470,16 @@ def test_only_the_certified_model_itself_is_more_than_tested():
 
 
 def test_a_system_must_be_one():
-    with pytest.raises(TypeError, match=r"`system` must be a `System` such as `ModelSystem.*but it is a `Model`"):
+    with pytest.raises(
+        TypeError, match=r"`system` must be a `System` such as `ModelSystem.*but it is a `Model`"
+    ):
         sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=SafePendulum().model)
 
 
 def test_starts_of_a_third_party_environment_are_in_the_safe_set():
-    """The arm's own resets are within 1 rad and at rest; placed ones fill the safe set, velocities included."""
+    """The arm's own resets are within 1 rad and at rest; placed ones fill the safe set, velocities
+    included.
+    """
     env = safe_arm()
     x = np.asarray(jax.vmap(env.system.state)(jax.jit(jax.vmap(env.reset))(keys(1, 256))))
     H, h = (np.asarray(part, np.float64) for part in STOPPING.halfspaces())
@@ -360,22 +489,40 @@ def test_starts_of_a_third_party_environment_are_in_the_safe_set():
 
 
 def test_nothing_goes_around_the_safeguard_of_a_third_party_environment():
-    """Domain randomisation is an error, so is the wrong order, and a repeated action is verified at every repetition."""
+    """Domain randomisation is an error, so is the wrong order, and a repeated action is verified at
+    every repetition.
+    """
     env = safe_arm()
-    wrapped = training.wrap(env, episode_length=10, randomization_fn=lambda sys: (sys, jax.tree.map(lambda _: None, sys)))
+    wrapped = training.wrap(
+        env,
+        episode_length=10,
+        randomization_fn=lambda sys: (sys, jax.tree.map(lambda _: None, sys)),
+    )
     with pytest.raises(sw.CertificateError, match="domain randomisation"):
         wrapped.reset(keys(0, 4))
-    with pytest.raises(sw.WrapperOrderError, match="must be the innermost wrapper, but `env` is a `EpisodeWrapper`"):
-        sw.SafeguardWrapper(training.EpisodeWrapper(arm_plant().env, 10, 4), sw.BoundaryProjection(), system=arm_system())
+    with pytest.raises(
+        sw.WrapperOrderError, match="must be the innermost wrapper, but `env` is a `EpisodeWrapper`"
+    ):
+        sw.SafeguardWrapper(
+            training.EpisodeWrapper(arm_plant().env, 10, 4),
+            sw.BoundaryProjection(),
+            system=arm_system(),
+        )
 
     repeated = training.wrap(env, episode_length=1_000, action_repeat=4)
-    state, step, H = jax.jit(repeated.reset)(keys(1, 128)), jax.jit(repeated.step), np.asarray(env.system.safe_state_set.H, np.float64)
+    state, step, H = (
+        jax.jit(repeated.reset)(keys(1, 128)),
+        jax.jit(repeated.step),
+        np.asarray(env.system.safe_state_set.H, np.float64),
+    )
     for request in (1.0, 1.0, -1.0, -1.0, -1.0):
         state = step(state, jnp.full((128, 1), request))
         assert margins(H, jax.vmap(env.system.state)(state)).min() >= 0
     # What one verified action does if it is repeated without asking again.
     x = jax.vmap(env.system.sample_initial)(keys(2, 128))
-    action = jax.vmap(lambda x: sw.safe_action(env.system, sw.BoundaryProjection(), x, jnp.ones(1)).action)(x)
+    action = jax.vmap(
+        lambda x: sw.safe_action(env.system, sw.BoundaryProjection(), x, jnp.ones(1)).action
+    )(x)
     for _ in range(4):
         x = jax.vmap(env.system.model)(x, action, jnp.zeros((128, 2)))
     assert margins(H, x).min() < 0

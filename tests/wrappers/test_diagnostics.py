@@ -1,4 +1,6 @@
-"""What safeguards do to gradients, against the theory: projectors of the active rows, full rank of the masks, the identity of the passthrough."""
+"""What safeguards do to gradients, against the theory: projectors of the active rows, full rank of
+the masks, the identity of the passthrough.
+"""
 
 from typing import Any
 
@@ -12,9 +14,17 @@ from safe_wrappers.envs import SafePendulum
 from safe_wrappers.safeguards import make_safeguard
 from safe_wrappers.testing._action_sets import harsh_sets
 
-DIAGNOSTICS = ("rank_per_step", "lost_gradient_per_step", "smallest_singular_value_per_step", "largest_singular_value_per_step")
+DIAGNOSTICS = (
+    "rank_per_step",
+    "lost_gradient_per_step",
+    "smallest_singular_value_per_step",
+    "largest_singular_value_per_step",
+)
 # A wedge of the plane: a_1 <= 0.5, and a row at 45 degrees that meets it in the vertex (0.5, 0).
-WEDGE = np.array([[1.0, 0.0], [np.sqrt(0.5), np.sqrt(0.5)]], np.float32), np.array([0.5, np.sqrt(0.125)], np.float32)
+WEDGE = (
+    np.array([[1.0, 0.0], [np.sqrt(0.5), np.sqrt(0.5)]], np.float32),
+    np.array([0.5, np.sqrt(0.125)], np.float32),
+)
 
 
 def fixed(A, b):
@@ -31,9 +41,13 @@ def fixed(A, b):
 
 def diagnoses(safeguard, actions, loss_gradients=None):
     """On the wedge; one diagnosis for each action, as NumPy arrays."""
-    diagnose = jax.vmap(lambda *arguments: sw.diagnose_gradient(fixed(*WEDGE), safeguard, jnp.zeros(1), *arguments))
+    diagnose = jax.vmap(
+        lambda *arguments: sw.diagnose_gradient(fixed(*WEDGE), safeguard, jnp.zeros(1), *arguments)
+    )
     arguments = [actions] if loss_gradients is None else [actions, loss_gradients]
-    return jax.tree.map(np.asarray, jax.jit(diagnose)(*(np.asarray(value, np.float32) for value in arguments)))
+    return jax.tree.map(
+        np.asarray, jax.jit(diagnose)(*(np.asarray(value, np.float32) for value in arguments))
+    )
 
 
 def test_boundary_projection_has_the_projector_of_the_active_rows_and_loses_a_rank_with_each():
@@ -51,7 +65,9 @@ def test_boundary_projection_has_the_projector_of_the_active_rows_and_loses_a_ra
         np.testing.assert_allclose(found.jacobian[i], projector, atol=1e-6, err_msg=name)
         assert found.rank[i] == 2 - len(active), name
         np.testing.assert_allclose(found.lost_gradient[i], len(active) / 2, atol=1e-6, err_msg=name)
-        np.testing.assert_allclose(found.singular_values[i], np.arange(2) < 2 - len(active), atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            found.singular_values[i], np.arange(2) < 2 - len(active), atol=1e-6, err_msg=name
+        )
 
 
 def test_a_given_gradient_loses_its_part_along_the_normal():
@@ -77,26 +93,46 @@ def test_the_passthrough_loses_nothing_and_blending_half(name):
     np.testing.assert_array_equal(found.rank, 2)
     np.testing.assert_array_equal(found.lost_gradient, 0)
     np.testing.assert_array_equal(found.jacobian, np.broadcast_to(np.eye(2), (4, 2, 2)))
-    exact, blend = (diagnoses(make_safeguard(name, gradient=gradient), actions[:3]).jacobian for gradient in ("exact", "blend"))
+    exact, blend = (
+        diagnoses(make_safeguard(name, gradient=gradient), actions[:3]).jacobian
+        for gradient in ("exact", "blend")
+    )
     np.testing.assert_allclose(blend, (exact + np.eye(2)) / 2, atol=1e-6)
 
 
-@pytest.mark.parametrize("safeguard", [sw.RayMask(mapping="linear"), sw.RayMask(), sw.GaugeMap()], ids=["linear", "hyperbolic", "gauge"])
+@pytest.mark.parametrize(
+    "safeguard",
+    [sw.RayMask(mapping="linear"), sw.RayMask(), sw.GaugeMap()],
+    ids=["linear", "hyperbolic", "gauge"],
+)
 def test_masks_have_full_rank_and_the_jacobian_of_finite_differences(safeguard):
     actions = np.random.default_rng(0).uniform(-0.95, 0.95, (200, 2))
     found = diagnoses(safeguard, actions)
     np.testing.assert_array_equal(found.rank, 2)
-    call = jax.jit(jax.vmap(lambda action: sw.safe_action(fixed(*WEDGE), safeguard, jnp.zeros(1), action).action))
+    call = jax.jit(
+        jax.vmap(
+            lambda action: sw.safe_action(fixed(*WEDGE), safeguard, jnp.zeros(1), action).action
+        )
+    )
     step = 1e-3
-    differences = np.stack([(call(actions + step * e) - call(actions - step * e)) / (2 * step) for e in np.eye(2)], axis=-1)
+    differences = np.stack(
+        [(call(actions + step * e) - call(actions - step * e)) / (2 * step) for e in np.eye(2)],
+        axis=-1,
+    )
     # Few of the requests are so near to a kink that the difference reaches over it.
     assert np.mean(np.abs(differences - found.jacobian).max(axis=(1, 2)) < 2e-2) > 0.97
-    np.testing.assert_allclose(found.lost_gradient, 1 - np.sum(found.jacobian**2, axis=(1, 2)) / 2, atol=1e-5)
-    np.testing.assert_allclose(np.prod(found.singular_values, axis=1), np.abs(np.linalg.det(found.jacobian)), atol=1e-5)
+    np.testing.assert_allclose(
+        found.lost_gradient, 1 - np.sum(found.jacobian**2, axis=(1, 2)) / 2, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        np.prod(found.singular_values, axis=1), np.abs(np.linalg.det(found.jacobian)), atol=1e-5
+    )
 
 
 def test_replacement_has_rank_zero_where_it_replaces():
-    np.testing.assert_array_equal(diagnoses(sw.Replacement(), [[-0.3, 0.2], [0.9, -0.8]]).rank, [2, 0])
+    np.testing.assert_array_equal(
+        diagnoses(sw.Replacement(), [[-0.3, 0.2], [0.9, -0.8]]).rank, [2, 0]
+    )
 
 
 @pytest.mark.parametrize("name", ["boundary_projection", "ray_mask", "replacement"])
@@ -121,7 +157,9 @@ def test_harsh_sets_and_requests_have_finite_diagnoses(name):
 
 
 def test_at_an_unknown_state_nothing_is_left_and_everything_is_finite():
-    found = jax.jit(lambda x: sw.diagnose_gradient(SafePendulum().system, sw.RayMask(), x, jnp.array([0.5])))(jnp.array([jnp.nan, 0.0]))
+    found = jax.jit(
+        lambda x: sw.diagnose_gradient(SafePendulum().system, sw.RayMask(), x, jnp.array([0.5]))
+    )(jnp.array([jnp.nan, 0.0]))
     assert found.rank == 0
     for leaf in found:
         assert np.isfinite(leaf).all()
@@ -130,9 +168,13 @@ def test_at_an_unknown_state_nothing_is_left_and_everything_is_finite():
 def test_the_diagnosis_is_a_constant_for_derivatives_and_takes_plain_lists():
     def lost(action: Any, loss_gradient: Any) -> jax.Array:
         x: Any = [0]
-        return sw.diagnose_gradient(fixed(*WEDGE), sw.BoundaryProjection(), x, action, loss_gradient).lost_gradient
+        return sw.diagnose_gradient(
+            fixed(*WEDGE), sw.BoundaryProjection(), x, action, loss_gradient
+        ).lost_gradient
 
-    for derivative in jax.jit(jax.grad(lost, (0, 1)))(jnp.array([0.9, -0.8]), jnp.array([3.0, 4.0])):
+    for derivative in jax.jit(jax.grad(lost, (0, 1)))(
+        jnp.array([0.9, -0.8]), jnp.array([3.0, 4.0])
+    ):
         np.testing.assert_array_equal(derivative, 0)
     for loss_gradient in (jnp.ones(2), [3.0, 4.0], [3, 4]):
         assert jax.eval_shape(lambda g=loss_gradient: lost([0, 0], g)).dtype == jnp.float32
@@ -141,15 +183,20 @@ def test_the_diagnosis_is_a_constant_for_derivatives_and_takes_plain_lists():
 
 
 def test_the_wrapper_reports_diagnostics_only_when_asked():
-    bare, guarded = (sw.SafeguardWrapper(SafePendulum(), sw.BoundaryProjection(), diagnostics=asked) for asked in (False, True))
+    bare, guarded = (
+        sw.SafeguardWrapper(SafePendulum(), sw.BoundaryProjection(), diagnostics=asked)
+        for asked in (False, True)
+    )
     names = {f"safeguard/{name}" for name in DIAGNOSTICS}
     start = jax.eval_shape(guarded.reset, jax.random.PRNGKey(0))
     after = jax.eval_shape(guarded.step, start, jnp.zeros(1))
-    assert set(start.metrics) - set(jax.eval_shape(bare.reset, jax.random.PRNGKey(0)).metrics) == names
-    assert jax.tree.structure(start) == jax.tree.structure(after)
-    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), start) == jax.tree.map(
-        lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), after
+    assert (
+        set(start.metrics) - set(jax.eval_shape(bare.reset, jax.random.PRNGKey(0)).metrics) == names
     )
+    assert jax.tree.structure(start) == jax.tree.structure(after)
+    assert jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), start
+    ) == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), after)
 
     def steps(env):
         def step(x, action):
@@ -163,6 +210,13 @@ def test_the_wrapper_reports_diagnostics_only_when_asked():
     ((_, metrics), gradients), (_, plain) = steps(guarded), steps(bare)
     for found, wanted in zip(gradients, plain, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    expected = {"rank": [0, 1], "lost_gradient": [1, 0], "smallest_singular_value": [0, 1], "largest_singular_value": [0, 1]}
+    expected = {
+        "rank": [0, 1],
+        "lost_gradient": [1, 0],
+        "smallest_singular_value": [0, 1],
+        "largest_singular_value": [0, 1],
+    }
     for name, values in expected.items():
-        np.testing.assert_allclose(metrics[f"safeguard/{name}_per_step"], values, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            metrics[f"safeguard/{name}_per_step"], values, atol=1e-6, err_msg=name
+        )

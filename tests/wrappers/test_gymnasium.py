@@ -29,7 +29,9 @@ def states(env, requests, seed=0):
 
 
 def test_an_episode_stays_in_the_safe_set(env):
-    """Bang-bang requests under worst-case disturbances, counted in float64; the raw environment leaves the set at once."""
+    """Bang-bang requests under worst-case disturbances, counted in float64; the raw environment
+    leaves the set at once.
+    """
     H = facets(SafePendulum(safe_set="narrow"))
     requests = np.repeat(np.random.default_rng(0).choice([-1.0, 1.0], (24, 1)), 10, axis=0)
     x, infos = states(env, requests)
@@ -69,7 +71,9 @@ def test_observations_of_states_in_the_safe_set_are_in_the_space(id):
 def test_the_bounds_are_those_of_the_safe_set():
     high = gymnasium.make(IDS[0], **NARROW).observation_space.high
     vertices = SafePendulum(safe_set="narrow").system.safe_state_set.vertices()
-    np.testing.assert_allclose(high, [1, 1, np.abs(vertices[:, 1]).max(), np.abs(vertices[:, 0]).max()], rtol=2e-5)
+    np.testing.assert_allclose(
+        high, [1, 1, np.abs(vertices[:, 1]).max(), np.abs(vertices[:, 0]).max()], rtol=2e-5
+    )
 
 
 def test_the_info_of_reset_and_step(env):
@@ -77,7 +81,17 @@ def test_the_info_of_reset_and_step(env):
     _, reward, terminated, truncated, after = env.step(np.array([0.3], np.float32))
     assert jax.tree.structure(before) == jax.tree.structure(after)
     assert {"safeguard", "cost", "margin", "state", "disturbance", "task_reward"} <= set(after)
-    assert {"requested", "action", "intervened", "changed", "distance", "feasible", "fallback", "margin", "inside"} <= set(after["safeguard"])
+    assert {
+        "requested",
+        "action",
+        "intervened",
+        "changed",
+        "distance",
+        "feasible",
+        "fallback",
+        "margin",
+        "inside",
+    } <= set(after["safeguard"])
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         assert type(a) is type(b)
         assert isinstance(a, np.ndarray | np.float32)
@@ -94,7 +108,9 @@ def test_an_episode_ends_by_the_time_limit(env):
 
 
 def test_seeding(env):
-    first, second, again, next_again, other = (env.reset(seed=seed)[0] for seed in (3, None, 3, None, 4))
+    first, second, again, next_again, other = (
+        env.reset(seed=seed)[0] for seed in (3, None, 3, None, 4)
+    )
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(second, next_again)
     assert (first != second).any()
@@ -103,7 +119,9 @@ def test_seeding(env):
 
 @pytest.mark.parametrize(("bad", "fallback"), [(np.nan, 1), (-np.inf, 1), (1e300, 1), (9.0, 0)])
 def test_any_request_of_the_right_shape_gets_a_safe_action_and_a_flag(env, bad, fallback):
-    """At a state where the full torque is safe, so that nothing but the request itself is a reason to intervene."""
+    """At a state where the full torque is safe, so that nothing but the request itself is a reason
+    to intervene.
+    """
     x = [-0.4, -2.0]
     env.reset(seed=0, options={"x": x})
     assert env.step([1.0])[-1]["safeguard"]["intervened"] == 0
@@ -120,7 +138,9 @@ def test_actions_of_another_shape_are_refused_before_anything_happens(env, actio
     env.reset(seed=0)
     expected = env.step([0.1])[-1]["state"]
     env.reset(seed=0)
-    with pytest.raises(sw.SetDimensionError, match=r"The action must have shape \(1,\), but its shape is"):
+    with pytest.raises(
+        sw.SetDimensionError, match=r"The action must have shape \(1,\), but its shape is"
+    ):
         env.unwrapped.step(action)
     np.testing.assert_array_equal(env.step([0.1])[-1]["state"], expected)
 
@@ -139,45 +159,86 @@ def test_chosen_starts(env):
     _, info = env.reset(options={"x": [0.4, -0.5]})
     np.testing.assert_array_equal(info["state"], np.float32([0.4, -0.5]))
     for outside in ([0.6, 0.0], [np.nan, 0.0]):
-        with pytest.raises(ValueError, match=r"`options\['x'\]` must lie in the safe set, where the guarantee holds, but \[.*\] does not"):
+        with pytest.raises(
+            ValueError,
+            match=r"`options\['x'\]` must lie in the safe set, where the guarantee holds, but \[.*\] does not",
+        ):
             env.reset(options={"x": outside})
-    with pytest.raises(sw.SetDimensionError, match=r"`options\['x'\]` must have shape \(2,\), but its shape is \(3,\)"):
+    with pytest.raises(
+        sw.SetDimensionError,
+        match=r"`options\['x'\]` must have shape \(2,\), but its shape is \(3,\)",
+    ):
         env.reset(options={"x": [0.0, 0.0, 0.0]})
 
 
 def test_chosen_starts_are_judged_by_the_system_that_safeguards():
-    """The pendulum's own set is the larger one; and an environment that knows nothing of sets can be started, too."""
-    env = sw.GymEnv(sw.SafeguardWrapper(SafePendulum(), sw.BoundaryProjection(), system=SafePendulum(safe_set="narrow").system))
+    """The pendulum's own set is the larger one; and an environment that knows nothing of sets can
+    be started, too.
+    """
+    env = sw.GymEnv(
+        sw.SafeguardWrapper(
+            SafePendulum(), sw.BoundaryProjection(), system=SafePendulum(safe_set="narrow").system
+        )
+    )
     with pytest.raises(ValueError, match="must lie in the safe set"):
         env.reset(options={"x": [2.0, 0.0]})
-    env = sw.GymEnv(third_party(reset_to=lambda x, key: Integrator().reset(key).replace(pipeline_state=x, obs=x)))
+    env = sw.GymEnv(
+        third_party(
+            reset_to=lambda x, key: Integrator().reset(key).replace(pipeline_state=x, obs=x)
+        )
+    )
     assert env.reset(options={"x": [0.5]})[1]["state"] == 0.5
-    with pytest.raises(ValueError, match="`Integrator` cannot be put into a given state; give `SafeguardWrapper"):
+    with pytest.raises(
+        ValueError, match="`Integrator` cannot be put into a given state; give `SafeguardWrapper"
+    ):
         sw.GymEnv(third_party()).reset(options={"x": [0.5]})
 
 
 def third_party(plant=Integrator, **options):
-    return sw.SafeguardWrapper(plant(), sw.BoundaryProjection(), system=IntegratorSystem(), **options)
+    return sw.SafeguardWrapper(
+        plant(), sw.BoundaryProjection(), system=IntegratorSystem(), **options
+    )
 
 
 def test_a_third_party_environment_needs_no_more_than_the_wrapper():
-    """No `dt`, no `reset_to`; and one that never starts in the safe set is an error, not an episode."""
+    """No `dt`, no `reset_to`; and one that never starts in the safe set is an error, not an
+    episode.
+    """
     env = sw.GymEnv(third_party())
     env.reset(seed=0)
     infos = [env.step([1.0])[-1] for _ in range(4)]
     assert all(info["safeguard"]["inside"] == 1 for info in infos)
     assert infos[-1]["safeguard"]["intervened"] == 1
-    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]"):
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]",
+    ):
         sw.GymEnv(third_party(Outside)).reset(seed=0)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: EpisodeWrapper(third_party(), 3, 1), sw.WrapperOrderError, "must be without wrappers of Brax.*but it is a `EpisodeWrapper`"),
-        (lambda: gymnasium.make("Pendulum-v1"), TypeError, "`env` must be a `brax.envs.Env`.*but it is a"),
-        (Integrator, sw.CertificateError, r"`Integrator` has no `system`; write `SafeguardWrapper\(env, safeguard, system=...\)`"),
-        (lambda: third_party(type("Parts", (Integrator,), {"observation_size": {"a": 1}})), TypeError, "must be vectors"),
+        (
+            lambda: EpisodeWrapper(third_party(), 3, 1),
+            sw.WrapperOrderError,
+            "must be without wrappers of Brax.*but it is a `EpisodeWrapper`",
+        ),
+        (
+            lambda: gymnasium.make("Pendulum-v1"),
+            TypeError,
+            "`env` must be a `brax.envs.Env`.*but it is a",
+        ),
+        (
+            Integrator,
+            sw.CertificateError,
+            r"`Integrator` has no `system`; write `SafeguardWrapper\(env, safeguard, system=...\)`",
+        ),
+        (
+            lambda: third_party(type("Parts", (Integrator,), {"observation_size": {"a": 1}})),
+            TypeError,
+            "must be vectors",
+        ),
     ],
     ids=["Brax's wrapper", "Gymnasium", "no system", "dictionary"],
 )
@@ -188,7 +249,10 @@ def test_what_is_no_single_brax_environment_is_refused(make, error, message):
 
 
 def test_there_is_nothing_to_draw_before_the_first_reset():
-    for env in (gymnasium.make(IDS[0], render_mode="rgb_array").unwrapped, gymnasium.make_vec(IDS[0], num_envs=2, render_mode="rgb_array")):
+    for env in (
+        gymnasium.make(IDS[0], render_mode="rgb_array").unwrapped,
+        gymnasium.make_vec(IDS[0], num_envs=2, render_mode="rgb_array"),
+    ):
         with pytest.raises(gymnasium.error.ResetNeeded, match="before the first `render`"):
             env.render()
 
@@ -197,17 +261,27 @@ def test_layouts_that_the_lemma_does_not_cover_are_refused():
     seeker = gymnasium.make(IDS[3])
     _, info = seeker.reset(seed=0)
     seeker.reset(options={"x": info["state"]})
-    for obstacles in ([0.0, 3.0, 2.0, 0.0, -1.4, 2.0], [-4.0, 0.0, -1.0, 4.0, 0.0, 2.0]):  # a gap of 0.4 m, and a negative radius
+    # a gap of 0.4 m, and a negative radius
+    for obstacles in ([0.0, 3.0, 2.0, 0.0, -1.4, 2.0], [-4.0, 0.0, -1.0, 4.0, 0.0, 2.0]):
         with pytest.raises(ValueError, match="must lie in the safe set"):
             seeker.reset(options={"x": [-6.0, 6.0, *obstacles]})
 
 
 def test_options_reach_the_environment_and_the_safeguard():
     env = gymnasium.make(
-        IDS[0], safe_set="narrow", target_angle=0.8, safeguard="ray_mask", safeguard_kwargs={"mapping": "linear"}, regularisation=0.1
+        IDS[0],
+        safe_set="narrow",
+        target_angle=0.8,
+        safeguard="ray_mask",
+        safeguard_kwargs={"mapping": "linear"},
+        regularisation=0.1,
     ).unwrapped
     assert isinstance(env.env, sw.SafeguardWrapper)
-    assert (env.env.safeguard.mapping, env.env.regularisation, env.env.env.target_angle) == ("linear", 0.1, 0.8)
+    assert (env.env.safeguard.mapping, env.env.regularisation, env.env.env.target_angle) == (
+        "linear",
+        0.1,
+        0.8,
+    )
     env.reset(seed=0, options={"x": [0.45, 0.0]})
     _, reward, _, _, info = env.step([1.0])
     gap = info["safeguard"]["distance"]
@@ -224,7 +298,9 @@ def test_unknown_options_are_refused_with_the_valid_ones():
     ]:
         with pytest.raises(ValueError, match=message):
             gymnasium.make(IDS[0], **options)
-    with pytest.raises(ValueError, match="`render_mode` must be None or 'rgb_array', but it is 'ansi'"):
+    with pytest.raises(
+        ValueError, match="`render_mode` must be None or 'rgb_array', but it is 'ansi'"
+    ):
         SafeGymEnv("safe_pendulum", render_mode="ansi")
 
 
@@ -249,7 +325,9 @@ def test_the_picture_shows_what_happened():
         env.step([action])
         th = env._info["state"][0]
         scale = 200 / 1.35
-        pixel = env.render()[int(200 - 0.8 * scale * np.cos(th)), int(200 + 0.8 * scale * np.sin(th))]
+        pixel = env.render()[
+            int(200 - 0.8 * scale * np.cos(th)), int(200 + 0.8 * scale * np.sin(th))
+        ]
         return tuple(int(channel) for channel in pixel)
 
     assert color(guarded, -0.2) == (0x1F, 0x5F, 0xA8)

@@ -16,16 +16,26 @@ NUM_ENVS, EPISODE = 3, 7
 
 
 def make(mode=AutoresetMode.NEXT_STEP, num_envs=NUM_ENVS, name="Pendulum", **options):
-    return gymnasium.make_vec(f"SafeWrappers/{name}-v0", num_envs, autoreset_mode=mode, max_episode_steps=EPISODE, **options)
+    return gymnasium.make_vec(
+        f"SafeWrappers/{name}-v0",
+        num_envs,
+        autoreset_mode=mode,
+        max_episode_steps=EPISODE,
+        **options,
+    )
 
 
 def make_sync(mode, name="Pendulum", **options):
-    single = functools.partial(gymnasium.make, f"SafeWrappers/{name}-v0", max_episode_steps=EPISODE, **options)
+    single = functools.partial(
+        gymnasium.make, f"SafeWrappers/{name}-v0", max_episode_steps=EPISODE, **options
+    )
     return gymnasium.vector.SyncVectorEnv([single] * NUM_ENVS, autoreset_mode=mode)
 
 
 def assert_same(found, expected, path=""):
-    """Equal structure, types, shapes and dtypes, integers and flags; numbers to the rounding of float32."""
+    """Equal structure, types, shapes and dtypes, integers and flags; numbers to the rounding of
+    float32.
+    """
     assert type(found) is type(expected), path
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), path
@@ -48,10 +58,17 @@ def requests(steps, num_envs=NUM_ENVS, seed=0, d=1):
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_it_does_what_a_sync_vector_env_does(mode):
-    """Over several episodes, through masked resets that leave the environments out of step, and a second seeding."""
+    """Over several episodes, through masked resets that leave the environments out of step, and a
+    second seeding.
+    """
     vector, sync = make(mode), make_sync(mode)
     assert vector.metadata["autoreset_mode"] is mode
-    for space in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
+    for space in (
+        "observation_space",
+        "action_space",
+        "single_observation_space",
+        "single_action_space",
+    ):
         assert getattr(vector, space) == getattr(sync, space)
     assert_same(vector.reset(seed=11), sync.reset(seed=11))
     ends = 0
@@ -66,7 +83,10 @@ def test_it_does_what_a_sync_vector_env_does(mode):
         ended = expected[3]
         ends += ended.sum()
         if mode is AutoresetMode.DISABLED and ended.any():
-            assert_same(vector.reset(options={"reset_mask": ended.copy()}), sync.reset(options={"reset_mask": ended.copy()}))
+            assert_same(
+                vector.reset(options={"reset_mask": ended.copy()}),
+                sync.reset(options={"reset_mask": ended.copy()}),
+            )
     assert ends >= 6
     assert vector.np_random_seed == sync.np_random_seed
     for mine, theirs in zip(vector.np_random, sync.np_random, strict=True):
@@ -76,7 +96,10 @@ def test_it_does_what_a_sync_vector_env_does(mode):
 @pytest.mark.parametrize(("name", "d"), [("CartPole", 1), ("Quadrotor", 2), ("Seeker", 2)])
 def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
     """Through an episode's end; the seeker's goals and layouts are drawn as there."""
-    vector, sync = make(AutoresetMode.SAME_STEP, name=name), make_sync(AutoresetMode.SAME_STEP, name=name)
+    vector, sync = (
+        make(AutoresetMode.SAME_STEP, name=name),
+        make_sync(AutoresetMode.SAME_STEP, name=name),
+    )
     assert_same(vector.reset(seed=2), sync.reset(seed=2))
     ends = 0
     for actions in requests(EPISODE + 2, d=d):
@@ -87,12 +110,20 @@ def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
 
 
 def test_no_environment_ever_leaves_the_safe_set():
-    """51,200 worst-case steps on the pendulum, counted in float64; without the safeguard most states are outside."""
+    """51,200 worst-case steps on the pendulum, counted in float64; without the safeguard most
+    states are outside.
+    """
     H = facets(SafePendulum(safe_set="narrow"))
     actions = np.sign(requests(200, 256))
 
     def states(safeguard):
-        env = gymnasium.make_vec("SafeWrappers/Pendulum-v0", 256, safe_set="narrow", disturbance="worst_case", safeguard=safeguard)
+        env = gymnasium.make_vec(
+            "SafeWrappers/Pendulum-v0",
+            256,
+            safe_set="narrow",
+            disturbance="worst_case",
+            safeguard=safeguard,
+        )
         _, info = env.reset(seed=0)
         return np.stack([info["state"]] + [env.step(a)[-1]["state"] for a in actions])
 
@@ -112,7 +143,16 @@ def test_any_request_of_the_right_shape_gets_a_safe_action_and_a_flag(bad, fallb
     assert guard["inside"].all()
 
 
-@pytest.mark.parametrize("actions", [np.zeros((NUM_ENVS,)), np.zeros((NUM_ENVS, 2)), np.zeros((1, 1)), np.zeros((NUM_ENVS + 1, 1)), 0.0])
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.zeros((NUM_ENVS,)),
+        np.zeros((NUM_ENVS, 2)),
+        np.zeros((1, 1)),
+        np.zeros((NUM_ENVS + 1, 1)),
+        0.0,
+    ],
+)
 def test_actions_of_another_shape_are_refused_before_anything_happens(actions):
     env = make()
     before = env.reset(seed=0)[0].copy()
@@ -130,7 +170,10 @@ def test_chosen_starts():
     _, info = env.reset(options=options)
     np.testing.assert_array_equal(info["state"], [x[2], [0, 0], [0, 0]])
     np.testing.assert_array_equal(env.step(np.zeros((3, 1)))[-1]["_state"], [True] * 3)
-    with pytest.raises(ValueError, match=r"must lie in the safe set, where the guarantee holds, but \[3\.0, 0\.0\] does not"):
+    with pytest.raises(
+        ValueError,
+        match=r"must lie in the safe set, where the guarantee holds, but \[3\.0, 0\.0\] does not",
+    ):
         env.reset(options={"x": [[0, 0], [3.0, 0], [0, 0]]})
     with pytest.raises(sw.SetDimensionError, match=r"`options\['x'\]` must have shape \(3, 2\)"):
         env.reset(options={"x": np.zeros((2, 2))})
@@ -143,7 +186,10 @@ def test_seeds_may_be_an_array():
 
 def test_no_copy_may_start_outside_the_safe_set():
     env = sw.SafeguardWrapper(Outside(), sw.BoundaryProjection(), system=IntegratorSystem())
-    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]"):
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"must start in the safe set, but 100 resets gave states like \[3\.0\]",
+    ):
         sw.GymVectorEnv(env, 3).reset(seed=0)
 
 
@@ -180,7 +226,12 @@ def test_misuse_is_refused():
 
 
 def test_spec_and_rendering():
-    env = make("SameStep", render_mode="rgb_array", safeguard="ray_mask", safeguard_kwargs={"mapping": "linear"})
+    env = make(
+        "SameStep",
+        render_mode="rgb_array",
+        safeguard="ray_mask",
+        safeguard_kwargs={"mapping": "linear"},
+    )
     assert env.env.safeguard.mapping == "linear"
     assert json.loads(env.spec.to_json())["kwargs"]["safeguard"] == "ray_mask"
     env.reset(seed=0)

@@ -12,7 +12,9 @@ import safe_wrappers as sw
 
 
 def wrapped(**options):
-    return sw.GymSafeguardWrapper(gymnasium.make("Pendulum-v1"), sw.BoundaryProjection(), system=system(), **options)
+    return sw.GymSafeguardWrapper(
+        gymnasium.make("Pendulum-v1"), sw.BoundaryProjection(), system=system(), **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +28,19 @@ def H():
 
 
 def episodes(guarded, env, H, count):
-    """Margins in float64 of every state of some episodes of 200 steps in `env`, from the starts of `guarded`, and the infos."""
+    """Margins in float64 of every state of some episodes of 200 steps in `env`, from the starts of
+    `guarded`, and the infos.
+    """
     rng, found, infos = np.random.default_rng(0), [], []
     for seed in range(count):
         guarded.reset(seed=seed)
         states = [np.array(guarded.unwrapped.state)]
         set_state(env.unwrapped, states[0])
-        torques = rng.uniform(-2, 2, (200, 1)) if seed % 2 else np.repeat(rng.choice([-2.0, 2.0], (20, 1)), 10, axis=0)
+        torques = (
+            rng.uniform(-2, 2, (200, 1))
+            if seed % 2
+            else np.repeat(rng.choice([-2.0, 2.0], (20, 1)), 10, axis=0)
+        )
         for torque in torques.astype(np.float32):
             infos.append(env.step(torque)[-1])
             states.append(np.array(env.unwrapped.state))
@@ -57,7 +65,9 @@ def test_without_the_wrapper_it_falls(env, H):
 
 
 def test_the_model_is_what_gymnasium_steps():
-    """To a tenth of the disturbance that the certificate allows, on states of the safe set up to its boundary."""
+    """To a tenth of the disturbance that the certificate allows, on states of the safe set up to
+    its boundary.
+    """
     raw = gymnasium.make("Pendulum-v1").unwrapped
     raw.reset(seed=0)
     x = states_in(type("Env", (), {"system": system()}), 500)
@@ -92,7 +102,10 @@ def test_starts_outside_the_safe_set_are_refused():
             return result
 
     never = sw.GymSafeguardWrapper(Lying(), sw.BoundaryProjection(), system=system())
-    with pytest.raises(sw.CertificateError, match=r"must start in the safe set, but 100 resets gave states like \[3\.0, 0\.0\]\. Give `set_state=`"):
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"must start in the safe set, but 100 resets gave states like \[3\.0, 0\.0\]\. Give `set_state=`",
+    ):
         never.reset()
     assert never.unwrapped.resets == 100
     deaf = wrapped(set_state=lambda env, x: set_state(env, [2.0, 0.0]))
@@ -160,7 +173,9 @@ def test_regularisation():
 def test_the_info_of_reset_and_step_has_the_same_entries(env):
     before, after = env.reset(seed=0)[1], env.step(np.zeros(1))[-1]
     assert jax.tree.structure(before) == jax.tree.structure(after)
-    assert [np.asarray(leaf).dtype for leaf in jax.tree.leaves(before)] == [np.asarray(leaf).dtype for leaf in jax.tree.leaves(after)]
+    assert [np.asarray(leaf).dtype for leaf in jax.tree.leaves(before)] == [
+        np.asarray(leaf).dtype for leaf in jax.tree.leaves(after)
+    ]
 
 
 class Asymmetric(gymnasium.Env):
@@ -181,9 +196,17 @@ class Asymmetric(gymnasium.Env):
 
 def test_observation_wrappers_inside_see_the_states_that_are_set():
     def build(set_state):
-        inner = gymnasium.wrappers.TransformObservation(gymnasium.make("Pendulum-v1"), lambda obs: np.append(2 * obs, 1.0), Asymmetric.observation_space)
-        inner = gymnasium.wrappers.TransformObservation(inner, lambda obs: 10 * obs, spaces.Box(-np.inf, np.inf, (4,), np.float32))
-        return sw.GymSafeguardWrapper(inner, sw.BoundaryProjection(), system=system(), set_state=set_state)
+        inner = gymnasium.wrappers.TransformObservation(
+            gymnasium.make("Pendulum-v1"),
+            lambda obs: np.append(2 * obs, 1.0),
+            Asymmetric.observation_space,
+        )
+        inner = gymnasium.wrappers.TransformObservation(
+            inner, lambda obs: 10 * obs, spaces.Box(-np.inf, np.inf, (4,), np.float32)
+        )
+        return sw.GymSafeguardWrapper(
+            inner, sw.BoundaryProjection(), system=system(), set_state=set_state
+        )
 
     env = build(set_state)
     observation, _ = env.reset(seed=0)
@@ -216,7 +239,13 @@ class WholeBox(IntegratorSystem):
 
 @pytest.mark.parametrize(
     "space",
-    [spaces.Box(0, 3, (1,), np.uint8), spaces.Box(-np.inf, 1, (1,)), spaces.Box(1.0, 1.0, (1,)), spaces.Box(-1, 1, (2,)), spaces.Discrete(3)],
+    [
+        spaces.Box(0, 3, (1,), np.uint8),
+        spaces.Box(-np.inf, 1, (1,)),
+        spaces.Box(1.0, 1.0, (1,)),
+        spaces.Box(-1, 1, (2,)),
+        spaces.Discrete(3),
+    ],
     ids=["integers", "unbounded", "no room", "two actions", "discrete"],
 )
 def test_a_space_of_other_actions_is_refused(space):
@@ -231,7 +260,10 @@ def test_a_system_must_be_one_and_hashable():
     with pytest.raises(TypeError, match="`system` must be a `System` such as `ModelSystem"):
         sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=MODEL)
     unhashable = type("Mine", (IntegratorSystem,), {"__hash__": None})
-    with pytest.raises(TypeError, match=r"`system` must be hashable, to be compiled once; declare `Mine` by `@dataclass\(frozen=True, eq=False\)`"):
+    with pytest.raises(
+        TypeError,
+        match=r"`system` must be hashable, to be compiled once; declare `Mine` by `@dataclass\(frozen=True, eq=False\)`",
+    ):
         sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=unhashable())
 
 
@@ -245,7 +277,12 @@ def test_the_box_is_mapped_onto_minus_one_to_one():
     for request in (5.0, -1.0, 2.0):
         guard = env.step(np.array([request], np.float32))[-1]["safeguard"]
         assert guard["requested"] == request
-        unit = sw.safe_action(system(), sw.BoundaryProjection(), np.zeros(2, np.float32), np.float32([(request - 2) / 3]))
+        unit = sw.safe_action(
+            system(),
+            sw.BoundaryProjection(),
+            np.zeros(2, np.float32),
+            np.float32([(request - 2) / 3]),
+        )
         np.testing.assert_allclose(env.unwrapped.got, 2 + 3 * unit.action, rtol=1e-6)
         np.testing.assert_array_equal(env.unwrapped.got, guard["action"])
         assert env.unwrapped.got in env.action_space
@@ -256,11 +293,19 @@ def test_the_box_is_mapped_onto_minus_one_to_one():
 
 def test_misuse_is_refused():
     raw, guard = gymnasium.make("Pendulum-v1"), sw.BoundaryProjection()
-    with pytest.raises(sw.WrapperOrderError, match=r"Write `RescaleAction\(GymSafeguardWrapper\(env, ...\)\)`"):
-        sw.GymSafeguardWrapper(gymnasium.wrappers.RescaleAction(raw, np.float32(-1), np.float32(1)), guard, system=system())
+    with pytest.raises(
+        sw.WrapperOrderError, match=r"Write `RescaleAction\(GymSafeguardWrapper\(env, ...\)\)`"
+    ):
+        sw.GymSafeguardWrapper(
+            gymnasium.wrappers.RescaleAction(raw, np.float32(-1), np.float32(1)),
+            guard,
+            system=system(),
+        )
     with pytest.raises(sw.WrapperOrderError, match="contains a `GymSafeguardWrapper`"):
         sw.GymSafeguardWrapper(wrapped(), guard, system=system())
-    with pytest.raises(sw.CertificateError, match=r"bounded box of the system's 1 action\(s\), but it is Discrete"):
+    with pytest.raises(
+        sw.CertificateError, match=r"bounded box of the system's 1 action\(s\), but it is Discrete"
+    ):
         sw.GymSafeguardWrapper(gymnasium.make("CartPole-v1"), guard, system=system())
     with pytest.raises(TypeError, match="safeguard the environments before vectorising them"):
         sw.GymSafeguardWrapper(gymnasium.make_vec("Pendulum-v1", 2), guard, system=system())

@@ -24,7 +24,9 @@ def watch(env, count=64, steps=100, seed=0):
         after = jax.vmap(env.step)(state, request)
         return after, (after.info["safeguard"], after.metrics)
 
-    return jax.tree.map(np.asarray, jax.jit(lambda: jax.lax.scan(step, jax.vmap(env.reset)(keys), requests)[1])())
+    return jax.tree.map(
+        np.asarray, jax.jit(lambda: jax.lax.scan(step, jax.vmap(env.reset)(keys), requests)[1])()
+    )
 
 
 def test_it_is_silent_where_the_push_is_exactly_as_large_as_w():
@@ -55,9 +57,18 @@ def test_a_step_into_nowhere_is_flagged():
     assert not guard["modelled"][unknown].any()
 
 
-@pytest.mark.parametrize("backend", ["closed_form", pytest.param("generalized", marks=pytest.mark.slow), pytest.param("mjx", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "closed_form",
+        pytest.param("generalized", marks=pytest.mark.slow),
+        pytest.param("mjx", marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_silent_on_a_certified_system_under_worst_case_disturbances(backend):
-    guard, _ = watch(monitored(SafePendulum(safe_set="narrow", backend=backend, disturbance="worst_case")))
+    guard, _ = watch(
+        monitored(SafePendulum(safe_set="narrow", backend=backend, disturbance="worst_case"))
+    )
     assert guard["modelled"].all()
     assert np.abs(guard["residual"]).max() == pytest.approx(0.1, abs=1e-3)
 
@@ -69,7 +80,11 @@ def test_reset_and_step_return_the_same_tree_and_training_wrappers_accept_it():
     after = jax.eval_shape(env.step, state, jnp.zeros((2, 1)))
     assert jax.tree.structure(state) == jax.tree.structure(after)
     for before, leaf in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
-        assert (before.shape, before.dtype, before.weak_type) == (leaf.shape, leaf.dtype, leaf.weak_type)
+        assert (before.shape, before.dtype, before.weak_type) == (
+            leaf.shape,
+            leaf.dtype,
+            leaf.weak_type,
+        )
     assert state.info["safeguard"]["residual"].shape == (2, 1)
 
 
@@ -77,18 +92,27 @@ def test_the_gradient_does_not_see_it():
     def gradient(env):
         def loss(action):
             after = env.step(env.env.reset_to(jnp.array([0.2, 0.1]), jax.random.PRNGKey(0)), action)
-            return after.reward + sum(jnp.sum(value) for name, value in after.info.get("safeguard", {}).items() if name in ("residual", "modelled"))
+            return after.reward + sum(
+                jnp.sum(value)
+                for name, value in after.info.get("safeguard", {}).items()
+                if name in ("residual", "modelled")
+            )
 
         return jax.jit(jax.grad(loss))(jnp.array([0.3]))
 
-    silent, watched = gradient(sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection())), gradient(monitored(Integrator()))
+    silent, watched = (
+        gradient(sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection())),
+        gradient(monitored(Integrator())),
+    )
     assert np.isfinite(silent).all()
     assert silent != 0
     np.testing.assert_array_equal(silent, watched)
 
 
 def test_off_it_leaves_no_trace():
-    state = jax.eval_shape(sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection()).reset, jax.random.PRNGKey(0))
+    state = jax.eval_shape(
+        sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection()).reset, jax.random.PRNGKey(0)
+    )
     assert "residual" not in state.info["safeguard"]
     assert "safeguard/unmodelled_per_step" not in state.metrics
 

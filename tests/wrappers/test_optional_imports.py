@@ -19,11 +19,16 @@ except ImportError as error:
 
 
 def run(program: str) -> str:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_without_playground_the_message_says_what_to_install():
-    assert run(BLOCKED) == '`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "safe-wrappers[playground]"`.'
+    assert run(BLOCKED) == (
+        "`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "
+        '"safe-wrappers[playground]"`.'
+    )
 
 
 def test_playground_is_not_imported_with_the_package():
@@ -31,5 +36,7 @@ def test_playground_is_not_imported_with_the_package():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'safe_wrappers' has no attribute 'NoSuchWrapper'"):
+    with pytest.raises(
+        AttributeError, match="module 'safe_wrappers' has no attribute 'NoSuchWrapper'"
+    ):
         _ = sw.NoSuchWrapper

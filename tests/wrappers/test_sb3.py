@@ -1,4 +1,7 @@
-"""Stable-Baselines3 on the vector environment, against its own `DummyVecEnv` of single ones. All marked `agents`."""
+"""Stable-Baselines3 on the vector environment, against its own `DummyVecEnv` of single ones.
+
+All marked `agents`.
+"""
 
 import functools
 
@@ -21,7 +24,14 @@ def make(name="Pendulum", mode="SameStep", **options):
 def make_dummy(name="Pendulum", **options):
     from stable_baselines3.common.vec_env import DummyVecEnv
 
-    return DummyVecEnv([functools.partial(gymnasium.make, f"SafeWrappers/{name}-v0", max_episode_steps=EPISODE, **options)] * NUM_ENVS)
+    return DummyVecEnv(
+        [
+            functools.partial(
+                gymnasium.make, f"SafeWrappers/{name}-v0", max_episode_steps=EPISODE, **options
+            )
+        ]
+        * NUM_ENVS
+    )
 
 
 def assert_same(found, expected, path=""):
@@ -50,15 +60,25 @@ def test_stable_baselines_checker_has_no_complaints(id):
 
 @pytest.mark.parametrize("name", ["Pendulum", "Seeker"])
 def test_it_does_what_a_dummy_vec_env_does(name):
-    """Step by step over several episodes that end at different times, infos and random streams included."""
+    """Step by step over several episodes that end at different times, infos and random streams
+    included.
+    """
     compiled, dummy = sw.as_vec_env(make(name)), make_dummy(name)
-    assert (compiled.num_envs, compiled.observation_space, compiled.action_space) == (dummy.num_envs, dummy.observation_space, dummy.action_space)
+    assert (compiled.num_envs, compiled.observation_space, compiled.action_space) == (
+        dummy.num_envs,
+        dummy.observation_space,
+        dummy.action_space,
+    )
     for env in (compiled, dummy):
         env.seed(7)
     assert_same(compiled.reset(), dummy.reset())
     assert_same(compiled.reset_infos, dummy.reset_infos)
     ends = 0
-    for t, actions in enumerate(np.random.default_rng(0).uniform(-1, 1, (3 * EPISODE + 2, NUM_ENVS, *dummy.action_space.shape)).astype(np.float32)):
+    for t, actions in enumerate(
+        np.random.default_rng(0)
+        .uniform(-1, 1, (3 * EPISODE + 2, NUM_ENVS, *dummy.action_space.shape))
+        .astype(np.float32)
+    ):
         if t == 2 * EPISODE + 1:
             assert_same(compiled.reset(), dummy.reset())
         found, expected = compiled.step(actions), dummy.step(actions)
@@ -69,7 +89,10 @@ def test_it_does_what_a_dummy_vec_env_does(name):
 
 
 def test_chosen_starts_and_attributes():
-    compiled, dummy = sw.as_vec_env(make(safe_set="narrow", render_mode="rgb_array")), make_dummy(safe_set="narrow", render_mode="rgb_array")
+    compiled, dummy = (
+        sw.as_vec_env(make(safe_set="narrow", render_mode="rgb_array")),
+        make_dummy(safe_set="narrow", render_mode="rgb_array"),
+    )
     x = np.float32([[0.1, 0.0], [0.2, -0.1], [0.0, 0.3]])
     for env in (compiled, dummy):
         env.set_options([{"x": row} for row in x])
@@ -84,7 +107,10 @@ def test_chosen_starts_and_attributes():
     with pytest.raises(NotImplementedError, match="`render` cannot be called on each"):
         compiled.env_method("render")
     compiled.set_options([{"x": x[0]}, {}, {}])
-    with pytest.raises(ValueError, match='must give a state "x" to all environments or to none, but environment 1 has none'):
+    with pytest.raises(
+        ValueError,
+        match='must give a state "x" to all environments or to none, but environment 1 has none',
+    ):
         compiled.reset()
 
 
@@ -105,20 +131,32 @@ def test_other_vector_environments():
 
         def step(self, action):
             self.left -= 1
-            info = {"odd": np.float32(self.left)} if self.left % 2 else {"even": {"left": np.float32(self.left)}}
+            info = (
+                {"odd": np.float32(self.left)}
+                if self.left % 2
+                else {"even": {"left": np.float32(self.left)}}
+            )
             return np.full(1, self.left, np.float32), 1.0, self.left == 0, False, info
 
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     starts = [functools.partial(Countdown, start) for start in (2, 3, 5)]
-    compiled, dummy = sw.as_vec_env(gymnasium.vector.SyncVectorEnv(starts, autoreset_mode="SameStep")), DummyVecEnv(starts)
+    compiled, dummy = (
+        sw.as_vec_env(gymnasium.vector.SyncVectorEnv(starts, autoreset_mode="SameStep")),
+        DummyVecEnv(starts),
+    )
     assert_same(compiled.reset(), dummy.reset())
     for _ in range(7):
-        assert_same(compiled.step(np.zeros((3, 1), np.float32)), dummy.step(np.zeros((3, 1), np.float32)))
+        assert_same(
+            compiled.step(np.zeros((3, 1), np.float32)), dummy.step(np.zeros((3, 1), np.float32))
+        )
 
 
 def test_misuse_is_refused():
-    with pytest.raises(ValueError, match=r'is in mode AutoresetMode\.NEXT_STEP; make it with `autoreset_mode="SameStep"`'):
+    with pytest.raises(
+        ValueError,
+        match=r'is in mode AutoresetMode\.NEXT_STEP; make it with `autoreset_mode="SameStep"`',
+    ):
         sw.as_vec_env(make(mode="NextStep"))
     with pytest.raises(ValueError, match="takes NumPy arrays, but `env` gives those of jax"):
         sw.as_vec_env(make(array="jax"))

@@ -8,7 +8,8 @@ from jax.experimental.compilation_cache import compilation_cache
 
 
 class Line(envs.Env):
-    """x' = x + a / 2 from random starts, reward -x'^2; terminates beyond `end`; an ordinary Brax environment without safeguard.
+    """x' = x + a / 2 from random starts, reward -x'^2; terminates beyond `end`; an ordinary Brax
+    environment without safeguard.
 
     A raw environment's own report: `left_set_per_step` where |x'| > `bound`, and the margin to it.
     """
@@ -18,7 +19,17 @@ class Line(envs.Env):
 
     def reset(self, rng):
         x = jax.random.uniform(rng, (1,), minval=-1.0, maxval=1.0)
-        return self._state(x, envs.State(None, x, jnp.zeros(()), jnp.zeros(()), {"left_set_per_step": jnp.zeros(())}, {"margin": jnp.zeros(())}))
+        return self._state(
+            x,
+            envs.State(
+                None,
+                x,
+                jnp.zeros(()),
+                jnp.zeros(()),
+                {"left_set_per_step": jnp.zeros(())},
+                {"margin": jnp.zeros(())},
+            ),
+        )
 
     def step(self, state, action):
         return self._state(state.obs + 0.5 * action, state)
@@ -48,8 +59,14 @@ class Line(envs.Env):
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once(tmp_path_factory):
-    """Trainings that differ in data only compile to the same program: the persistent cache saves most of the tests' time."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")
+    """Trainings that differ in data only compile to the same program: the persistent cache saves
+    most of the tests' time.
+    """
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
     before = {name: getattr(jax.config, name) for name in names}
     for name, value in zip(names, (str(tmp_path_factory.mktemp("jax")), 0.0, -1), strict=True):
         jax.config.update(name, value)
@@ -81,4 +98,12 @@ def pendulum():
 @pytest.fixture
 def tiny():
     """Options of a training that compiles and runs in seconds."""
-    return {"num_timesteps": 4 * 8 * 6, "episode_length": 12, "num_envs": 4, "horizon_length": 8, "num_critic_updates": 2, "num_eval_envs": 4, "num_evals": 4}
+    return {
+        "num_timesteps": 4 * 8 * 6,
+        "episode_length": 12,
+        "num_envs": 4,
+        "horizon_length": 8,
+        "num_critic_updates": 2,
+        "num_eval_envs": 4,
+        "num_evals": 4,
+    }

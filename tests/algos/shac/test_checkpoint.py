@@ -13,12 +13,17 @@ STATE = {"updates": jnp.int32(7), "weights": [jnp.arange(3.0), jnp.ones(2, bool)
 def save(path, step=8, scale=1.0, factory=make_shac_networks):
     networks = factory(3, 2, running_statistics.normalize)
     normalizer = running_statistics.update(
-        running_statistics.init_state(specs.Array((3,), jnp.dtype("float32"))), jax.random.normal(jax.random.PRNGKey(9), (20, 3))
+        running_statistics.init_state(specs.Array((3,), jnp.dtype("float32"))),
+        jax.random.normal(jax.random.PRNGKey(9), (20, 3)),
     )
-    policy_params = jax.tree.map(lambda p: scale * p, networks.policy_network.init(jax.random.PRNGKey(0)))
+    policy_params = jax.tree.map(
+        lambda p: scale * p, networks.policy_network.init(jax.random.PRNGKey(0))
+    )
     params = (normalizer, policy_params, networks.value_network.init(jax.random.PRNGKey(1)))
     config = checkpoint.network_config(3, 2, True, factory)
-    return checkpoint.save(path, step, params, config, STATE), make_inference_fn(networks)(params, deterministic=True)
+    return checkpoint.save(path, step, params, config, STATE), make_inference_fn(networks)(
+        params, deterministic=True
+    )
 
 
 def test_a_loaded_policy_acts_like_the_saved_one(tmp_path):
@@ -26,7 +31,9 @@ def test_a_loaded_policy_acts_like_the_saved_one(tmp_path):
     assert folder.name == "000000000008"
     obs, key = jnp.array([0.1, -2.0, 3.0]), jax.random.PRNGKey(0)
     np.testing.assert_array_equal(checkpoint.load_policy(folder)(obs, key)[0], policy(obs, key)[0])
-    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0])
+    np.testing.assert_array_equal(
+        checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0]
+    )
 
 
 def test_the_training_state_comes_back_bit_for_bit(tmp_path):
@@ -45,8 +52,14 @@ def test_the_newest_complete_checkpoint_is_found_and_the_same_step_is_replaced(t
     assert checkpoint.latest(tmp_path).name == "000000000016"
     _, policy = save(tmp_path, step=16, scale=3.0)
     obs, key = jnp.ones(3), jax.random.PRNGKey(0)
-    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0])
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["000000000008", "000000000016", "000000000024"]
+    np.testing.assert_array_equal(
+        checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0]
+    )
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "000000000008",
+        "000000000016",
+        "000000000024",
+    ]
 
 
 def test_a_failed_save_leaves_the_old_checkpoint_and_nothing_else(tmp_path, monkeypatch):
@@ -62,12 +75,18 @@ def test_a_failed_save_leaves_the_old_checkpoint_and_nothing_else(tmp_path, monk
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, scale=3.0)
     assert [entry.name for entry in tmp_path.iterdir()] == ["000000000008"]
-    np.testing.assert_array_equal(checkpoint.load_policy(tmp_path)(jnp.ones(3), None)[0], policy(jnp.ones(3), None)[0])
+    np.testing.assert_array_equal(
+        checkpoint.load_policy(tmp_path)(jnp.ones(3), None)[0], policy(jnp.ones(3), None)[0]
+    )
 
 
 @pytest.mark.parametrize(
     "other",
-    [{"updates": jnp.int32(7)}, {**STATE, "weights": [jnp.arange(4.0), jnp.ones(2, bool)]}, {**STATE, "updates": jnp.float32(7)}],
+    [
+        {"updates": jnp.int32(7)},
+        {**STATE, "weights": [jnp.arange(4.0), jnp.ones(2, bool)]},
+        {**STATE, "updates": jnp.float32(7)},
+    ],
     ids=["fewer arrays", "another shape", "another dtype"],
 )
 def test_the_state_of_another_training_is_refused(tmp_path, other):

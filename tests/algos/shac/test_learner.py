@@ -11,8 +11,12 @@ HORIZON, ENVS, EPISODE = 4, 6, 8
 
 
 def make_learner(env, episode_length=EPISODE):
-    networks = make_shac_networks(1, 1, policy_hidden_layer_sizes=(8,), value_hidden_layer_sizes=(8,))
-    return Learner(wrap(env, episode_length), networks, ENVS, HORIZON, episode_length, num_critic_updates=2)
+    networks = make_shac_networks(
+        1, 1, policy_hidden_layer_sizes=(8,), value_hidden_layer_sizes=(8,)
+    )
+    return Learner(
+        wrap(env, episode_length), networks, ENVS, HORIZON, episode_length, num_critic_updates=2
+    )
 
 
 def hyperparameters(**changes):
@@ -33,7 +37,10 @@ def hyperparameters(**changes):
 
 
 def changed(before, after):
-    return any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
+    return any(
+        not np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    )
 
 
 def test_one_program_serves_all_lengths_and_hyperparameters(line):
@@ -52,9 +59,12 @@ def test_one_program_serves_all_lengths_and_hyperparameters(line):
 def test_episodes_and_violations_are_counted_over_all_steps(make_line):
     learner = make_learner(make_line(bound=0.0))  # every state is a violation
     hyper = hyperparameters()
-    state, _ = jax.jit(learner.epoch)(learner.init(jax.random.PRNGKey(0), hyper), hyper, jnp.int32(5))
+    state, _ = jax.jit(learner.epoch)(
+        learner.init(jax.random.PRNGKey(0), hyper), hyper, jnp.int32(5)
+    )
     assert int(state.totals["violations"]) == 5 * HORIZON * ENVS
-    # 20 steps; truncations every 8 steps, the first ones spread over the episode: env i has already done floor(8 i / 6) steps.
+    # 20 steps; truncations every 8 steps, the first ones spread over the episode: env i has already
+    # done floor(8 i / 6) steps.
     expected = sum(1 + (19 + int(np.floor(EPISODE * i / ENVS))) // EPISODE for i in range(ENVS))
     assert int(state.totals["episodes"]) == expected
     assert state.smallest_margin < 0
@@ -87,7 +97,9 @@ def test_a_non_finite_gradient_skips_the_policy_but_not_the_value_function(line)
 
 def test_non_finite_observations_do_not_poison_the_normaliser_and_the_value_function(line):
     step = line.step
-    line.step = lambda state, action: (lambda s: s.replace(obs=s.obs * jnp.nan, reward=s.reward * jnp.nan))(step(state, action))
+    line.step = lambda state, action: (
+        lambda s: s.replace(obs=s.obs * jnp.nan, reward=s.reward * jnp.nan)
+    )(step(state, action))
     learner, hyper = make_learner(line), hyperparameters()
     state = learner.init(jax.random.PRNGKey(0), hyper)
     after, _ = jax.jit(learner.epoch)(state, hyper, jnp.int32(1))

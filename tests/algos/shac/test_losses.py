@@ -19,7 +19,16 @@ def random_transitions(seed, horizon=6, num_envs=5):
 
 def as_rollout(reward, done, termination, correction=None):
     zeros = jnp.zeros_like(jnp.asarray(reward))
-    return Rollout(zeros, zeros, jnp.asarray(reward), jnp.asarray(done), jnp.asarray(termination), zeros if correction is None else correction, zeros, {})
+    return Rollout(
+        zeros,
+        zeros,
+        jnp.asarray(reward),
+        jnp.asarray(done),
+        jnp.asarray(termination),
+        zeros if correction is None else correction,
+        zeros,
+        {},
+    )
 
 
 def naive_td_lambda(reward, done, termination, values, gamma, lam):
@@ -27,11 +36,14 @@ def naive_td_lambda(reward, done, termination, values, gamma, lam):
     targets = np.zeros_like(reward)
     for i in range(num_envs):
         for t in range(horizon):
-            # Weighted sum of all n-step returns within the segment: (1 - lam) lam^(n-1) each, the last one takes the rest.
+            # Weighted sum of all n-step returns within the segment: (1 - lam) lam^(n-1) each, the
+            # last one takes the rest.
             end = next(s for s in range(t, horizon) if done[s, i] or s == horizon - 1)
             for n in range(1, end - t + 2):
                 last = t + n - 1
-                n_step = sum(gamma**k * reward[t + k, i] for k in range(n)) + gamma**n * (0.0 if termination[last, i] else values[last, i])
+                n_step = sum(gamma**k * reward[t + k, i] for k in range(n)) + gamma**n * (
+                    0.0 if termination[last, i] else values[last, i]
+                )
                 weight = lam ** (n - 1) if last == end else (1 - lam) * lam ** (n - 1)
                 targets[t, i] += weight * n_step
     return targets
@@ -41,8 +53,15 @@ def naive_td_lambda(reward, done, termination, values, gamma, lam):
 @settings(max_examples=30, deadline=None)
 def test_td_lambda_equals_the_weighted_n_step_returns(seed, gamma, lam):
     reward, done, termination, values = random_transitions(seed)
-    targets = td_lambda_targets(*map(jnp.asarray, (reward, done, termination, values)), discounting=gamma, td_lambda=lam)
-    np.testing.assert_allclose(targets, naive_td_lambda(reward, done, termination, values, gamma, lam), rtol=1e-4, atol=1e-4)
+    targets = td_lambda_targets(
+        *map(jnp.asarray, (reward, done, termination, values)), discounting=gamma, td_lambda=lam
+    )
+    np.testing.assert_allclose(
+        targets,
+        naive_td_lambda(reward, done, termination, values, gamma, lam),
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 @given(seed=st.integers(0, 10_000), gamma=st.floats(0, 1))
@@ -62,12 +81,16 @@ def test_discounted_return_restarts_after_a_reset(seed, gamma):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("termination", "expected"), [(0.0, 1 + 0.5 * 7.0), (1.0, 1.0)], ids=["truncated", "terminated"])
+@pytest.mark.parametrize(
+    ("termination", "expected"), [(0.0, 1 + 0.5 * 7.0), (1.0, 1.0)], ids=["truncated", "terminated"]
+)
 def test_only_a_truncated_episode_is_bootstrapped(termination, expected):
     one = jnp.ones((1, 1))
     rollout = as_rollout(one, one, termination * one)
     assert discounted_return(rollout, 7.0 * one, 0.5) == pytest.approx(expected)
-    assert td_lambda_targets(one, one, termination * one, 7.0 * one, discounting=0.5, td_lambda=0.9) == pytest.approx(expected)
+    assert td_lambda_targets(
+        one, one, termination * one, 7.0 * one, discounting=0.5, td_lambda=0.9
+    ) == pytest.approx(expected)
 
 
 def test_a_non_finite_value_after_a_termination_is_not_read():
@@ -83,7 +106,13 @@ def test_regularisation_adds_the_mean_squared_correction():
 
     def loss(correction, c):
         rollout = as_rollout(reward, done, termination, correction)
-        return policy_loss(rollout, jnp.asarray(values), discounting=0.9, reward_scaling=1.0, regularisation=c)
+        return policy_loss(
+            rollout, jnp.asarray(values), discounting=0.9, reward_scaling=1.0, regularisation=c
+        )
 
-    np.testing.assert_allclose(loss(correction, 0.3) - loss(correction, 0.0), 0.3 * correction.mean(), rtol=1e-4)
-    np.testing.assert_allclose(jax.grad(loss)(correction, 0.3), np.full(reward.shape, 0.3 / reward.size), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss(correction, 0.3) - loss(correction, 0.0), 0.3 * correction.mean(), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        jax.grad(loss)(correction, 0.3), np.full(reward.shape, 0.3 / reward.size), rtol=1e-5
+    )

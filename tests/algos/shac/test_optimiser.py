@@ -15,7 +15,9 @@ def test_a_non_finite_gradient_changes_nothing_but_the_count(bad):
     _, state = optimiser.update(good, optimiser.init(params), params)
     updates, skipped = optimiser.update({**good, "a": jnp.full(3, bad)}, state, params)
     assert all((u == 0).all() for u in jax.tree.leaves(updates))
-    for before, after in zip(jax.tree.leaves(state.inner), jax.tree.leaves(skipped.inner), strict=True):
+    for before, after in zip(
+        jax.tree.leaves(state.inner), jax.tree.leaves(skipped.inner), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
     assert (int(state.skipped), int(skipped.skipped)) == (0, 1)
     assert not np.isfinite(skipped.gradient_norm)

@@ -5,11 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from safe_wrappers.algos.shac.rollout import awaiting_reset, counted_metrics, random_keys, rollout, stagger, wrap
+from safe_wrappers.algos.shac.rollout import (
+    awaiting_reset,
+    counted_metrics,
+    random_keys,
+    rollout,
+    stagger,
+    wrap,
+)
 
 
 def run(env, actions, fresh_at=0.25):
-    """Rolls out fixed actions, shape (horizon, num_envs), from x = fresh_at; every reset leads there again."""
+    """Rolls out fixed actions, shape (horizon, num_envs), from x = fresh_at; every reset leads
+    there again.
+    """
     num_envs = actions.shape[1]
     fresh = env.reset(jax.random.split(jax.random.PRNGKey(0), num_envs))
     fresh = dataclasses.replace(fresh, obs=jnp.full_like(fresh.obs, fresh_at))
@@ -27,7 +36,9 @@ def test_gradients_end_exactly_at_resets(line):
     actions = jnp.array([[0.3], [-0.2], [0.5], [0.1], [0.4], [-0.3], [0.2]])
     jacobian = np.array([jax.grad(reward_of)(actions, t)[:, 0] for t in range(7)])
     episode = np.array([0, 0, 0, 1, 1, 1, 2])
-    connected = (episode[:, None] == episode[None, :]) & (np.arange(7)[:, None] >= np.arange(7)[None, :])
+    connected = (episode[:, None] == episode[None, :]) & (
+        np.arange(7)[:, None] >= np.arange(7)[None, :]
+    )
     assert (jacobian[~connected] == 0).all()
     assert (jacobian[connected] != 0).all()
 
@@ -58,7 +69,12 @@ def test_violations_and_margin_of_a_raw_environment_are_reported(make_line):
 
 
 def test_the_safeguards_metrics_come_first():
-    metrics = {"safeguard/left_set_per_step": 1, "left_set_per_step": 2, "safeguard/intervention_per_step": 3, "safeguard/fallback_per_step": 4}
+    metrics = {
+        "safeguard/left_set_per_step": 1,
+        "left_set_per_step": 2,
+        "safeguard/intervention_per_step": 3,
+        "safeguard/fallback_per_step": 4,
+    }
     assert counted_metrics(metrics) == {"violations": 1, "interventions": 3, "fallbacks": 4}
 
 
@@ -66,9 +82,15 @@ def test_correction_is_read_from_the_safeguard(pendulum):
     env = wrap(pendulum, episode_length=8)
     fresh = env.reset(jax.random.split(jax.random.PRNGKey(0), 16))
     policy = lambda obs, key: (jnp.ones(1), {})  # noqa: E731
-    state, data = jax.jit(lambda fresh: rollout(env, policy, awaiting_reset(env, 16), fresh, jnp.zeros((8, 16, 2), jnp.uint32)))(fresh)
+    state, data = jax.jit(
+        lambda fresh: rollout(
+            env, policy, awaiting_reset(env, 16), fresh, jnp.zeros((8, 16, 2), jnp.uint32)
+        )
+    )(fresh)
     record = state.info["safeguard"]
-    np.testing.assert_allclose(data.correction[-1], (record["action"] - record["requested"])[:, 0] ** 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        data.correction[-1], (record["action"] - record["requested"])[:, 0] ** 2, rtol=1e-6
+    )
     assert data.correction.max() > 0.1
     assert data.counted["interventions"].sum() == (data.correction > 0).sum()
     assert data.margin.min() >= 0
