@@ -4,5 +4,5 @@ the set was found.
 
 from ._file import Certificate as Certificate
 from ._product import Block as Block
-from ._proof import ProofResult as ProofResult
 from ._proof import prove as prove
+from ._result import ProofResult as ProofResult

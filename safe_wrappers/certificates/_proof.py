@@ -1,20 +1,8 @@
-"""The proof that a safe state set is robust control invariant: simplicial branch and bound.
+"""The proof that a safe state set is robust control invariant and lies in its constraints.
 
-S is covered by simplices (`_coverage`). On a simplex with corners x_j and inputs u_j take the input
-u(x) = sum_j l_j u_j for x = sum_j l_j x_j, and write z = (x, u). Taylor's theorem, the inequality
-of Cauchy and Schwarz and Popoviciu's inequality bound how far F_i f(z) lies above its interpolation
-from the corners:
-
-    F_i f(x, u(x)) <= sum_j l_j F_i f(z_j) + 1/8 sum_ab max |d2 (F_i f) / dz_a dz_b| R_a R_b,
-
-with R_a the range of z_a over the corners and the maximum over their bounding box. The simplex is
-proved when for every i
-
-    max_j F_i f(z_j) + that gap + max_w F_i E(x) w <= 1 - sigma,
-
-and bisected otherwise. All numbers in this inequality are bounded by outward-rounded intervals,
-midpoints of edges are exact, and the cover is checked in rationals: "proved" is a statement about
-real numbers. How the inputs are chosen proves nothing and needs no care.
+S is covered by simplices (`_coverage`), which a branch and bound (`_branch_and_bound`) proves one
+by one. The cover is checked in rationals, and all other numbers are bounded by outward-rounded
+intervals: "proved" is a statement about real numbers.
 """
 
 import dataclasses
@@ -23,51 +11,14 @@ import time
 import numpy as np
 
 from ..models import Model, require_affine
-from ._coverage import Cover, cover, pulled_inside, uncovered, vertex_outside
+from ._branch_and_bound import Search, without_action
+from ._coverage import cover, pulled_inside, uncovered, vertex_outside
 from ._file import Certificate
-from ._inputs import best_inputs, steady_inputs
-from ._intervals import Interval, round_down, round_up
+from ._inputs import best_inputs
+from ._intervals import Interval
 from ._product import Block, Claim, candidates, reduction
-from ._rows import RowBounds, sum_up
-
-# Cells are bounded in blocks of this many, so that intermediate arrays stay in the cache.
-_BLOCK = 2048
-# Weight of an edge's length against how much it curves the bound; some is needed to keep simplices
-# from degenerating.
-_LENGTH = 0.2
-# Levels of bisection in search of a state without any safe action, once one without an action of
-# margin sigma is known.
-_SEARCHED = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class ProofResult:
-    """The outcome of a proof.
-
-    Args:
-        status: "proved", "counterexample", or "inconclusive", which is never a success.
-        cells: Number of proved simplices.
-        depth: Number of bisections of the most divided simplex.
-        margin: If proved, what every simplex keeps of the scale h = 1, at least sigma; for a
-            counterexample a bound of the largest margin that any action has there, at most sigma,
-            or how far it lies in X (negative); else NaN.
-        seconds: Time taken.
-        counterexample: A state in S without a safe action or outside X, shape (n,), or None.
-        message: What was found, in a sentence.
-    """
-
-    status: str
-    cells: int
-    depth: int
-    margin: float
-    seconds: float
-    counterexample: np.ndarray | None
-    message: str
-
-    @property
-    def proved(self) -> bool:
-        """Whether the claim is proved."""
-        return self.status == "proved"
+from ._result import ProofResult, inconclusive
+from ._rows import RowBounds
 
 
 def prove(
@@ -102,7 +53,7 @@ def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: 
     candidate = cover(S)
     reason = uncovered(candidate, S)
     if reason is not None:
-        return _inconclusive(
+        return inconclusive(
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
@@ -112,12 +63,12 @@ def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: 
         x = pulled_inside(
             candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S
         )
-        return _outside(claim, x) or _inconclusive(
+        return _outside(claim, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
             "rounding: shrink S by a factor 1 - 1e-6 or "
             "widen X."
         )
-    return _Search(claim, model, candidate).run(max_cells, max_depth)
+    return Search(claim, model, candidate).run(max_cells, max_depth)
 
 
 def _prove_product(
@@ -155,7 +106,7 @@ def _refute(
     """
     found = f"The claim about the states {list(block.states)} failed: {result.message}"
     if result.counterexample is None:
-        return _inconclusive(found, result.cells, result.depth)
+        return inconclusive(found, result.cells, result.depth)
     S = certificate.safe_state_set
     states = [
         pulled_inside(x, S) for x in candidates(S, certificate.blocks, block, result.counterexample)
@@ -163,10 +114,10 @@ def _refute(
     bounds = RowBounds(model, S, certificate.disturbance_set)
     A, b = bounds.rows(Interval.point(np.stack(states, axis=1)))
     weakest = states[int(np.argmin(best_inputs(A.middle, b.middle)[1]))]
-    answer = _outside(certificate, states[0]) or _without_action(
+    answer = _outside(certificate, states[0]) or without_action(
         certificate, bounds, weakest, result.cells, result.depth
     )
-    return answer or _inconclusive(
+    return answer or inconclusive(
         f"{found} But some joint action is safe there, so this refutes the blocks, not the set.",
         result.cells,
         result.depth,
@@ -188,197 +139,3 @@ def _outside(claim: Claim | Certificate, x: np.ndarray) -> ProofResult | None:
             f"S must lie in X, but the vertex {x} of S lies outside X by {-margin:.3g}.",
         )
     return None
-
-
-def _without_action(
-    claim: Claim | Certificate, bounds: RowBounds, x: np.ndarray, cells: int, depth: int
-) -> ProofResult | None:
-    """A counterexample if no action has a margin above sigma at the state x of S."""
-    limit = bounds.largest_margin(x)
-    if not limit <= claim.sigma:
-        return None
-    message = (
-        f"At x = {x}, in S, every action has a margin of at most {limit:.3g}, which must exceed "
-        f"sigma = {claim.sigma:.3g}."
-    )
-    return ProofResult("counterexample", cells, depth, limit, 0.0, x, message)
-
-
-def _inconclusive(message: str, cells: int = 0, depth: int = 0) -> ProofResult:
-    return ProofResult("inconclusive", cells, depth, float("nan"), 0.0, None, message)
-
-
-class _Search:
-    """The branch and bound, one level of bisections at a time: all simplices of a level are bounded
-    together.
-    """
-
-    def __init__(self, claim: Claim | Certificate, model: Model, candidate: Cover):
-        self.claim = claim
-        self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set)
-        self.n, self.d = model.state_size, model.action_size
-        self.scale = 1.0 / np.abs(candidate.points).max(axis=0)
-        # Corners z = (x, u), upper bounds of F f at them, and the midpoints that are known already,
-        # by their edge.
-        self.z = np.zeros((self.n + self.d, 0))
-        self.phi = np.zeros((len(self.bounds.F), 0))
-        self.midpoints: dict[tuple[int, int], int] = {}
-        # The corner whose best input has the smallest margin.
-        self.worst, self.worst_margin = np.zeros(self.n), np.inf
-        self.add(np.vstack([np.zeros((1, self.n)), candidate.points]).T, None)
-        self.cells = np.column_stack(
-            [np.zeros(len(candidate.simplices), int), candidate.simplices + 1]
-        )
-
-    def run(self, max_cells: int, max_depth: int) -> ProofResult:
-        """Bisects until every simplex is proved, a corner has no safe action, or a limit is
-        reached.
-
-        A corner whose best margin lies between 0 and sigma refutes the claim as well, but the
-        search goes on for one without any safe action, which is easier to believe.
-        """
-        cells, proved, margin, depth, refuted_for = self.cells, 0, np.inf, 0, 0
-        while not self.worst_margin < 0:
-            blocks = [self.bound(cells[s : s + _BLOCK]) for s in range(0, len(cells), _BLOCK)]
-            bounds, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-            done = bounds <= round_down(1.0 - self.claim.sigma)
-            proved += int(done.sum())
-            margin = min(margin, float(round_down(1.0 - bounds[done].max(initial=-np.inf))))
-            if done.all():
-                message = f"S is invariant with margin {margin:.3g} and lies in X."
-                return ProofResult("proved", proved, depth, margin, 0.0, None, message)
-            cells, edges = cells[~done], edges[~done]
-            if proved + 2 * len(cells) > max_cells:
-                return self.stopped(
-                    f"More than {max_cells} simplices are needed; raise "
-                    "`max_cells` or use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            refuted_for += self.worst_margin <= self.claim.sigma
-            if depth == max_depth or refuted_for > _SEARCHED:
-                return self.stopped(
-                    f"{len(cells)} simplices are still open after {depth} "
-                    "bisections; use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            middles = self.bisect(edges)
-            if middles is None:
-                return self.stopped(
-                    "Edges became too short to be halved exactly; use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            halves = [np.where(cells == edges[:, [end]], middles[:, None], cells) for end in (0, 1)]
-            cells, depth = np.concatenate(halves), depth + 1
-        return self.counterexample(proved, depth)
-
-    def stopped(self, message: str, cells: int, depth: int) -> ProofResult:
-        """The answer at a limit: the weakest corner if it refutes the claim, else nothing."""
-        return (
-            self.counterexample(cells, depth)
-            if self.worst_margin <= self.claim.sigma
-            else _inconclusive(message, cells, depth)
-        )
-
-    def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max_i F_i f over simplices, shape (cells,), and the edge to bisect, shape
-        (cells, 2).
-        """
-        corners = self.z[:, cells]
-        z = Interval(corners.min(axis=2), corners.max(axis=2))
-        curved, hessian = self.bounds.enclosure.hessian(z)
-        curved = list(curved)
-        ranges = z.width[curved]
-        bend = self.bounds.project(hessian).magnitude
-        gap = 0.125 * sum_up(round_up(bend * round_up(ranges[:, None] * ranges[None, :])))
-        values = self.phi[:, cells].max(axis=2)
-        bounds = round_up(values + round_up(gap + self.bounds.disturbed(z[: self.n])))
-        worst = np.where(np.isnan(bounds), np.inf, bounds).argmax(axis=0)
-        return bounds.max(axis=0), self.longest_edge(
-            cells, corners, curved, bend[worst, ..., np.arange(len(cells))]
-        )
-
-    def longest_edge(
-        self, cells: np.ndarray, corners: np.ndarray, curved: list[int], bend: np.ndarray
-    ) -> np.ndarray:
-        """The edge along which the worst facet's bound curves most, else the longest one in the
-        set's scale.
-        """
-        first, second = np.triu_indices(cells.shape[1], 1)
-        edge = np.abs(corners[: self.n, :, first] - corners[: self.n, :, second])
-        ranges = np.ptp(corners[curved], axis=2)
-        # How fast the gap falls with the range of each state.
-        weight = np.zeros(edge.shape[:2])
-        states = [(row, a) for row, a in enumerate(curved) if a < self.n]
-        for row, a in states:
-            weight[a] = np.einsum("cb,bc->c", bend[:, row], ranges)
-        length = np.sum(edge * self.scale[:, None, None], axis=0)
-        curvature = np.sum(edge * weight[:, :, None], axis=0)
-        score = np.where(np.isfinite(curvature), curvature, 0.0)
-        score = score / np.maximum(
-            score.max(axis=1, keepdims=True), 1e-300
-        ) + _LENGTH * length / length.max(axis=1, keepdims=True)
-        chosen = score.argmax(axis=1)
-        pairs = np.stack(
-            [cells[np.arange(len(cells)), ends[chosen]] for ends in (first, second)], axis=1
-        )
-        return np.sort(pairs, axis=1)
-
-    def bisect(self, edges: np.ndarray) -> np.ndarray | None:
-        """Indices of the edges' midpoints, made where they are new; None if one is not a float64
-        number.
-        """
-        new = [
-            edge
-            for edge in map(tuple, np.unique(edges, axis=0).tolist())
-            if edge not in self.midpoints
-        ]
-        if new:
-            first, second = self.z[:, [i for i, _ in new]], self.z[:, [j for _, j in new]]
-            total = first[: self.n] + second[: self.n]
-            # The rounding error of the sum (Knuth's TwoSum): halves of a simplex cover it only if
-            # midpoints are exact.
-            back = total - first[: self.n]
-            if np.any((first[: self.n] - (total - back)) + (second[: self.n] - back)):
-                return None
-            self.midpoints.update(
-                zip(new, range(self.z.shape[1], self.z.shape[1] + len(new)), strict=True)
-            )
-            self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]))
-        return np.array([self.midpoints[edge] for edge in map(tuple, edges.tolist())])
-
-    def add(self, x: np.ndarray, preferred: np.ndarray | None) -> None:
-        """Adds corners x, shape (n, corners), with inputs near the preferred ones, and remembers
-        the weakest of all.
-        """
-        A, b = self.bounds.rows(Interval.point(x))
-        u, margin = (
-            best_inputs(A.middle, b.middle)
-            if preferred is None
-            else steady_inputs(A.middle, b.middle, preferred)
-        )
-        self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
-        self.phi = np.concatenate(
-            [
-                self.phi,
-                self.bounds.project(
-                    self.bounds.enclosure.value(Interval.point(x), Interval.point(u))
-                ).hi,
-            ],
-            axis=1,
-        )
-        weakest = int(np.argmin(margin))
-        if margin[weakest] < self.worst_margin:
-            self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
-
-    def counterexample(self, cells: int, depth: int) -> ProofResult:
-        """The weakest corner, moved into S and verified to have no action of margin above sigma."""
-        x = pulled_inside(self.worst, self.claim.safe_state_set)
-        answer = _without_action(self.claim, self.bounds, x, cells, depth)
-        return answer or _inconclusive(
-            f"The best margin at {x} is sigma to within rounding; use a set with more margin.",
-            cells,
-            depth,
-        )

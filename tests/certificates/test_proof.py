@@ -214,14 +214,6 @@ def test_a_cover_that_is_not_one_is_inconclusive(upright, monkeypatch):
     assert "ridge" in result.message
 
 
-def test_a_function_that_is_undefined_in_the_set_is_not_proved():
-    model = Model("pole", lambda x, a, w: 0.5 * x + 0.1 * a + w + 1e-9 * jnp.log(x + 0.5), 1, 1, 1)
-    certificate = square(Model("line", lambda x, a, w: 0.5 * x + 0.1 * a + w, 1, 1, 1))
-    search = _proof._Search(certificate, model, _proof.cover(certificate.safe_state_set))
-    with np.errstate(all="ignore"):
-        assert search.run(1000, 20).status == "inconclusive"
-
-
 def test_another_model_is_refused(upright):
     with pytest.raises(CertificateError, match="other parameters"):
         prove(upright, pendulum(dt=0.04))
