@@ -8,12 +8,12 @@ if __name__ != "safe_wrappers.envs":
 
 from ._base import CertifiedEnv as CertifiedEnv
 from ._base import certificate_names as certificate_names
-from ._base import load_certificate as load_certificate
 from ._env import ModelEnv as ModelEnv
 from ._gymnasium import SafeGymEnv as SafeGymEnv
 from ._gymnasium import SafeGymVectorEnv as SafeGymVectorEnv
 from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
+from ._registration import load_certificate as load_certificate
 from ._registration import register as register
 from ._registration import registered_names as registered_names
 from .cart_pole import SafeCartPole as SafeCartPole

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import models
-from ._base import CertifiedEnv, load_certificate
+from ._base import CertifiedEnv, certificate_of
 from ._env import Disturbance
 
 
@@ -51,10 +51,8 @@ class SafeCartPole(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_cart_pole", safe_set)
         super().__init__(
-            models.cart_pole(),
-            certificate,
+            certificate_of(models.cart_pole(), safe_set),
             "cart_pole.xml",
             backend=backend,
             disturbance=disturbance,

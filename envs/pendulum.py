@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import models
-from ._base import CertifiedEnv, load_certificate
+from ._base import CertifiedEnv, certificate_of
 from ._env import Disturbance
 
 
@@ -53,10 +53,8 @@ class SafePendulum(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_pendulum", safe_set)
         super().__init__(
-            models.pendulum(),
-            certificate,
+            certificate_of(models.pendulum(), safe_set),
             "pendulum.xml",
             backend=backend,
             disturbance=disturbance,

@@ -12,7 +12,7 @@ import numpy as np
 from safe_wrappers._length import length
 
 from . import models
-from ._base import CertifiedEnv, load_certificate
+from ._base import CertifiedEnv, certificate_of
 from ._env import Disturbance, one_of
 
 GOALS = ("start", "far")
@@ -66,13 +66,13 @@ class SafeQuadrotor(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_quadrotor", safe_set)
-        model, options = (
-            models.quadrotor(),
-            {"disturbance": disturbance, "initial_states": initial_states},
-        )
         super().__init__(
-            model, certificate, "quadrotor.xml", physics=False, backend=backend, **options
+            certificate_of(models.quadrotor(), safe_set),
+            "quadrotor.xml",
+            physics=False,
+            backend=backend,
+            disturbance=disturbance,
+            initial_states=initial_states,
         )
         self.goal = one_of("goal", goal, GOALS)
 
