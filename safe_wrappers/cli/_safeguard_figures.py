@@ -20,15 +20,17 @@ from ..safeguards import (
     BoundaryProjection,
     GaugeMap,
     GeneratorMask,
+    GradientDiagnosis,
     RayMask,
     Replacement,
     Safeguard,
+    diagnose_gradient,
+    safe_action,
 )
 from ..safeguards._base import Rows
 from ..safeguards._centers import inner_box, safe_center
 from ..sets import Polytope
 from ..sets._draw import outline
-from ..wrappers import GradientDiagnosis, diagnose_gradient, safe_action
 from ._figures import state_labels, tidy
 
 _BLUE, _ORANGE, _RED, _GREY = "#1f5fa8", "#d9822b", "#c0262d", "#6b6b6b"

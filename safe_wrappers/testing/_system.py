@@ -10,9 +10,8 @@ import numpy as np
 from .._errors import ContractError
 from ..models import Model
 from ..safe_actions import SafeActionSet, System
-from ..safeguards import BoundaryProjection
+from ..safeguards import BoundaryProjection, safe_action
 from ..sets import Box, Polytope
-from ..wrappers import safe_action
 from ._plant import Plant
 from ._report import CheckReport, in_words, require, require_all
 

@@ -14,9 +14,14 @@ from numpy.typing import ArrayLike
 from .._errors import CertificateError, WrapperOrderError
 from ..conformance import Claim, Explanation
 from ..safe_actions import System
-from ..safeguards import Safeguard, SafeguardOutput
-from ._core import no_safe_start, require_parts, safe_action, tested
-from ._diagnostics import GradientDiagnosis, diagnose_gradient
+from ..safeguards import (
+    GradientDiagnosis,
+    Safeguard,
+    SafeguardOutput,
+    diagnose_gradient,
+    safe_action,
+)
+from ._core import no_safe_start, require_parts, tested
 
 _ATTEMPTS = 100
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ..safe_actions import System
-from ..safeguards import Safeguard
-from ._core import safe_action
+from ._base import Safeguard
+from ._safe_action import safe_action
 
 # Both actions are in units of the action box, so that a singular value of 1 means unchanged. About
 # 80 roundings of float32.
