@@ -24,7 +24,11 @@ from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
+from .certificates import Block as Block
 from .certificates import Certificate as Certificate
+from .certificates import Claim as Claim
+from .certificates import Guarantee as Guarantee
+from .certificates import Proof as Proof
 from .certificates import prove as prove
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform

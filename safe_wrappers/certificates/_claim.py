@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .._errors import CertificateError, ModelError, SetDimensionError
-from ..models import Model, program_digest, require_affine
+from .._gate import as_bound, as_number
+from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
 from ._encoding import encode_set
@@ -87,10 +88,13 @@ class Claim:
             ("generators", (Zonotope, type(None)), n),
         ):
             _require_set(name, getattr(self, name), kinds, size, self.model.name)
-        require_affine(self.model)
+        # A Brax step inside an enclosed model takes minutes to interpret, and could not change
+        # the form c + B a + E w that stands around it.
+        if not (isinstance(self.model, EnclosedModel) and self.model.affine_by_construction):
+            require_affine(self.model)
         self._set("safe_state_set", _scaled(self.safe_state_set))
         self._set("disturbance_set", _bounded(self.disturbance_set))
-        self._set("sigma", _positive("sigma", self.sigma))
+        self._set("sigma", as_number("sigma", self.sigma, above=0.0))
         self._set("blocks", tuple(Block(tuple(b[0]), tuple(b[1])) for b in self.blocks))
         if self.blocks:
             require_product(self.blocks, self.safe_state_set, self.model.action_size)
@@ -213,27 +217,9 @@ def _bounded(disturbance_set: Box) -> Box:
     return Box(lower, upper)
 
 
-def _positive(name: str, value: Any) -> float:
-    if not isinstance(value, float | int | np.floating | np.integer) or isinstance(value, bool):
-        raise CertificateError(f"`{name}` must be a number, but it is {value!r}.")
-    if not 0 < float(value) < np.inf:
-        raise CertificateError(f"`{name}` must be positive and finite, but it is {value}.")
-    return float(value)
-
-
 def _allowance(name: str, value: Any, facets: int) -> np.ndarray:
-    """A read-only float32 array whose flag cannot be set back, one number >= 0 per facet."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or array.shape not in ((), (facets,)):
-        raise CertificateError(
-            f"`{name}` must hold {facets} numbers, one per facet, but it is {value!r}."
-        )
-    array = np.broadcast_to(array.astype(np.float32), (facets,))
-    if not np.all((array >= 0) & (array < np.inf)):
-        raise CertificateError(
-            f"`{name}` must hold finite numbers that are not negative, but it is {array}."
-        )
-    return np.frombuffer(array.tobytes(), np.float32)
+    """One number >= 0 per facet, float32: read-only, with a flag that cannot be set back."""
+    return np.frombuffer(as_bound(name, value, (facets,)).tobytes(), np.float32)
 
 
 def _bounds(value: Box | Polytope) -> str:

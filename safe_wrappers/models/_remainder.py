@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import SetDimensionError
+from .._gate import as_bound, at_least_zero
 from ..sets import Box
 from ._model import Model
 
@@ -37,8 +37,8 @@ class EnclosedModel(Model):
         return isinstance(step, functools.partial) and step.func is _enclosed_step
 
     def half_widths(self, x: jax.Array) -> jax.Array:
-        """r at the state x, shape (n,): not negative, and NaN where the remainder is NaN, so that
-        no action counts as safe there.
+        """r at the state x, shape (n,): not negative, and infinite where the remainder is NaN, so
+        that no action counts as safe there.
         """
         return _half_widths(self.remainder, x)
 
@@ -77,14 +77,7 @@ def enclosed(model: Model, remainder: Remainder) -> EnclosedModel:
     """
     n = model.state_size
     if not callable(remainder):
-        r = np.asarray(remainder)
-        fits = r.dtype.kind in "fiu" and r.shape == (n,)
-        if not fits or not np.all((r >= 0) & (r < np.inf)):
-            raise SetDimensionError(
-                f"`remainder` must hold {n} finite half-widths, none of them negative, for the "
-                f"model {model.name!r}, but it is {remainder!r}."
-            )
-        remainder = np.frombuffer(r.astype(np.float32).tobytes(), np.float32)
+        remainder = as_bound("remainder", remainder, (n,))
     return EnclosedModel(
         f"{model.name}, enclosed",
         functools.partial(_enclosed_step, model, remainder),
@@ -112,4 +105,6 @@ def _enclosed_step(
 
 
 def _half_widths(remainder: Remainder, x: jax.Array) -> jax.Array:
-    return jnp.maximum(jnp.asarray(remainder(x) if callable(remainder) else remainder, x.dtype), 0)
+    if callable(remainder):
+        return at_least_zero("remainder", remainder(x), x.shape, x.dtype)
+    return jnp.asarray(remainder, x.dtype)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from .._action_box import ActionBox
 from .._errors import WrapperOrderError
 from ..conformance import Claim, Explanation
+from ..certificates import Guarantee
 from ..safe_actions import System
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
 from ._arrays import to_action, to_numpy
@@ -133,8 +134,8 @@ class GymSafeguardWrapper(
         self._claim = Claim.of(system) if monitor else None
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.unwrapped, self.system)
 
     def reset(
