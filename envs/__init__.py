@@ -8,6 +8,7 @@ if __name__ != "safe_wrappers.envs":
 
 from ._base import CertifiedEnv as CertifiedEnv
 from ._base import certificate_names as certificate_names
+from ._base import certificate_of as certificate_of
 from ._env import ModelEnv as ModelEnv
 from ._gymnasium import SafeGymEnv as SafeGymEnv
 from ._gymnasium import SafeGymVectorEnv as SafeGymVectorEnv

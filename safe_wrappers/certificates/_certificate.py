@@ -182,9 +182,7 @@ def _require_model(name: str, content: dict[str, Any], model: Model) -> None:
     )
     stored, parameters = dict(content["model"]["parameters"]), _parameters(model)
     differing = [
-        key
-        for key in sorted({*parameters, *stored})
-        if parameters.get(key) != stored.get(key)
+        key for key in sorted({*parameters, *stored}) if parameters.get(key) != stored.get(key)
     ]
     found = ", ".join(f"{k} = {parameters.get(k)} instead of {stored.get(k)}" for k in differing)
     _require(

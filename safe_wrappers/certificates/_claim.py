@@ -191,7 +191,9 @@ def _require_set(name: str, value: Any, kinds: Any, size: int, model: str) -> No
     if not isinstance(value, kinds):
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         names = " or a ".join(f"`{k.__name__}`" for k in kinds if k is not type(None))
-        raise SetDimensionError(f"`{name}` must be a {names}, but it is a `{type(value).__name__}`.")
+        raise SetDimensionError(
+            f"`{name}` must be a {names}, but it is a `{type(value).__name__}`."
+        )
     if value is not None and value.dim != size:
         raise SetDimensionError(
             f"`{name}` must have dimension {size} for the model {model!r}, but it has {value.dim}."

@@ -65,9 +65,7 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
         result = _refused(claim) or _decided(claim, max_cells, max_depth)
     record = None
     if result.proved:
-        record = ProofRecord(
-            PROVER, claim.digest, claim.program, result.cells, result.margin
-        )
+        record = ProofRecord(PROVER, claim.digest, claim.program, result.cells, result.margin)
         _PROVED[claim.digest, claim.program] = record
     return dataclasses.replace(result, seconds=time.perf_counter() - start, record=record)
 
@@ -117,9 +115,7 @@ def _reach(generators: Zonotope, H: np.ndarray) -> np.ndarray:
 def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
     if claim.blocks:
         return _prove_product(claim, max_cells, max_depth)
-    goal = Goal(
-        claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma
-    )
+    goal = Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
     return _prove(goal, claim.model, max_cells, max_depth)
 
 

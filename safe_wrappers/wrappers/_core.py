@@ -61,6 +61,4 @@ def verified(wrapper: Any, original: type, safeguard: Safeguard) -> bool:
     """Whether the executed action is the library's own verified one: neither the wrapper nor the
     safeguard puts a step or a call of its own in its place.
     """
-    return (
-        type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__
-    )
+    return type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__
