@@ -35,33 +35,36 @@ class ModelSystem(Guaranteed):
     about `models.enclosed(model, remainder)`.
 
     Args:
-        claim: What is promised: a `Claim`, or a `Certificate`, whose claim and record are taken.
-            S, X, W, eps and the model are the claim's; nothing beside it decides safety.
+        promise: A `Claim`, or a `Certificate`, whose claim and record are taken. S, X, W, eps and
+            the model are the claim's; nothing beside it decides safety.
         state: Reads x, shape (n,), from the environment's state.
 
     Attributes:
+        claim: The claim.
         certificate: The certificate, if one was given, else None.
 
     Raises:
-        TypeError: If `claim` is something else, or `state` is no function.
+        TypeError: If `promise` is something else, or `state` is no function.
     """
 
-    claim: Claim
+    promise: dataclasses.InitVar[Claim | Certificate]
     _: dataclasses.KW_ONLY
     state: Callable[[Any], jax.Array]
-    certificate: Certificate | None = dataclasses.field(init=False, default=None)
+    claim: Claim = dataclasses.field(init=False)
+    certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
     _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
 
-    def __post_init__(self):
-        if isinstance(self.claim, Certificate):
-            object.__setattr__(self, "certificate", self.claim)
-            object.__setattr__(self, "claim", self.claim.claim)
-        if not isinstance(self.claim, Claim):
+    def __post_init__(self, promise: Claim | Certificate):
+        certificate = promise if isinstance(promise, Certificate) else None
+        claim = promise.claim if isinstance(promise, Certificate) else promise
+        if not isinstance(claim, Claim):
             raise TypeError(
-                "`claim` must be a `Claim` or a `Certificate`, but it is a "
-                f"`{type(self.claim).__name__}`."
+                "The promise of a system must be a `Claim` or a `Certificate`, but it is a "
+                f"`{type(promise).__name__}`."
             )
+        object.__setattr__(self, "claim", claim)
+        object.__setattr__(self, "certificate", certificate)
         if not callable(self.state):
             raise TypeError(f"`state` must be a function, but it is {self.state!r}.")
         inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
