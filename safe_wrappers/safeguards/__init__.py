@@ -7,6 +7,12 @@ from ._diagnosis import GradientDiagnosis as GradientDiagnosis
 from ._diagnosis import diagnose_gradient as diagnose_gradient
 from ._gauge_map import GaugeMap as GaugeMap
 from ._generator_mask import GeneratorMask as GeneratorMask
+from ._gradient_rules import Blend as Blend
+from ._gradient_rules import Exact as Exact
+from ._gradient_rules import GradientRule as GradientRule
+from ._gradient_rules import Inward as Inward
+from ._gradient_rules import Passthrough as Passthrough
+from ._gradient_rules import StraightThrough as StraightThrough
 from ._ray_mask import RayMask as RayMask
 from ._registry import NAMES as NAMES
 from ._registry import make_safeguard as make_safeguard

@@ -238,7 +238,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
     def _unmoved(self, state: envs.State) -> envs.State:
         zero = jnp.zeros(self.action_size, jnp.float32)
         no, yes = jnp.zeros((), bool), jnp.ones((), bool)
-        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no)
+        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no, yes)
         # The step's annotation on a step that did nothing: reset and step return the same tree by
         # construction.
         eye, ones = jnp.eye(self.action_size), jnp.ones(self.action_size)
