@@ -212,7 +212,7 @@ SYSTEM_MUTANTS = {
     "the constraints as the set, not invariant": lambda: system_with(
         safe_state_set=Polytope(*Box.symmetric([0.5, 8.0]).halfspaces()), eps=2e-5
     ),
-    "another time step": lambda: system_with(model=sw.envs.models.pendulum(dt=0.04)),
+    "another time step": lambda: system_with(model=sw.envs.dynamics.pendulum(dt=0.04)),
 }
 
 
@@ -283,4 +283,4 @@ class AnotherPlant(SafePendulum):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.model = sw.envs.models.pendulum(dt=0.04)
+        self.model = sw.envs.dynamics.pendulum(dt=0.04)
