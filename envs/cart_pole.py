@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, certificate_of
-from ._env import Disturbance
+from . import dynamics
+from ._assets import certificate_of
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafeCartPole(CertifiedEnv):
@@ -52,7 +53,7 @@ class SafeCartPole(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         super().__init__(
-            certificate_of(models.cart_pole(), safe_set),
+            certificate_of(dynamics.cart_pole(), safe_set),
             "cart_pole.xml",
             backend=backend,
             disturbance=disturbance,

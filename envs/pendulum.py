@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, certificate_of
-from ._env import Disturbance
+from . import dynamics
+from ._assets import certificate_of
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafePendulum(CertifiedEnv):
@@ -54,7 +55,7 @@ class SafePendulum(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         super().__init__(
-            certificate_of(models.pendulum(), safe_set),
+            certificate_of(dynamics.pendulum(), safe_set),
             "pendulum.xml",
             backend=backend,
             disturbance=disturbance,

@@ -11,9 +11,10 @@ import numpy as np
 
 from safe_wrappers._length import length
 
-from . import models
-from ._base import CertifiedEnv, certificate_of
-from ._env import Disturbance, one_of
+from . import dynamics
+from ._assets import certificate_of
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance, one_of
 
 GOALS = ("start", "far")
 # Where far goals lie, m. At the speed limits an episode of 12 s covers 9.6 m in x and 12 m in z.
@@ -67,7 +68,7 @@ class SafeQuadrotor(CertifiedEnv):
         initial_states: str = "uniform",
     ):
         super().__init__(
-            certificate_of(models.quadrotor(), safe_set),
+            certificate_of(dynamics.quadrotor(), safe_set),
             "quadrotor.xml",
             physics=False,
             backend=backend,

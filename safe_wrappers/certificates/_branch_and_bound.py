@@ -21,9 +21,9 @@ import numpy as np
 
 from ..models import Model
 from ._coverage import Cover, pulled_inside
+from ._goal import Goal
 from ._inputs import best_inputs, steady_inputs
 from ._intervals import Interval, round_down, round_up
-from ._goal import Goal
 from ._result import Proof, inconclusive
 from ._rows import RowBounds, sum_up
 

@@ -28,6 +28,7 @@ that is invariant, and then the joint claim has to be refuted by a joint state (
 
 import itertools
 from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -21,7 +21,7 @@ from ..certificates import (
 from ..models import Model
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
-from ._product import ProductAnchor, ProductSampler
+from ._product_anchor import ProductAnchor, ProductSampler
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 from safe_wrappers import CertificateError
 from safe_wrappers.certificates import Certificate, Claim, model_name, prove
 from safe_wrappers.certificates._file import _checksum
-from safe_wrappers.envs.models import cart_pole, pendulum
+from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
 
@@ -76,9 +76,7 @@ def test_generators_and_infinite_bounds_round_trip(walter, tmp_path):
     loaded = load(tmp_path / "walter.json")
     assert_equal(Certificate(walter, "walter"), loaded)
     assert np.all(np.isinf(loaded.claim.constraint_set.upper))
-    np.testing.assert_array_equal(
-        loaded.claim.generators.generators, walter.generators.generators
-    )
+    np.testing.assert_array_equal(loaded.claim.generators.generators, walter.generators.generators)
 
 
 def test_a_polytope_of_constraints_and_metadata_round_trip(upright_rows, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from safe_wrappers import CertificateError, ModelError, SetDimensionError
 from safe_wrappers.certificates import Claim, prove
-from safe_wrappers.envs.models import cart_pole, pendulum
+from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope, Zonotope
 
@@ -24,9 +24,7 @@ def claim_of(rows, model=None, **changes):
 
 
 def test_the_set_is_scaled_and_rounded_to_float32(upright_rows):
-    claim = claim_of(
-        upright_rows, safe_state_set=Polytope(3.0 * upright_rows, 3.0 * np.ones(10))
-    )
+    claim = claim_of(upright_rows, safe_state_set=Polytope(3.0 * upright_rows, 3.0 * np.ones(10)))
     assert claim.safe_state_set.H.dtype == np.float32
     np.testing.assert_array_equal(claim.safe_state_set.h, np.ones(10))
     np.testing.assert_array_equal(claim.safe_state_set.H, upright_rows.astype(np.float32))

@@ -83,9 +83,7 @@ def test_the_papers_zonotope_leaves_the_velocity_box():
     claim = certificate_of("safe_pendulum", "walter2025").claim
     reach = np.abs(claim.safe_state_set.vertices()).max(axis=0)
     np.testing.assert_allclose(reach, [2.636, 11.58], atol=5e-3)
-    np.testing.assert_allclose(
-        np.abs(claim.generators.generators).sum(axis=1), reach, rtol=1e-6
-    )
+    np.testing.assert_allclose(np.abs(claim.generators.generators).sum(axis=1), reach, rtol=1e-6)
     assert reach[1] > certificate_of("safe_pendulum", "full").claim.constraint_set.upper[1] == 8.0
     np.testing.assert_array_equal(claim.constraint_set.upper, [np.pi, np.inf])
     model, boxed = (
@@ -287,6 +285,10 @@ def test_every_recorded_step_is_the_plants(system, backend):
     x, a, w = (part.astype(np.float64) for part in rollout(system, backend))
     residual = np.abs(x[1:] - PLANTS[system](x[:-1], a, w))
     H = np.abs(
-        facets(certificate_of(system, {"safe_pendulum": "full", "safe_cart_pole": "wide"}[system]).claim)
+        facets(
+            certificate_of(
+                system, {"safe_pendulum": "full", "safe_cart_pole": "wide"}[system]
+            ).claim
+        )
     )
     assert (residual @ H.T).max() < 5e-6 / 10  # a tenth of eps, in the scale of the set
