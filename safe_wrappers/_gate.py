@@ -55,6 +55,8 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
     Raises:
         SetDimensionError: If the value is not made of real numbers, or float32 cannot hold one.
     """
+    if isinstance(value, list | tuple) and is_traced(*jax.tree.leaves(value)):
+        value = jnp.asarray(value)
     if isinstance(value, jax.Array):
         return _of_jax(name, value)
     array = _as_numpy(name, value)
@@ -68,6 +70,33 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
             "choose other units, or write `inf` for what is not bounded."
         )
     return array if array.dtype == np.float64 and hasattr(value, "dtype") else single
+
+
+def as_state(name: str, value: Any, size: int | None) -> jax.Array:
+    """A state of a system, at least float32; what float32 cannot hold becomes infinite.
+
+    Args:
+        name: Name of the argument.
+        value: Real numbers, shape (size,), or a tracer of this shape.
+        size: Number of state variables, or None if the system does not say.
+
+    Raises:
+        SetDimensionError: At trace time, if the value is something else.
+    """
+    return _as_vector(name, f"`{name}`", value, size, "state variable")
+
+
+def as_action(value: Any, size: int) -> jax.Array:
+    """A requested action, at least float32; what float32 cannot hold becomes infinite.
+
+    Args:
+        value: Real numbers, shape (size,), or a tracer of this shape.
+        size: Number of actions.
+
+    Raises:
+        SetDimensionError: At trace time, if the value is something else.
+    """
+    return _as_vector("action", "The action", value, size, "actuator")
 
 
 def as_bound(name: str, value: Any, shape: tuple[int, ...] = ()) -> np.ndarray:
@@ -205,6 +234,18 @@ def one_of(name: str, value: Any, valid: Sequence[str], why: str = "") -> str:
         f"`{name}` is {shown(value)}, but it must be one of {', '.join(map(repr, valid))}."
         f"{why}{hint}"
     )
+
+
+def _as_vector(name: str, subject: str, value: Any, size: int | None, of: str) -> jax.Array:
+    with np.errstate(over="ignore"):
+        vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    if vector.ndim != 1 or size not in (None, len(vector)):
+        wanted = "n" if size is None else size
+        raise SetDimensionError(
+            f"{subject} must have shape ({wanted},), but its shape is {vector.shape}: give one "
+            f"value per {of}, and batch with jax.vmap."
+        )
+    return vector
 
 
 def _is_flag(value: Any) -> bool:

@@ -1,9 +1,6 @@
-"""Thin adapters of one core, `safe_action`, to the environment interfaces."""
+"""Thin adapters of one core, `safeguards.safe_action`, to the environment interfaces."""
 
 from ._brax import SafeguardWrapper as SafeguardWrapper
-from ._core import safe_action as safe_action
-from ._diagnostics import GradientDiagnosis as GradientDiagnosis
-from ._diagnostics import diagnose_gradient as diagnose_gradient
 from ._gymnasium import Draw as Draw
 from ._gymnasium import GymEnv as GymEnv
 from ._gymnasium_vector import GymVectorEnv as GymVectorEnv

@@ -14,9 +14,9 @@ from .._action_box import ActionBox
 from .._errors import WrapperOrderError
 from ..conformance import Claim, Explanation
 from ..safe_actions import System
-from ..safeguards import Safeguard, SafeguardOutput
+from ..safeguards import Safeguard, SafeguardOutput, safe_action
 from ._arrays import to_action, to_numpy
-from ._core import no_safe_start, require_parts, safe_action, tested
+from ._core import no_safe_start, require_parts, tested
 from ._gymnasium import draw_seed, key_of
 
 # Wrappers under which an action still reaches the environment once and unchanged.
