@@ -164,7 +164,7 @@ def test_impossible_bounds_are_refused(lower, upper, message):
 def test_batches_of_points_are_refused(method):
     with pytest.raises(
         SetDimensionError,
-        match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch with `jax.vmap`",
+        match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch",
     ):
         getattr(Box.symmetric([1.0, 1.0]), method)(np.zeros((5, 2)))
 
