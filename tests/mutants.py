@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from helpers import RecordingPendulum
+from safe_wrappers.safeguards._gradients import with_identity
 
 import safe_wrappers as sw
 from safe_wrappers import BoundaryProjection, Box, Polytope
@@ -17,7 +18,6 @@ from safe_wrappers.envs import SafePendulum
 from safe_wrappers.models import Model
 from safe_wrappers.safeguards import Safeguard
 from safe_wrappers.safeguards._centers import inner_box
-from safe_wrappers.safeguards._gradients import with_identity
 
 ENV = SafePendulum(safe_set="narrow")
 

@@ -116,7 +116,9 @@ def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
         require_known(
             f"{option} of {name}",
             value,
-            kinds[name].gradients if option == "gradient" else get_args(hints[name][option]),
+            [rule.name for rule in kinds[name].gradients]
+            if option == "gradient"
+            else get_args(hints[name][option]),
         )
     return make_safeguard(name, **given)
 

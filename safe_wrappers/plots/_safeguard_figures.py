@@ -20,15 +20,17 @@ from ..safeguards import (
     BoundaryProjection,
     GaugeMap,
     GeneratorMask,
+    GradientDiagnosis,
     RayMask,
     Replacement,
     Safeguard,
+    diagnose_gradient,
+    safe_action,
 )
-from ..safeguards._base import Rows
 from ..safeguards._centers import inner_box, safe_center
+from ..safeguards._rows import Rows
 from ..sets import Polytope
 from ..sets._draw import outline
-from ..wrappers import GradientDiagnosis, diagnose_gradient, safe_action
 from ._style import BLUE, GREY, ORANGE, RED, state_labels, tidy
 
 _PALE = to_rgba(BLUE, 0.12)
@@ -58,12 +60,7 @@ def box_figure(system: System, safeguard: Safeguard, states: np.ndarray, *, titl
         arrows = draw_mapping(left, system, safeguard, x)
         left.set_title(_wrapped(f"executed actions at x = {_vector(x)}"), fontsize=9)
         lost = draw_gradient(right, system, safeguard, x)
-        note = (
-            "exact rule; inward loses at most as much"
-            if safeguard.gradient == "inward"
-            else f"{safeguard.gradient} rule"
-        )
-        right.set_title(f"what is left of the gradient ({note})", fontsize=9)
+        right.set_title(f"what is left of the gradient ({_rule(safeguard)})", fontsize=9)
         figure.colorbar(arrows, ax=left, label="distance from request to executed action")
         amplified = np.min(lost.get_array()) < 0
         label = "lost share of the squared length" + (" (blue: amplified)" if amplified else "")
@@ -121,14 +118,7 @@ def interval_figure(
             below.tick_params(labelleft=False)
         else:
             above.set_ylabel("executed action")
-            below.set_ylabel(
-                "its derivative"
-                + (
-                    " (exact rule)"
-                    if safeguard.gradient == "inward"
-                    else f" ({safeguard.gradient})"
-                )
-            )
+            below.set_ylabel(f"its derivative ({safeguard.rule.linearised.name} rule)")
         for ax in (above, below):
             tidy(ax)
     if planar:
@@ -328,6 +318,13 @@ def _center(system: System, safeguard: Safeguard, x: np.ndarray) -> np.ndarray |
                 )
             )
     return None
+
+
+def _rule(safeguard: Safeguard) -> str:
+    """Whose Jacobian is drawn: a rule that is not linear has none of its own."""
+    rule, drawn = safeguard.rule, safeguard.rule.linearised
+    more = "" if drawn is rule else f"; {rule.name} loses at most as much"
+    return f"{drawn.name} rule{more}"
 
 
 def _key(safeguard: Safeguard) -> list[Any]:

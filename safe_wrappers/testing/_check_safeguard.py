@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from .._margins import tau
 from ..safe_actions import SafeActionSet
 from ..safeguards import BoundaryProjection, Replacement, Safeguard, SafeguardOutput
 from ._action_sets import harsh_sets, product, random_sets
@@ -126,7 +127,7 @@ def _check(
     }
     findings |= check_gradient_rule(safeguard, A[:half], b[:half], anchor[:half], a[:half], rng)
     return findings, [] if evaluate.has_forward_mode else [
-        'forward mode, which gradient="inward" has not'
+        f'forward mode, which gradient="{safeguard.rule.name}" has not'
     ]
 
 
@@ -173,14 +174,14 @@ def _check_output(
     def ask(holds, must, instead=_BUILD, **more):
         require_all(holds, must, instead, A=A, b=b, request=request, action=output.action, **more)
 
-    tau = (4 * A.shape[2] + 12) * np.finfo(A.dtype).eps
+    clear = tau(A.shape[2], A.dtype)
     interior = np.arange(len(A)) < random
     action, anchor = np.asarray(output.action), np.clip(anchor, -1, 1)
     finite = np.all(np.isfinite(request), axis=-1, keepdims=True)[:, 0]
     known = np.where(finite[:, None], request, 0)
     boxed = finite & (np.abs(known) <= 1).all(axis=1)
     excess = (product(A.astype(np.float64), known) - b).max(axis=1)
-    clearly_safe, unsafe = boxed & (excess <= -tau), ~boxed | (excess > 0)
+    clearly_safe, unsafe = boxed & (excess <= -clear), ~boxed | (excess > 0)
 
     ask((np.abs(action) <= 1).all(axis=1), "The executed action must lie in the action box")
     ask(

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ContractError
+from .._margins import tau
 from ..models import Model
 from ..safe_actions import SafeActionSet, System
-from ..safeguards import BoundaryProjection
+from ..safeguards import BoundaryProjection, safe_action
 from ..sets import Box, Polytope
-from ..wrappers import safe_action
 from ._check_report import CheckReport, in_words, require, require_all
 from ._plant import Plant
 
@@ -375,14 +375,14 @@ def _check_anchors(system: System, x: np.ndarray) -> dict[str, float]:
         slack / np.where(lengths > 0, lengths, 1),
         np.where(slack >= 0, np.inf, -np.inf),
     ).min(axis=1, initial=np.inf)
-    tau = (4 * anchor.shape[1] + 12) * np.finfo(anchor.dtype).eps
+    least_asked = tau(anchor.shape[1], anchor.dtype)
     must = (
         "In the safe set the anchor must lie in the action box and satisfy every row of the safe "
-        f"action set by {tau:.2g} times its length"
+        f"action set by {least_asked:.2g} times its length"
     )
     instead = "The set is not invariant there, or `fallback` is not the action of largest margin."
     require_all(
-        (least >= tau) & (np.abs(anchor) <= 1).all(axis=1),
+        (least >= least_asked) & (np.abs(anchor) <= 1).all(axis=1),
         must,
         instead,
         state=x,

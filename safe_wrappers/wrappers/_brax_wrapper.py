@@ -13,9 +13,14 @@ from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
 from ..safe_actions import Explanation, StepCheck, System
-from ..safeguards import Safeguard, SafeguardOutput
-from ._core import no_safe_start, require_parts, safe_action, tested
-from ._diagnostics import GradientDiagnosis, diagnose_gradient
+from ..safeguards import (
+    GradientDiagnosis,
+    Safeguard,
+    SafeguardOutput,
+    diagnose_gradient,
+    safe_action,
+)
+from ._core import no_safe_start, require_parts, tested
 
 _ATTEMPTS = 100
 
@@ -229,7 +234,7 @@ class SafeguardWrapper(envs.Env):
     def _unmoved(self, state: envs.State) -> envs.State:
         zero = jnp.zeros(self.action_size, jnp.float32)
         no, yes = jnp.zeros((), bool), jnp.ones((), bool)
-        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no)
+        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no, yes)
         # The step's annotation on a step that did nothing: reset and step return the same tree by
         # construction.
         eye, ones = jnp.eye(self.action_size), jnp.ones(self.action_size)

@@ -15,8 +15,8 @@ from .._errors import WrapperOrderError
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..safe_actions import Explanation, StepCheck, System
-from ..safeguards import Safeguard, SafeguardOutput
-from ._core import no_safe_start, require_parts, safe_action, tested
+from ..safeguards import Safeguard, SafeguardOutput, safe_action
+from ._core import no_safe_start, require_parts, tested
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (

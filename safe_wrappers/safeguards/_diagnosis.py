@@ -3,14 +3,15 @@ lost in it.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from .._gate import as_action, as_state
 from ..safe_actions import System
-from ..safeguards import Safeguard
-from ._core import safe_action
+from ._base import Safeguard
+from ._safe_action import safe_action
 
 # Both actions are in units of the action box, so that a singular value of 1 means unchanged. About
 # 80 roundings of float32.
@@ -41,9 +42,9 @@ class GradientDiagnosis(NamedTuple):
 def diagnose_gradient(
     system: System,
     safeguard: Safeguard,
-    x: jax.Array,
-    action: jax.Array,
-    loss_gradient: jax.Array | None = None,
+    x: Any,
+    action: Any,
+    loss_gradient: Any = None,
 ) -> GradientDiagnosis:
     """The Jacobian of the executed action under the safeguard's own gradient rule, its rank, and
     the share of lost gradient.
@@ -52,9 +53,9 @@ def diagnose_gradient(
     under the exact rule; nor has anything of a request that is not finite, under any rule. The
     result is finite for all of them, and a constant for derivatives.
 
-    gradient="inward" is not linear in g and has no Jacobian: J, its singular values, its rank and
-    the expected share are those of the exact rule, which loses at least as much. The share of a
-    given `loss_gradient` goes through the rule itself.
+    The rule `Inward` is not linear in g and has no Jacobian: J, its singular values, its rank and
+    the expected share are those of `Exact`, which loses at least as much. The share of a given
+    `loss_gradient` goes through the rule itself.
 
     Args:
         system: The plant's model and safe set.
@@ -68,33 +69,27 @@ def diagnose_gradient(
         Unbatched, so batch it with jax.vmap.
 
     Raises:
-        SetDimensionError: At trace time, if the action's shape is not (d,).
+        SetDimensionError: At trace time, if x, the action or the loss's gradient is not made of
+            real numbers, as many as there should be.
 
     Example:
-        >>> system = envs.SafePendulum().system
-        >>> diagnose_gradient(system, BoundaryProjection(), jnp.array([0.0, 7.5]), jnp.array([0.9])).rank
+        >>> system, x = envs.SafePendulum().system, jnp.array([0.0, 7.5])
+        >>> diagnose_gradient(system, BoundaryProjection(), x, jnp.array([0.9])).rank
         Array(0, dtype=int32)
     """
-    x, action = (
-        value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float32)
-        for value in map(jnp.asarray, (x, action))
-    )
+    x, action = as_state("x", x, None), as_action(action, system.action_size)
     x, action = jax.lax.stop_gradient((x, action))
 
     def executed(guard: Safeguard, request: jax.Array) -> jax.Array:
         return safe_action(system, guard, x, request).action
 
-    linear = (
-        dataclasses.replace(safeguard, gradient="exact")
-        if safeguard.gradient == "inward"
-        else safeguard
-    )
+    linear = dataclasses.replace(safeguard, gradient=safeguard.rule.linearised)
     jacobian = jax.jacrev(lambda request: executed(linear, request))(action)
     singular_values = jnp.linalg.svd(jacobian, compute_uv=False)
     if loss_gradient is None:
         lost = 1 - jnp.mean(singular_values**2)
     else:
-        loss_gradient = jnp.asarray(loss_gradient)
+        loss_gradient = as_action(loss_gradient, system.action_size)
         # Scaled by the largest component, so that no square overflows.
         size = jnp.max(jnp.abs(loss_gradient))
         usable = (size > 0) & jnp.isfinite(size)
