@@ -9,8 +9,8 @@ from brax import envs
 
 from safe_wrappers.models import Model
 
-from . import models
-from ._env import ModelEnv, one_of
+from . import dynamics
+from ._model_env import ModelEnv, one_of
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
@@ -19,10 +19,10 @@ from .seeker import SafeSeeker
 EPISODE_STEPS = 240
 
 _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
-    "safe_pendulum": (SafePendulum, models.pendulum),
-    "safe_cart_pole": (SafeCartPole, models.cart_pole),
-    "safe_quadrotor": (SafeQuadrotor, models.quadrotor),
-    "safe_seeker": (SafeSeeker, models.seeker),
+    "safe_pendulum": (SafePendulum, dynamics.pendulum),
+    "safe_cart_pole": (SafeCartPole, dynamics.cart_pole),
+    "safe_quadrotor": (SafeQuadrotor, dynamics.quadrotor),
+    "safe_seeker": (SafeSeeker, dynamics.seeker),
 }
 
 

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance
+from . import dynamics
+from ._assets import load_certificate
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafeCartPole(CertifiedEnv):
@@ -53,7 +54,7 @@ class SafeCartPole(CertifiedEnv):
     ):
         certificate = load_certificate("safe_cart_pole", safe_set)
         super().__init__(
-            models.cart_pole(),
+            dynamics.cart_pole(),
             certificate,
             "cart_pole.xml",
             backend=backend,

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance
+from . import dynamics
+from ._assets import load_certificate
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafePendulum(CertifiedEnv):
@@ -55,7 +56,7 @@ class SafePendulum(CertifiedEnv):
     ):
         certificate = load_certificate("safe_pendulum", safe_set)
         super().__init__(
-            models.pendulum(),
+            dynamics.pendulum(),
             certificate,
             "pendulum.xml",
             backend=backend,

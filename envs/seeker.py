@@ -37,8 +37,8 @@ from safe_wrappers._length import length
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
-from . import models
-from ._env import Disturbance, ModelEnv, joint_state, one_of
+from . import dynamics
+from ._model_env import Disturbance, ModelEnv, joint_state, one_of
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
 STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most
@@ -143,7 +143,7 @@ class SafeSeeker(ModelEnv):
     ):
         one_of("backend", backend, ("closed_form",))
         one_of("initial_states", initial_states, ("uniform",))
-        model = models.seeker()
+        model = dynamics.seeker()
         system = ExplicitSystem(
             action_size=2,
             rows=rows,

@@ -13,7 +13,7 @@ from ..models import Model, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel, require_sets
-from ._system import RESET_SHRINK
+from ._model_system import RESET_SHRINK
 
 # Of more rows than this the anchor is found by cutting planes, so many at a time (an even number).
 _ROWS = 256

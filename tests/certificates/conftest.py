@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from safe_wrappers.certificates import Certificate
-from safe_wrappers.envs.models import pendulum
+from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.sets import Box, Polytope, Zonotope
 
 # A set of the pendulum with |th| <= pi / 3, |thd| <= 8 and |w| <= 0.1; half of its rows.

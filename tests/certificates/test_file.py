@@ -8,7 +8,7 @@ import pytest
 
 from safe_wrappers import CertificateError
 from safe_wrappers.certificates import Certificate
-from safe_wrappers.envs.models import cart_pole, pendulum
+from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
 

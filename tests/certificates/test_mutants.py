@@ -21,7 +21,7 @@ from scipy.optimize import linprog
 
 from safe_wrappers import envs
 from safe_wrappers.certificates import Certificate, prove
-from safe_wrappers.envs import models
+from safe_wrappers.envs import dynamics
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
 
@@ -57,7 +57,7 @@ def shipped(system, name):
 
 def changed(system, **parameters):
     """Another plant: the bundled model with other parameters."""
-    factory = getattr(models, system.removeprefix("safe_"))
+    factory = getattr(dynamics, system.removeprefix("safe_"))
     return Mutant(factory(**parameters), functools.partial(PLANTS[system], **parameters))
 
 

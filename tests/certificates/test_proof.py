@@ -8,7 +8,7 @@ from scipy.optimize import linprog
 
 from safe_wrappers import CertificateError, ModelError
 from safe_wrappers.certificates import Certificate, _proof, prove
-from safe_wrappers.envs.models import pendulum
+from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
 

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 import safe_wrappers as sw
 from safe_wrappers import Box, ModelSystem, Zonotope, ZonotopeSystem
-from safe_wrappers.envs import models
+from safe_wrappers.envs import dynamics
 from safe_wrappers.safe_actions._zonotope_system import _anchor
 
 EPS = 2e-5
@@ -34,7 +34,7 @@ def hover_zonotope(count, seed=0):
     """Generators spread over the ellipsoid of a linear controller at hover, scaled into the state
     constraints: plausible, not proved invariant.
     """
-    A, B, _ = linearised(models.quadrotor())
+    A, B, _ = linearised(dynamics.quadrotor())
     box = np.array([8, 8, 0.26, 0.8, 1, 1.57])
     P = solve_discrete_are(A, B, np.diag(box**-2.0), np.eye(2))
     V = np.random.default_rng(seed).normal(size=(6, count))
@@ -47,7 +47,9 @@ def hover_zonotope(count, seed=0):
 
 def quadrotor_system(zonotope):
     unbounded = Box(np.full(6, -np.inf), np.full(6, np.inf))
-    return ZonotopeSystem(models.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state)
+    return ZonotopeSystem(
+        dynamics.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state
+    )
 
 
 def test_a_model_without_disturbances_has_the_rows_of_its_box():
@@ -243,7 +245,7 @@ def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
     contained in the rows' set.
     """
     zonotope = hover_zonotope(9)
-    system, model = quadrotor_system(zonotope), models.quadrotor()
+    system, model = quadrotor_system(zonotope), dynamics.quadrotor()
     G, (_, _, E) = np.asarray(zonotope.generators, float), linearised(model)
     noise = sw.zonotope_in_zonotope(Zonotope(np.zeros(6), E * 0.1), zonotope)
     rho = 1 - np.abs(noise.gamma).sum(axis=1)
@@ -283,8 +285,8 @@ def test_few_facets_give_the_rows_of_the_half_space_system():
         state=lambda state: state,
         eps=EPS,
     )
-    by_facets = ModelSystem(models.pendulum(), zonotope.to_polytope(), **options)
-    system = ZonotopeSystem(models.pendulum(), zonotope, **options)
+    by_facets = ModelSystem(dynamics.pendulum(), zonotope.to_polytope(), **options)
+    system = ZonotopeSystem(dynamics.pendulum(), zonotope, **options)
     for x in jnp.array([[0.0, 0.0], [0.3, -1.0], [-0.5, 2.0]]):
         ours, theirs = system.safe_action_set(x), by_facets.safe_action_set(x)
         np.testing.assert_allclose(ours.A, theirs.A, atol=1e-6)
