@@ -6,7 +6,7 @@ import warnings
 from brax import base
 from brax.io import mjcf
 
-from safe_wrappers.certificates import Certificate
+from safe_wrappers.certificates import Certificate, shipped
 from safe_wrappers.models import Model
 
 from ._model_env import one_of
@@ -33,7 +33,7 @@ def certificate_of(model: Model, safe_set: str) -> Certificate:
         certificate_names(model.name),
         why=" A path to a certificate file must end in .json.",
     )
-    return Certificate.load(asset(f"{model.name}.{safe_set}.json"), model)
+    return shipped(Certificate.load(asset(f"{model.name}.{safe_set}.json"), model))
 
 
 def certificate_names(system: str) -> tuple[str, ...]:

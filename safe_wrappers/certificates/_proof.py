@@ -128,12 +128,11 @@ def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: in
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
+    # `vertex_outside` names a vertex of the outer approximation or, after the last, the origin.
+    corners = np.vstack([candidate.points, np.zeros(S.dim)])
     index = vertex_outside(candidate, goal.constraint_set)
-    # a vertex of the outer approximation, or the origin, the index after the last
     if index is not None:
-        x = pulled_inside(
-            candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S
-        )
+        x = pulled_inside(corners[index], S)
         return _outside(goal, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
             "rounding: shrink S by a factor 1 - 1e-6 or "
@@ -142,7 +141,7 @@ def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: in
     index = vertex_outside(candidate, bounded)
     if index is not None:
         return inconclusive(
-            f"The rounding of the model was not bounded at {candidate.points[index]}, beyond the "
+            f"The rounding of the model was not bounded at {corners[index]}, beyond the "
             "vertices of S as computed. The set may have facets that nearly coincide."
         )
     return Search(goal, model, candidate).run(max_cells, max_depth)
