@@ -24,7 +24,14 @@ from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
+from .adapters import GymEnv as GymEnv
+from .adapters import GymVectorEnv as GymVectorEnv
+from .adapters import as_vec_env as as_vec_env
+from .certificates import Block as Block
 from .certificates import Certificate as Certificate
+from .certificates import Claim as Claim
+from .certificates import Guarantee as Guarantee
+from .certificates import Proof as Proof
 from .certificates import prove as prove
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
@@ -34,13 +41,22 @@ from .safe_actions import ModelSystem as ModelSystem
 from .safe_actions import SafeActionSet as SafeActionSet
 from .safe_actions import System as System
 from .safe_actions import ZonotopeSystem as ZonotopeSystem
+from .safeguards import Blend as Blend
 from .safeguards import BoundaryProjection as BoundaryProjection
+from .safeguards import Exact as Exact
 from .safeguards import GaugeMap as GaugeMap
 from .safeguards import GeneratorMask as GeneratorMask
+from .safeguards import GradientDiagnosis as GradientDiagnosis
+from .safeguards import GradientRule as GradientRule
+from .safeguards import Inward as Inward
+from .safeguards import Passthrough as Passthrough
 from .safeguards import RayMask as RayMask
 from .safeguards import Replacement as Replacement
 from .safeguards import Safeguard as Safeguard
 from .safeguards import SafeguardOutput as SafeguardOutput
+from .safeguards import StraightThrough as StraightThrough
+from .safeguards import diagnose_gradient as diagnose_gradient
+from .safeguards import safe_action as safe_action
 from .sets import Box as Box
 from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
@@ -48,23 +64,19 @@ from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 from .simulators import BraxPlant as BraxPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
-from .wrappers import GradientDiagnosis as GradientDiagnosis
-from .wrappers import GymEnv as GymEnv
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
-from .wrappers import GymVectorEnv as GymVectorEnv
 from .wrappers import SafeguardWrapper as SafeguardWrapper
-from .wrappers import as_vec_env as as_vec_env
-from .wrappers import diagnose_gradient as diagnose_gradient
-from .wrappers import safe_action as safe_action
 
 if TYPE_CHECKING:
-    from .wrappers._playground import PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper
+    from .wrappers._playground_wrapper import (
+        PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper,
+    )
 
 
 def __getattr__(name: str) -> Any:
     """Imports what needs an optional package only when it is asked for."""
     if name == "PlaygroundSafeguardWrapper":
-        from .wrappers._playground import PlaygroundSafeguardWrapper
+        from .wrappers._playground_wrapper import PlaygroundSafeguardWrapper
 
         return PlaygroundSafeguardWrapper
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,10 +27,10 @@ import numpy as np
 from ..models import Model
 from ._coverage import Cover, pulled_inside
 from ._enclosure import Bend
+from ._goal import Goal
 from ._inputs import best_inputs, steady_inputs
 from ._intervals import Interval, round_down, round_up
-from ._product import Claim
-from ._result import ProofResult, inconclusive
+from ._result import Proof, inconclusive
 from ._rows import RowBounds, sum_up
 
 # Cells are bounded in blocks of this many, so that intermediate arrays stay in the cache.
@@ -44,17 +44,17 @@ _SEARCHED = 10
 
 
 def without_action(
-    claim: Claim, bounds: RowBounds, x: np.ndarray, cells: int, depth: int
-) -> ProofResult | None:
+    claim: Goal, bounds: RowBounds, x: np.ndarray, cells: int, depth: int
+) -> Proof | None:
     """A counterexample if no action has a margin above sigma at the state x of S."""
     limit = bounds.largest_margin(x)
     if not limit <= claim.sigma:
         return None
-    message = (
+    reason = (
         f"At x = {x}, in S, every action has a margin of at most {limit:.3g}, which must exceed "
         f"sigma = {claim.sigma:.3g}."
     )
-    return ProofResult("counterexample", cells, depth, limit, 0.0, x, message)
+    return Proof("counterexample", cells, depth, limit, 0.0, x, reason)
 
 
 class Search:
@@ -62,7 +62,7 @@ class Search:
     together.
     """
 
-    def __init__(self, claim: Claim, model: Model, candidate: Cover):
+    def __init__(self, claim: Goal, model: Model, candidate: Cover):
         self.claim = claim
         self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set)
         self.n, self.d = model.state_size, model.action_size
@@ -79,7 +79,7 @@ class Search:
             [np.zeros(len(candidate.simplices), int), candidate.simplices + 1]
         )
 
-    def run(self, max_cells: int, max_depth: int) -> ProofResult:
+    def run(self, max_cells: int, max_depth: int) -> Proof:
         """Bisects until every simplex is proved, a corner has no safe action, or a limit is
         reached.
 
@@ -94,8 +94,8 @@ class Search:
             proved += int(done.sum())
             margin = min(margin, float(round_down(1.0 - bounds[done].max(initial=-np.inf))))
             if done.all():
-                message = f"S is invariant with margin {margin:.3g} and lies in X."
-                return ProofResult("proved", proved, depth, margin, 0.0, None, message)
+                reason = f"S is invariant with margin {margin:.3g} and lies in X."
+                return Proof("proved", proved, depth, margin, 0.0, None, reason)
             cells, edges = cells[~done], edges[~done]
             if proved + 2 * len(cells) > max_cells:
                 return self.stopped(
@@ -123,12 +123,12 @@ class Search:
             cells, depth = np.concatenate(halves), depth + 1
         return self.counterexample(proved, depth)
 
-    def stopped(self, message: str, cells: int, depth: int) -> ProofResult:
+    def stopped(self, reason: str, cells: int, depth: int) -> Proof:
         """The answer at a limit: the weakest corner if it refutes the claim, else nothing."""
         return (
             self.counterexample(cells, depth)
             if self.worst_margin <= self.claim.sigma
-            else inconclusive(message, cells, depth)
+            else inconclusive(reason, cells, depth)
         )
 
     def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +254,7 @@ class Search:
         if margin[weakest] < self.worst_margin:
             self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
 
-    def counterexample(self, cells: int, depth: int) -> ProofResult:
+    def counterexample(self, cells: int, depth: int) -> Proof:
         """The weakest corner, moved into S and verified to have no action of margin above sigma."""
         x = pulled_inside(self.worst, self.claim.safe_state_set)
         answer = without_action(self.claim, self.bounds, x, cells, depth)

@@ -42,14 +42,14 @@ class ModelEnclosure:
         """f(x, u, w), shape (n, cells), for x of shape (n, cells) and u of shape (d, cells)."""
         x_scalars, u_scalars = ([Taylor(part[i]) for i in range(len(part.lo))] for part in (x, u))
         outputs = self._run(x_scalars, u_scalars, self._disturbance)
-        return _stack([output.value for output in outputs], (x.lo.shape[1],))
+        return stack([output.value for output in outputs], (x.lo.shape[1],))
 
     def affine_in_action(self, x: Interval) -> tuple[Interval, Interval]:
         """c, shape (n, cells), and B, shape (n, d, cells), of f = c + B u."""
         zeros = Interval.point(np.zeros(x.lo.shape[1]))
         u = [Taylor.variable(zeros, j, order=1) for j in range(self._sizes[1])]
         outputs = self._run([Taylor(x[i]) for i in range(len(x.lo))], u, self._disturbance)
-        return _stack([output.value for output in outputs], zeros.lo.shape), _derivatives(
+        return stack([output.value for output in outputs], zeros.lo.shape), _derivatives(
             outputs, self._sizes[1], zeros.lo.shape
         )
 
@@ -70,7 +70,7 @@ class ModelEnclosure:
         cells = z.lo.shape[1]
         smooth = functools.reduce(union, (output.curved for output in outputs))
         curved = tuple(i for i in smooth if i < count)
-        hessian = _stack(
+        hessian = stack(
             [_second(output, curved, cells) for output in outputs],
             (len(curved), len(curved), cells),
         )
@@ -94,7 +94,7 @@ class ModelEnclosure:
         n = self._sizes[0]
         arithmetic = bend.branches.replay(rough, per_box).arithmetic()
         outputs = self._run(scalars[:n], scalars[n:], self._disturbance, arithmetic)
-        values = _stack([output.value for output in outputs], (boxes * per_box,))
+        values = stack([output.value for output in outputs], (boxes * per_box,))
         return Interval(*(end.reshape(n, boxes, per_box) for end in (values.lo, values.hi)))
 
     def dependence(self) -> list[tuple[int, ...]]:
@@ -153,10 +153,11 @@ def _derivatives(outputs: Sequence[Taylor], count: int, cells: tuple[int, ...]) 
     """First derivatives by variables 0, ..., count - 1, shape (outputs, count, *cells)."""
     everything, zeros = tuple(range(count)), Interval.point(np.zeros((count, 1)))
     parts = [spread(output.gradient, output.support, everything) or zeros for output in outputs]
-    return _stack(parts, (count, *cells))
+    return stack(parts, (count, *cells))
 
 
-def _stack(parts: Sequence[Interval], shape: tuple[int, ...]) -> Interval:
+def stack(parts: Sequence[Interval], shape: tuple[int, ...]) -> Interval:
+    """One interval array of parts that are broadcast to this shape."""
     lo, hi = (
         np.stack([np.broadcast_to(getattr(part, end), shape) for part in parts])
         for end in ("lo", "hi")

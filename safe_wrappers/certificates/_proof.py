@@ -1,8 +1,17 @@
-"""The proof that a safe state set is robust control invariant and lies in its constraints.
+"""The proof of a claim: everything in it is derived anew, and nothing is taken on trust.
 
-S is covered by simplices (`_coverage`), which a branch and bound (`_branch_and_bound`) proves one
-by one. The cover is checked in rationals, and all other numbers are bounded by outward-rounded
-intervals: "proved" is a statement about real numbers.
+A claim is proved when
+
+1. the model is affine in action and disturbance, as its own program says, and the rows that the
+   safeguard uses are the derivative of the function that is enclosed (`models`, `_derivative`);
+2. the allowances eps and gain are at least the bounds of the program's rounding (`_rounding`);
+3. the generators span a set inside S, so that initial states drawn from them are safe;
+4. S lies in X; and
+5. S is robust control invariant with margin sigma: S is covered by simplices (`_coverage`), which
+   a branch and bound (`_branch_and_bound`) proves one by one.
+
+The cover is checked in rationals, and all other numbers are bounded by outward-rounded intervals:
+"proved" is a statement about real numbers.
 """
 
 import dataclasses
@@ -11,45 +20,109 @@ import time
 import numpy as np
 
 from ..models import Model, require_affine
+from ..sets import Zonotope
+from ._block import Block
 from ._branch_and_bound import Search, without_action
+from ._claim import Claim
 from ._coverage import cover, pulled_inside, uncovered, vertex_outside
-from ._file import Certificate
+from ._derivative import require_one_derivative
+from ._goal import Goal
 from ._inputs import best_inputs
-from ._intervals import Interval
-from ._product import Block, Claim, candidates, reduction
-from ._result import ProofResult, inconclusive
+from ._intervals import Interval, round_up
+from ._product import candidates, reduction
+from ._result import PROVER, Proof, ProofRecord, inconclusive
+from ._rounding import rounding_bound
 from ._rows import RowBounds
 
+# Initial states are drawn from (1 - RESET_SHRINK) S or from generators shrunk alike, so that the
+# rounding of a sampled state cannot put it outside S.
+RESET_SHRINK = 1e-4
+# What the shrunk generators must keep of each facet: far more than a sum of float32 terms loses.
+_SAMPLING_ROOM = 1e-5
 
-def prove(
-    certificate: Certificate, model: Model, *, max_cells: int = 1_000_000, max_depth: int = 200
-) -> ProofResult:
-    """Decides whether S lies in X and is robust control invariant with margin sigma, from nothing
-    but the sets and the model.
+# The claims that were proved in this process, by the digests of their numbers and programs.
+_PROVED: dict[tuple[str, str], ProofRecord] = {}
+
+
+def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> Proof:
+    """Decides whether a claim is true, from nothing but its sets and its model.
 
     Args:
-        certificate: The claim.
-        model: The model that it is about.
+        claim: The claim; all of its fields are derived anew.
         max_cells: Largest number of simplices, proved and open together, before giving up.
         max_depth: Largest number of bisections of one simplex before giving up.
 
+    Returns:
+        The proof. If it succeeded, every system and environment that is built on an equal claim in
+        this process says "proved", and `Certificate(claim, name, proof=proof)` records it.
+
     Raises:
-        CertificateError: If the certificate is about another model.
         ModelError: If the model is not affine in action and disturbance, or uses an operation that
             the proof does not know.
     """
     start = time.perf_counter()
-    certificate.check(model)
-    require_affine(model)
+    require_affine(claim.model)
+    require_one_derivative(claim.model, claim.safe_state_set)
     with np.errstate(all="ignore"):
-        result = (_prove_product if certificate.blocks else _prove)(
-            certificate, model, max_cells, max_depth
-        )
-    return dataclasses.replace(result, seconds=time.perf_counter() - start)
+        result = _refused(claim) or _decided(claim, max_cells, max_depth)
+    record = None
+    if result.proved:
+        record = ProofRecord(PROVER, claim.digest, claim.program, result.cells, result.margin)
+        _PROVED[claim.digest, claim.program] = record
+    return dataclasses.replace(result, seconds=time.perf_counter() - start, record=record)
 
 
-def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
-    S = claim.safe_state_set
+def proved_here(claim: Claim) -> ProofRecord | None:
+    """The record of a successful proof of this claim in this process, if there was one."""
+    return _PROVED.get((claim.digest, claim.program))
+
+
+def _refused(claim: Claim) -> Proof | None:
+    """The answer if an allowance is too small or a generator sticks out, else None."""
+    eps, gain = rounding_bound(claim.model, claim.safe_state_set, claim.disturbance_set)
+    for name, found, needed, meaning in (
+        ("eps", claim.eps, eps, "float32 may lose"),
+        ("gain", claim.gain, gain, "the length of H_i B may be"),
+    ):
+        # A comparison with NaN is False.
+        short = np.flatnonzero(~(found.astype(np.float64) >= needed))
+        if len(short):
+            i = int(short[0])
+            return inconclusive(
+                f"`{name}` of facet {i} is {found[i]:.3g}, but {meaning} up to {needed[i]:.3g}: "
+                "make the claim without giving `eps` and `gain`, and they are computed."
+            )
+    if claim.generators is not None:
+        reach = _reach(claim.generators, np.asarray(claim.safe_state_set.H, np.float64))
+        i = int(np.argmax(np.where(np.isnan(reach), np.inf, reach)))
+        if not reach[i] <= 1 - _SAMPLING_ROOM:
+            return inconclusive(
+                f"`generators` must span a set inside S after shrinking by {RESET_SHRINK:g}, but "
+                f"they reach {reach[i]:.6g} along facet {i}, where S ends at 1."
+            )
+    return None
+
+
+def _reach(generators: Zonotope, H: np.ndarray) -> np.ndarray:
+    """Upper bounds of H_i x over the shrunk generators as they are sampled, shape (m,)."""
+    G = np.asarray(generators.generators, np.float64)
+    center = np.asarray(generators.center, np.float64)
+    terms = np.abs(H @ center) + np.sum(np.abs(H @ G), axis=1)
+    # Products of n terms and a sum of all generators, each off by a few units of 2^-52.
+    slack = (G.size + len(center) + 8) * 2.0**-52 * (np.abs(H) @ np.abs(G).sum(axis=1) + terms)
+    signed = H @ center + np.sum(np.abs(H @ G), axis=1)
+    return round_up((1 - RESET_SHRINK) * signed + slack)
+
+
+def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+    if claim.blocks:
+        return _prove_product(claim, max_cells, max_depth)
+    goal = Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
+    return _prove(goal, claim.model, max_cells, max_depth)
+
+
+def _prove(goal: Goal, model: Model, max_cells: int, max_depth: int) -> Proof:
+    S = goal.safe_state_set
     candidate = cover(S)
     reason = uncovered(candidate, S)
     if reason is not None:
@@ -57,65 +130,57 @@ def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: 
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
-    index = vertex_outside(candidate, claim.constraint_set)
+    index = vertex_outside(candidate, goal.constraint_set)
     # a vertex of the outer approximation, or the origin, the index after the last
     if index is not None:
         x = pulled_inside(
             candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S
         )
-        return _outside(claim, x) or inconclusive(
+        return _outside(goal, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
             "rounding: shrink S by a factor 1 - 1e-6 or "
             "widen X."
         )
-    return Search(claim, model, candidate).run(max_cells, max_depth)
+    return Search(goal, model, candidate).run(max_cells, max_depth)
 
 
-def _prove_product(
-    certificate: Certificate, model: Model, max_cells: int, max_depth: int
-) -> ProofResult:
-    """The claims about the blocks (see `_product`)."""
-    results = [
-        _prove(*reduction(certificate, model, block), max_cells, max_depth)
-        for block in certificate.blocks
-    ]
+def _prove_product(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+    """The goals of the blocks (see `_product`)."""
+    results = [_prove(*reduction(claim, block), max_cells, max_depth) for block in claim.blocks]
     answers = [
-        _refute(certificate, model, *pair)
-        for pair in zip(certificate.blocks, results, strict=True)
-        if not pair[1].proved
+        _refute(claim, block, result)
+        for block, result in zip(claim.blocks, results, strict=True)
+        if not result.proved
     ]
     if answers:
         return next((answer for answer in answers if answer.counterexample is not None), answers[0])
-    cells, depth, margin = (
-        sum(r.cells for r in results),
-        max(r.depth for r in results),
-        min(r.margin for r in results),
-    )
-    message = (
+    cells = sum(r.cells for r in results)
+    depth = max(r.depth for r in results)
+    margin = min(r.margin for r in results)
+    reason = (
         f"Each of the {len(results)} blocks is invariant whatever the others do: S is invariant "
         f"with margin {margin:.3g} and lies in X."
     )
-    return ProofResult("proved", cells, depth, margin, 0.0, None, message)
+    return Proof("proved", cells, depth, margin, 0.0, None, reason)
 
 
-def _refute(
-    certificate: Certificate, model: Model, block: Block, result: ProofResult
-) -> ProofResult:
-    """The answer once the claim about `block` failed: a joint state that refutes the joint claim,
-    or nothing.
+def _refute(claim: Claim, block: Block, result: Proof) -> Proof:
+    """The answer once the goal of `block` failed: a joint state that refutes the claim, or
+    nothing.
     """
-    found = f"The claim about the states {list(block.states)} failed: {result.message}"
+    found = f"The claim about the states {list(block.states)} failed: {result.reason}"
     if result.counterexample is None:
         return inconclusive(found, result.cells, result.depth)
-    S = certificate.safe_state_set
+    S = claim.safe_state_set
+    goal = Goal(S, claim.constraint_set, claim.disturbance_set, claim.sigma)
     states = [
-        pulled_inside(x, S) for x in candidates(S, certificate.blocks, block, result.counterexample)
+        pulled_inside(x, S) for x in candidates(S, claim.blocks, block, result.counterexample)
     ]
-    bounds = RowBounds(model, S, certificate.disturbance_set)
+    bounds = RowBounds(claim.model, S, claim.disturbance_set)
     A, b = bounds.rows(Interval.point(np.stack(states, axis=1)))
     weakest = states[int(np.argmin(best_inputs(A.middle, b.middle)[1]))]
-    answer = _outside(certificate, states[0]) or without_action(
-        certificate, bounds, weakest, result.cells, result.depth
+    answer = _outside(goal, states[0]) or without_action(
+        goal, bounds, weakest, result.cells, result.depth
     )
     return answer or inconclusive(
         f"{found} But some joint action is safe there, so this refutes the blocks, not the set.",
@@ -124,12 +189,12 @@ def _refute(
     )
 
 
-def _outside(claim: Claim | Certificate, x: np.ndarray) -> ProofResult | None:
+def _outside(goal: Goal, x: np.ndarray) -> Proof | None:
     """A counterexample if the state x of S lies outside X by more than rounding."""
-    G, g = (np.asarray(value, np.float64) for value in claim.constraint_set.halfspaces())
+    G, g = (np.asarray(value, np.float64) for value in goal.constraint_set.halfspaces())
     margin = float(np.min(g - G @ x))
     if margin < -1e-12 * np.max(np.abs(g)):
-        return ProofResult(
+        return Proof(
             "counterexample",
             0,
             0,

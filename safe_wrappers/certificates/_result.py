@@ -1,12 +1,34 @@
-"""The answer of a proof."""
+"""The answer of a proof, and the record of it that a file can hold."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
+# Raised whenever the prover accepts or refuses other claims than before.
+PROVER = "2"
+
+
+class ProofRecord(NamedTuple):
+    """Who proved what. It is not signed: proving again is what convinces.
+
+    Attributes:
+        prover: Version of the prover.
+        claim: `Claim.digest` of what was proved: all its numbers.
+        program: `Claim.program`: the program of its model.
+        cells: Number of proved simplices.
+        margin: The proved margin, in the scale h = 1.
+    """
+
+    prover: str
+    claim: str
+    program: str
+    cells: int
+    margin: float
+
 
 @dataclasses.dataclass(frozen=True)
-class ProofResult:
+class Proof:
     """The outcome of a proof.
 
     Args:
@@ -18,7 +40,8 @@ class ProofResult:
             or how far it lies in X (negative); else NaN.
         seconds: Time taken.
         counterexample: A state in S without a safe action or outside X, shape (n,), or None.
-        message: What was found, in a sentence.
+        reason: What was found, in a sentence.
+        record: Who proved what, if the claim is proved.
     """
 
     status: str
@@ -27,7 +50,8 @@ class ProofResult:
     margin: float
     seconds: float
     counterexample: np.ndarray | None
-    message: str
+    reason: str
+    record: ProofRecord | None = None
 
     @property
     def proved(self) -> bool:
@@ -35,6 +59,6 @@ class ProofResult:
         return self.status == "proved"
 
 
-def inconclusive(message: str, cells: int = 0, depth: int = 0) -> ProofResult:
+def inconclusive(reason: str, cells: int = 0, depth: int = 0) -> Proof:
     """The answer that decides nothing, with the reason."""
-    return ProofResult("inconclusive", cells, depth, float("nan"), 0.0, None, message)
+    return Proof("inconclusive", cells, depth, float("nan"), 0.0, None, reason)

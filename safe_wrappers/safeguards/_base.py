@@ -1,21 +1,25 @@
-"""The verified call: what every safeguard does around its map, and the only accept test
-anywhere.
-"""
+"""The verified call: what every safeguard does around its map."""
 
 import abc
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
-from .._errors import SetDimensionError
+from .._gate import as_action
 from .._length import length
-from .._pytree import frozen_pytree, static_field
 from ..safe_actions import SafeActionSet
-from ._gradients import Gradient, damped, with_identity, with_inward
+from ._gradient_rules import (
+    Blend,
+    Exact,
+    Gradient,
+    GradientRule,
+    Passthrough,
+    StraightThrough,
+    as_rule,
+)
+from ._rows import Rows
 
 
 class SafeguardOutput(NamedTuple):
@@ -35,6 +39,9 @@ class SafeguardOutput(NamedTuple):
             set.
         fallback: Whether the anchor was executed because neither the map's result nor its pull-back
             was acceptable, or the request was not finite.
+        inside: Whether the state lies in the safe set; outside nothing is guaranteed, whatever the
+            other flags say. `safe_action` knows the state and sets it; a safeguard that is called
+            with a safe action set itself takes the state to be inside. Shape (), bool.
     """
 
     action: jax.Array
@@ -44,35 +51,23 @@ class SafeguardOutput(NamedTuple):
     distance: jax.Array
     feasible: jax.Array
     fallback: jax.Array
+    inside: jax.Array
 
 
-@frozen_pytree
-class Rows:
-    """Unit rows A a <= b of a safe action set, shapes (m, d) and (m,), and the tightening tau of
-    the map's target.
+class _Request(NamedTuple):
+    """A request after sanitising.
+
+    Attributes:
+        action: In the box, shape (d,): what the map gets.
+        unclipped: The request as it came, or the anchor if it was not finite, shape (d,).
+        finite: Whether all components were finite. Shape ().
+        as_it_came: Whether nothing had to be changed. Shape ().
     """
 
-    A: jax.Array
-    b: jax.Array
-    tau: float = static_field()
-
-    def tightened_with_box(self) -> tuple[jax.Array, jax.Array]:
-        """The rows tightened by tau and, below them, the rows of the box, which are never
-        tightened. Shapes (m + 2 d, d), (m + 2 d,).
-        """
-        eye, ones = np.eye(self.A.shape[1]), np.ones(2 * self.A.shape[1])
-        box = np.concatenate([eye, -eye]).astype(self.A.dtype)
-        return jnp.concatenate([self.A, box]), jnp.concatenate(
-            [self.b - self.tau, ones.astype(self.b.dtype)]
-        )
-
-    def accept(self, action: jax.Array) -> jax.Array:
-        """The accept test: all rows hold with tau / 4 to spare and the box holds exactly.
-
-        False for NaN. Shape ().
-        """
-        rows = jnp.all(jnp.sum(self.A * action, axis=-1) <= self.b - self.tau / 4)
-        return rows & jnp.all(jnp.abs(action) <= 1.0)
+    action: jax.Array
+    unclipped: jax.Array
+    finite: jax.Array
+    as_it_came: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,38 +79,35 @@ class Safeguard(abc.ABC):
     or is the anchor.
 
     Args:
-        gradient: What the derivative of the safe action is. "exact": the true derivative w.r.t.
-            action and state.
-            "passthrough": the identity w.r.t. the action, the true one w.r.t. the state.
-            "straight_through": the identity w.r.t. the action, zero w.r.t. the state (the
-            passthrough of Walter et al. 2025). "blend": with J the true derivative w.r.t. the
-            action, alpha I + (1 - alpha) J; the true one w.r.t. the state. "inward": for
-            `BoundaryProjection` alone, see there.
-        blend: alpha in [0, 1] of gradient="blend"; without effect otherwise.
+        gradient: What the derivative of the executed action is: a gradient rule, or its name.
+            `Exact()` or "exact": the true derivative w.r.t. action and state. `Passthrough()`: the
+            identity w.r.t. the action, the true one w.r.t. the state. `StraightThrough()`: the
+            identity w.r.t. the action, zero w.r.t. the state (the passthrough of Walter et al.
+            2025). `Blend(alpha)`, with alpha = 0.5 by its name: with J the true derivative w.r.t.
+            the action, alpha I + (1 - alpha) J; the true one w.r.t. the state. `Inward()`: for
+            `BoundaryProjection` alone, see there. After construction it is the rule, an object.
 
     Raises:
-        ValueError: If the gradient is unknown or not for this safeguard, or the blend outside [0,
-            1].
+        ValueError: If the gradient is no rule of this safeguard.
     """
 
-    gradients: ClassVar[tuple[Gradient, ...]] = (
-        "exact",
-        "passthrough",
-        "straight_through",
-        "blend",
+    gradients: ClassVar[tuple[type[GradientRule], ...]] = (
+        Exact,
+        Passthrough,
+        StraightThrough,
+        Blend,
     )
 
-    gradient: Gradient = static_field(default="exact")
-    blend: jax.Array | float = 0.5
+    gradient: GradientRule | Gradient = "exact"
 
     def __post_init__(self):
-        if self.gradient not in self.gradients:
-            raise ValueError(
-                f"`gradient` of {type(self).__name__} must be one of "
-                f"{', '.join(self.gradients)}, but it is {self.gradient!r}."
-            )
-        if not isinstance(self.blend, Tracer) and not 0 <= self.blend <= 1:
-            raise ValueError(f"`blend` must lie in [0, 1], but it is {self.blend}.")
+        rule = as_rule(type(self).__name__, self.gradient, self.gradients)
+        object.__setattr__(self, "gradient", rule)
+
+    @property
+    def rule(self) -> GradientRule:
+        """The gradient rule: `gradient`, which is an object once the safeguard is constructed."""
+        return cast(GradientRule, self.gradient)
 
     @abc.abstractmethod
     def project(
@@ -133,84 +125,54 @@ class Safeguard(abc.ABC):
     def __call__(self, action_set: SafeActionSet, action: jax.Array) -> SafeguardOutput:
         """Replaces `action` by a safe one. Pure and unbatched: batch it with jax.vmap.
 
+        These are the steps 3 to 6 of a safeguarded step. `safe_action` takes the first two, from
+        the state to its safe action set; an environment takes the last.
+
         Args:
             action_set: The safe action set of the current state, d actions.
             action: Any action, shape (d,).
 
         Raises:
-            SetDimensionError: At trace time, if the action's shape is not (d,).
+            SetDimensionError: At trace time, if the action is not made of d real numbers.
         """
-        d = action_set.A.shape[-1]
-        if np.shape(action) != (d,):
-            raise SetDimensionError(
-                f"The action must have shape ({d},), but its shape is "
-                f"{np.shape(action)}; batch with jax.vmap."
-            )
-        A, b = action_set.unit_rows()
-        action = jnp.asarray(action, b.dtype)
-        rows = Rows(A, b, tau=(4 * d + 12) * float(jnp.finfo(b.dtype).eps))
+        rows = Rows.of(action_set)
         # The executed action never leaves the box, whatever a system gives as its anchor.
-        anchor = jnp.clip(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)), -1.0, 1.0)
-
-        finite = jnp.all(jnp.isfinite(action))
-        # NaN must not reach an untaken branch: its derivative would be NaN too
-        tame = jnp.where(finite, action, anchor)
-        # A request inside the box is selected, not computed: arithmetic flushes denormal numbers,
-        # and a safe request stays bit for bit.
-        request = jnp.where(jnp.abs(tame) <= 1.0, tame, jnp.clip(tame, -1.0, 1.0))
-        accepted = rows.accept(request)
-
-        mapped = request
-        if self.gradient == "blend":
-            mapped = damped(request, self.blend)
-        elif self.gradient != "exact":
-            mapped = jax.lax.stop_gradient(request)
-        target = (
-            jax.tree.map(jax.lax.stop_gradient, rows)
-            if self.gradient == "straight_through"
-            else rows
-        )
-        safe, fallback = self._verified(target, mapped, accepted, anchor)
+        anchor = _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
+        # 3. Sanitise the request.
+        request = _sanitise(as_action(action, rows.A.shape[1]).astype(rows.b.dtype), anchor)
+        # 4. The accept test.
+        accepted = rows.accept(request.action)
+        safe_as_it_came = accepted & request.as_it_came
+        # 5. The map, differentiated as the gradient rule says, 6. the accept test on its result.
+        target, asked = self.rule.before(rows, request.action)
+        safe, fallback = self._verified(target, asked, accepted, anchor)
         # Before the request's own derivative is added below: the distance would not change with a
         # request that takes its safe action along.
-        distance = length(safe - request)
-        as_it_came = finite & jnp.all(tame == request)
-        if self.gradient == "inward":
-            # Rows count as active from a slack that the accept test allows beyond the map's target.
-            slack = jnp.asarray(rows.tau, b.dtype)
-            safe = with_inward(
-                safe,
-                tame,
-                *jax.lax.stop_gradient(rows.tightened_with_box()),
-                slack,
-                accepted & as_it_came,
-            )
-        elif self.gradient != "exact":
-            safe = with_identity(safe, tame, self.blend if self.gradient == "blend" else 1.0)
+        distance = length(safe - request.action)
+        safe = self.rule.after(safe, request.unclipped, rows, safe_as_it_came)
         return SafeguardOutput(
             action=safe,
-            requested=request,
-            intervened=~(accepted & as_it_came),
-            changed=~(as_it_came & jnp.all(safe == request)),
+            requested=request.action,
+            intervened=~safe_as_it_came,
+            changed=~(request.as_it_came & jnp.all(safe == request.action)),
             distance=distance,
             feasible=rows.accept(anchor),
-            fallback=fallback | ~finite,
+            fallback=fallback | ~request.finite,
+            inside=jnp.ones((), bool),
         )
 
     def _verified(
         self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """The map's result if it passes the accept test, else its pull-back towards the anchor,
-        else the anchor.
+        else the anchor; and whether it is the anchor for this reason.
         """
         mapped = self.project(rows, request, accepted, anchor)
         good = rows.accept(mapped)
         # The repair is rounding-size and treated as a constant (straight-through); it must be
         # finite even if mapped is not.
-        start = jax.lax.stop_gradient(
-            jnp.clip(jnp.where(jnp.isfinite(mapped), mapped, anchor), -1.0, 1.0)
-        )
-        pulled = _pull_back(jax.tree.map(jax.lax.stop_gradient, rows), start, anchor)
+        start = jax.lax.stop_gradient(_in_box(jnp.where(jnp.isfinite(mapped), mapped, anchor)))
+        pulled = jax.lax.stop_gradient(rows).pull_back(start, anchor)
         finite = jnp.all(jnp.isfinite(mapped))
         repaired = finite & rows.accept(pulled)
         traced = jnp.where(finite, mapped, anchor)
@@ -220,12 +182,15 @@ class Safeguard(abc.ABC):
         return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
 
 
-def _pull_back(rows: Rows, start: jax.Array, anchor: jax.Array) -> jax.Array:
-    """The point of [anchor, start] nearest to start that satisfies the rows tightened by tau / 2,
-    by the ratio test.
-    """
-    move = jnp.sum(rows.A * (start - anchor), axis=-1)
-    slack = rows.b - rows.tau / 2 - jnp.sum(rows.A * anchor, axis=-1)
-    blocking = move > slack
-    ratio = jnp.where(blocking, slack / jnp.where(blocking, move, 1.0), 1.0)
-    return anchor + jnp.clip(jnp.min(ratio, initial=1.0), 0.0, 1.0) * (start - anchor)
+def _sanitise(action: jax.Array, anchor: jax.Array) -> _Request:
+    finite = jnp.all(jnp.isfinite(action))
+    # NaN must not reach an untaken branch: its derivative would be NaN too.
+    unclipped = jnp.where(finite, action, anchor)
+    # A request inside the box is selected, not computed: arithmetic flushes denormal numbers, and a
+    # safe request stays bit for bit.
+    boxed = jnp.where(jnp.abs(unclipped) <= 1.0, unclipped, _in_box(unclipped))
+    return _Request(boxed, unclipped, finite, finite & jnp.all(unclipped == boxed))
+
+
+def _in_box(action: jax.Array) -> jax.Array:
+    return jnp.clip(action, -1.0, 1.0)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
 from ..solvers import project
-from ._base import Rows, Safeguard
-from ._gradients import Gradient
+from ._base import Safeguard
+from ._gradient_rules import GradientRule, Inward
+from ._rows import Rows
 
 
 @frozen_pytree
@@ -23,7 +24,7 @@ class BoundaryProjection(Safeguard):
     loss or the reward brings it back. One action is projected in closed form, several by a dual
     active set method.
 
-    gradient="inward" brings back what matters of it without a coefficient: for a request that is
+    `gradient=Inward()` brings back what matters of it without a coefficient: for a request that is
     moved, the descent step of the loss with respect to the executed action is projected onto the
     tangent cone of the safe action set there (the projected gradient), so that its outward part is
     lost only where a step along it would leave the set. It is not linear in the loss's gradient:
@@ -36,7 +37,7 @@ class BoundaryProjection(Safeguard):
         Array([0.5], dtype=float32)
     """
 
-    gradients: ClassVar[tuple[Gradient, ...]] = (*Safeguard.gradients, "inward")
+    gradients: ClassVar[tuple[type[GradientRule], ...]] = (*Safeguard.gradients, Inward)
 
     def project(
         self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array

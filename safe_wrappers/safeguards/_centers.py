@@ -10,7 +10,7 @@ import numpy as np
 
 from ..safe_actions._action_set import interval
 from ..solvers import max_margin, project
-from ._base import Rows
+from ._rows import Rows
 
 Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 

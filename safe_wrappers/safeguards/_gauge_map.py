@@ -5,10 +5,12 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from .._gate import one_of
 from .._pytree import frozen_pytree, static_field
-from ._base import Rows, Safeguard
+from ._base import Safeguard
 from ._centers import inner_box, safe_center
 from ._gauges import gauges
+from ._rows import Rows
 
 FixedCenter = Literal["chebyshev", "analytic", "box"]
 
@@ -34,7 +36,7 @@ class GaugeMap(Safeguard):
     is at most tau is returned itself, with derivative zero w.r.t. the action.
 
     Args:
-        gradient, blend: See `Safeguard`.
+        gradient: See `Safeguard`.
         center: "chebyshev" (for d = 1 the interval's midpoint), "analytic" or "box" (the centre of
             a large inscribed box).
 
@@ -51,16 +53,12 @@ class GaugeMap(Safeguard):
 
     def __post_init__(self):
         super().__post_init__()
-        valid = get_args(FixedCenter)
-        if self.center not in valid:
-            hint = (
-                '; it depends on the request, for which there is `RayMask(center="orthogonal")`'
-                if self.center == "orthogonal"
-                else ""
-            )
-            raise ValueError(
-                f"`center` must be one of {', '.join(valid)}, but it is {self.center!r}{hint}."
-            )
+        why = (
+            ' It depends on the request, for which there is `RayMask(center="orthogonal")`.'
+            if self.center == "orthogonal"
+            else ""
+        )
+        one_of("center", self.center, get_args(FixedCenter), why)
 
     def project(
         self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array

@@ -3,8 +3,9 @@
 import jax
 
 from .._pytree import frozen_pytree
-from ._base import Rows, Safeguard
+from ._base import Safeguard
 from ._centers import inner_box
+from ._rows import Rows
 
 
 @frozen_pytree

@@ -5,10 +5,12 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from .._gate import one_of
 from .._pytree import frozen_pytree, static_field
-from ._base import Rows, Safeguard
+from ._base import Safeguard
 from ._centers import Center, safe_center
 from ._gauges import gauges
+from ._rows import Rows
 
 Mapping = Literal["linear", "hyperbolic"]
 
@@ -52,14 +54,8 @@ class RayMask(Safeguard):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, value, valid in (
-            ("mapping", self.mapping, get_args(Mapping)),
-            ("center", self.center, get_args(Center)),
-        ):
-            if value not in valid:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(valid)}, but it is {value!r}."
-                )
+        one_of("mapping", self.mapping, get_args(Mapping))
+        one_of("center", self.center, get_args(Center))
 
     def project(
         self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array

@@ -1,8 +1,9 @@
 """Safeguards by name, for command lines and environment registries."""
 
-import difflib
+import dataclasses
 from typing import Any
 
+from .._gate import one_of
 from ._base import Safeguard
 from ._boundary_projection import BoundaryProjection
 from ._gauge_map import GaugeMap
@@ -24,12 +25,15 @@ def make_safeguard(name: str, **kwargs: Any) -> Safeguard:
     """The safeguard of this name, with its options as keywords.
 
     Raises:
-        ValueError: On an unknown name; the message names the nearest valid one.
+        ValueError: If there is no safeguard of this name, or an option has a wrong value.
+        TypeError: If it has no such option.
     """
-    if name not in _BY_NAME:
-        nearest = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(
-            f"The safeguard must be one of {', '.join(map(repr, NAMES))}, but it is {name!r}.{hint}"
+    kind = _BY_NAME[one_of("safeguard", name, NAMES)]
+    options = [field.name for field in dataclasses.fields(kind)]
+    unknown = [option for option in kwargs if option not in options]
+    if unknown:
+        raise TypeError(
+            f"{', '.join(map(repr, unknown))} is no option of the safeguard {name!r}. Its options "
+            f"are {', '.join(map(repr, options))}."
         )
-    return _BY_NAME[name](**kwargs)
+    return kind(**kwargs)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from .._pytree import frozen_pytree
-from ._base import Rows, Safeguard
+from ._base import Safeguard
+from ._rows import Rows
 
 
 @frozen_pytree

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._margins import tau
+
 
 @jax.custom_jvp
 def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
@@ -106,13 +108,13 @@ def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     weights = _combine(-half * _combine(end.Q[:, d], end.T), _incidence(end.rows, end.active, m))
     violation = _dot(A, deepest) - b
     value = jnp.sum(jnp.where(weights != 0, weights * violation, 0))
+    near = tau(d, A.dtype)
     level = value + lax.stop_gradient(jnp.max(violation) - value)
-    tau = (4 * d + 12) * float(jnp.finfo(A.dtype).eps)
     x = project(
-        jnp.concatenate([A, box]), jnp.concatenate([b + level + tau, ones]), jnp.zeros(d, A.dtype)
+        jnp.concatenate([A, box]), jnp.concatenate([b + level + near, ones]), jnp.zeros(d, A.dtype)
     )
     x = jnp.clip(x, -1, 1)
-    x = jnp.where(jnp.max(_dot(A, x) - b) <= level + 2 * tau, x, deepest)
+    x = jnp.where(jnp.max(_dot(A, x) - b) <= level + 2 * near, x, deepest)
     return x, jnp.min(b - _dot(A, x))
 
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from ..safe_actions import SafeActionSet
-from ..safeguards import Safeguard, SafeguardOutput
-from ._report import require_all
+from ..safeguards import Exact, Safeguard, SafeguardOutput
+from ._check_report import require_all
 
 # Of central differences in float64, and where one-sided differences that disagree by more,
 # relatively, show a kink.
@@ -128,7 +128,7 @@ def check_gradient_rule(
     A, b, anchor, a = (value[:_DIFFERENCES] for value in (A, b, anchor, a))
     return (
         _check_exact(safeguard, A, b, anchor, a, rng)
-        if safeguard.gradient == "exact"
+        if isinstance(safeguard.rule, Exact)
         else _check_rule(safeguard, A, b, anchor, a)
     )
 
@@ -213,7 +213,7 @@ def _check_rule(
     safeguard: Safeguard, A: np.ndarray, b: np.ndarray, anchor: np.ndarray, a: np.ndarray
 ) -> dict[str, float]:
     """Against the value and the derivatives of the same safeguard with gradient="exact"."""
-    rule, eye = safeguard.gradient, np.eye(a.shape[1], dtype=np.float32)
+    rule = safeguard.rule
 
     def jacobians(safeguard):
         def value(b, a, A, anchor):
@@ -224,12 +224,12 @@ def _check_rule(
     both = jax.jit(
         lambda *args: [
             jacobians(guard)(*args)
-            for guard in (safeguard, dataclasses.replace(safeguard, gradient="exact"))
+            for guard in (safeguard, dataclasses.replace(safeguard, gradient=Exact()))
         ]
     )
     ((d_b, d_a), value), ((exact_b, exact_a), exact) = jax.device_get(both(b, a, A, anchor))
     shown = {"A": A, "b": b, "request": a}
-    must = f'gradient="{rule}" must not change the executed action'
+    must = f'gradient="{rule.name}" must not change the executed action'
     require_all(
         (np.abs(value - exact) <= 1e-6).all(axis=1),
         must,
@@ -238,15 +238,16 @@ def _check_rule(
         action=value,
         exact=exact,
     )
-    expected_b = 0 * exact_b if rule == "straight_through" else exact_b
-    expected_a = {
-        "blend": safeguard.blend * eye + (1 - safeguard.blend) * exact_a,
-        "inward": d_a,
-    }.get(rule, np.broadcast_to(eye, d_a.shape))
+    promised = [("rows", d_b, exact_b if rule.keeps_state else 0 * exact_b)]
+    if rule.linearised is rule:
+        promised += [("action", d_a, np.asarray(rule.jacobian(exact_a)))]
     errors = []
-    for name, found, expected in (("rows", d_b, expected_b), ("action", d_a, expected_a)):
+    for name, found, expected in promised:
         error = (np.abs(found - expected) / (1 + np.abs(expected))).reshape(len(a), -1).max(axis=1)
-        must = f'With gradient="{rule}" the derivative w.r.t. the {name} must be what the rule says'
+        must = (
+            f'With gradient="{rule.name}" the derivative w.r.t. the {name} must be what the rule '
+            "says"
+        )
         require_all(
             error <= 1e-4,
             must,

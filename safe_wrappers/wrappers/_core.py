@@ -1,64 +1,14 @@
-"""The core of all wrappers: a system, a safeguard, a state and any action give a safe action."""
+"""What all wrappers share: checks of their parts, and sentences about where the guarantee ends."""
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._errors import CertificateError, SetDimensionError
-from ..safe_actions import SafeActionSet, System
-from ..safeguards import Safeguard, SafeguardOutput
-
-
-def safe_action(
-    system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
-) -> SafeguardOutput:
-    """Replaces an action by a safe one at the state x: deployment needs no environment.
-
-    For every x in S and every action (NaN, infinite and oversized ones included) the result lies in
-    the action box and keeps the next state in S for every disturbance in W, under the assumptions
-    of the system's certificate. Computes in the dtype of x, float32 unless told otherwise; the
-    action is cast to it before anything else.
-
-    Args:
-        system: The plant's model and safe set.
-        safeguard: How unsafe actions are mapped to safe ones.
-        x: State, shape (n,). If a component is not finite, `system.neutral_action` is executed and
-            flagged.
-        action: Any action, shape (d,), in units of the action box [-1, 1]^d.
-
-    Returns:
-        The safeguard's output; unbatched, so batch it with jax.vmap.
-
-    Raises:
-        SetDimensionError: At trace time, if the action's shape is not (d,).
-    """
-    if np.shape(action) != (system.action_size,):
-        hint = (
-            "batch with jax.vmap or brax.envs.training.wrap"
-            if np.ndim(action) > 1
-            else "give one value per actuator"
-        )
-        raise SetDimensionError(
-            f"The action must have shape ({system.action_size},), but its "
-            f"shape is {np.shape(action)}; {hint}."
-        )
-    x = jnp.asarray(x)
-    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
-    known = jnp.all(jnp.isfinite(x))
-    action_set = system.safe_action_set(jnp.where(known, x, 0.0))
-    # At an unknown state no action is known to be safe: unsatisfiable rows, and the neutral action
-    # as the anchor.
-    b = jnp.where(known, action_set.b, -jnp.inf)
-    anchor = jnp.where(
-        known, action_set.anchor, system.neutral_action.astype(action_set.anchor.dtype)
-    )
-    # With one action the closed form is cheaper to evaluate again in the backward pass than to
-    # store for it.
-    guard = jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
-    return guard(SafeActionSet(action_set.A, b, anchor), jnp.asarray(action))
+from .._errors import CertificateError
+from ..certificates import Guarantee, Guaranteed
+from ..safe_actions import System
+from ..safeguards import Safeguard
 
 
 def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
@@ -70,8 +20,8 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
     """
     if not isinstance(system, System):
         raise TypeError(
-            "`system` must be a `System` such as `ModelSystem(model, safe_state_set, "
-            f"...)`, but it is a `{type(system).__name__}`."
+            "`system` must be a `System` such as `ModelSystem(certificate, "
+            f"state=...)`, but it is a `{type(system).__name__}`."
         )
     if not isinstance(safeguard, Safeguard):
         raise TypeError(
@@ -94,13 +44,21 @@ def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
     )
 
 
-def tested(env: Any, system: System) -> str:
-    """What stands behind the safety of an environment that comes with no claim of its own, in one
-    line.
-    """
-    claim = getattr(system, "guarantee", "")
-    beside = f"; its system: {claim}" if claim else ""
-    return (
-        f"tested, not proved: whether `{type(env).__name__}` steps the model of its system, "
-        f"sampling can test (`safe_wrappers.conform`){beside}"
+def tested(env: Any, system: System) -> Guarantee:
+    """What stands behind the safety of an environment that the library does not step itself."""
+    by = (
+        f"whether `{type(env).__name__}` steps the model of its system, sampling can test "
+        "(`sw.conform`)"
     )
+    if not isinstance(system, Guaranteed):
+        return Guarantee("tested", by)
+    promised = system.guarantee
+    by = f"{by}; its system is {promised.status}: {promised.by}"
+    return Guarantee("tested", by, promised.assumptions)
+
+
+def verified(wrapper: Any, original: type, safeguard: Safeguard) -> bool:
+    """Whether the executed action is the library's own verified one: neither the wrapper nor the
+    safeguard puts a step or a call of its own in its place.
+    """
+    return type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__

@@ -1,0 +1,54 @@
+"""The safe action set as a safeguard sees it: unit rows, and the only accept test anywhere."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._margins import tau
+from .._pytree import frozen_pytree, static_field
+from ..safe_actions import SafeActionSet
+
+
+@frozen_pytree
+class Rows:
+    """Unit rows A a <= b of a safe action set, shapes (m, d) and (m,), and the tightening tau of
+    the map's target.
+    """
+
+    A: jax.Array
+    b: jax.Array
+    tau: float = static_field()
+
+    @classmethod
+    def of(cls, action_set: SafeActionSet) -> "Rows":
+        """The unit rows of a safe action set, with the tau of their dtype."""
+        A, b = action_set.unit_rows()
+        return cls(A, b, tau=tau(A.shape[1], A.dtype))
+
+    def tightened_with_box(self) -> tuple[jax.Array, jax.Array]:
+        """The rows tightened by tau and, below them, the rows of the box, which are never
+        tightened. Shapes (m + 2 d, d), (m + 2 d,).
+        """
+        eye, ones = np.eye(self.A.shape[1]), np.ones(2 * self.A.shape[1])
+        box = np.concatenate([eye, -eye]).astype(self.A.dtype)
+        return jnp.concatenate([self.A, box]), jnp.concatenate(
+            [self.b - self.tau, ones.astype(self.b.dtype)]
+        )
+
+    def accept(self, action: jax.Array) -> jax.Array:
+        """The accept test: all rows hold with tau / 4 to spare and the box holds exactly.
+
+        False for NaN. Shape ().
+        """
+        rows = jnp.all(jnp.sum(self.A * action, axis=-1) <= self.b - self.tau / 4)
+        return rows & jnp.all(jnp.abs(action) <= 1.0)
+
+    def pull_back(self, start: jax.Array, anchor: jax.Array) -> jax.Array:
+        """The point of [anchor, start] nearest to start that satisfies the rows tightened by
+        tau / 2, by the ratio test. Shape (d,).
+        """
+        move = jnp.sum(self.A * (start - anchor), axis=-1)
+        slack = self.b - self.tau / 2 - jnp.sum(self.A * anchor, axis=-1)
+        blocking = move > slack
+        ratio = jnp.where(blocking, slack / jnp.where(blocking, move, 1.0), 1.0)
+        return anchor + jnp.clip(jnp.min(ratio, initial=1.0), 0.0, 1.0) * (start - anchor)
