@@ -104,8 +104,9 @@ def _rounds_more(claim, plant):
     corners = disturbance_vertices(claim)
     w = corners[rng.integers(len(corners), size=_STATES)].astype(np.float32)
     system = ModelSystem(claim, state=lambda state: state)
-    found = jax.jit(jax.vmap(system.safe_action_set))(x)
-    after = np.asarray(jax.jit(jax.vmap(claim.model.step))(x, a, w), np.float64)
+    # Operation by operation: compiling takes longer than all else for a few hundred states.
+    found = jax.vmap(system.safe_action_set)(x)
+    after = np.asarray(jax.vmap(claim.model.step)(x, a, w), np.float64)
     x, a, w = (part.astype(np.float64) for part in (x, a, w))
     A, b = action_rows(claim, plant, x)
     allowed = b - claim.eps.astype(np.float64)
