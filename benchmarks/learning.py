@@ -24,8 +24,7 @@ import jax.numpy as jnp
 import optax
 
 import safe_wrappers as sw
-from safe_wrappers.cli._episodes import Evaluation, episode_keys
-from safe_wrappers.cli._lqr import lqr, lqr_policy
+from safe_wrappers.evaluation import Evaluation, episode_keys, lqr, lqr_policy
 
 EPISODE, STATES = 240, 128
 ROWS = {

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 import safe_wrappers as sw
-from safe_wrappers.cli._safeguard_figures import draw_gradient, draw_mapping
+from safe_wrappers.plots import draw_gradient, draw_mapping
 from safe_wrappers.sets import Box, draw
 
 IMAGES = Path(__file__).parent / "images"

@@ -7,10 +7,12 @@ from typing import Any
 import gymnasium
 from brax import envs
 
+from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
-from . import models
-from ._env import ModelEnv, one_of
+from . import dynamics
+from ._assets import certificate_of
+from ._model_env import ModelEnv, one_of
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
@@ -19,10 +21,10 @@ from .seeker import SafeSeeker
 EPISODE_STEPS = 240
 
 _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
-    "safe_pendulum": (SafePendulum, models.pendulum),
-    "safe_cart_pole": (SafeCartPole, models.cart_pole),
-    "safe_quadrotor": (SafeQuadrotor, models.quadrotor),
-    "safe_seeker": (SafeSeeker, models.seeker),
+    "safe_pendulum": (SafePendulum, dynamics.pendulum),
+    "safe_cart_pole": (SafeCartPole, dynamics.cart_pole),
+    "safe_quadrotor": (SafeQuadrotor, dynamics.quadrotor),
+    "safe_seeker": (SafeSeeker, dynamics.seeker),
 }
 
 
@@ -75,3 +77,14 @@ def get_model(name: str) -> Model:
         ValueError: On an unknown name.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
+
+
+def load_certificate(system: str, safe_set: str) -> Certificate:
+    """The shipped certificate `safe_set` of a bundled system, or the certificate of its model in
+    the file `safe_set` (a path ending in .json).
+
+    Raises:
+        ValueError: If there is no such system or set.
+        CertificateError: If the file is damaged, or about another model.
+    """
+    return certificate_of(get_model(system), safe_set)

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance
+from . import dynamics
+from ._assets import certificate_of
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafeCartPole(CertifiedEnv):
@@ -51,10 +52,8 @@ class SafeCartPole(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_cart_pole", safe_set)
         super().__init__(
-            models.cart_pole(),
-            certificate,
+            certificate_of(dynamics.cart_pole(), safe_set),
             "cart_pole.xml",
             backend=backend,
             disturbance=disturbance,

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import models
-from ._base import CertifiedEnv, load_certificate
-from ._env import Disturbance
+from . import dynamics
+from ._assets import certificate_of
+from ._certified_env import CertifiedEnv
+from ._model_env import Disturbance
 
 
 class SafePendulum(CertifiedEnv):
@@ -53,10 +54,8 @@ class SafePendulum(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_pendulum", safe_set)
         super().__init__(
-            models.pendulum(),
-            certificate,
+            certificate_of(dynamics.pendulum(), safe_set),
             "pendulum.xml",
             backend=backend,
             disturbance=disturbance,

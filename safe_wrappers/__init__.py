@@ -24,7 +24,14 @@ from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
+from .adapters import GymEnv as GymEnv
+from .adapters import GymVectorEnv as GymVectorEnv
+from .adapters import as_vec_env as as_vec_env
+from .certificates import Block as Block
 from .certificates import Certificate as Certificate
+from .certificates import Claim as Claim
+from .certificates import Guarantee as Guarantee
+from .certificates import Proof as Proof
 from .certificates import prove as prove
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
@@ -57,20 +64,19 @@ from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 from .simulators import BraxPlant as BraxPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
-from .wrappers import GymEnv as GymEnv
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
-from .wrappers import GymVectorEnv as GymVectorEnv
 from .wrappers import SafeguardWrapper as SafeguardWrapper
-from .wrappers import as_vec_env as as_vec_env
 
 if TYPE_CHECKING:
-    from .wrappers._playground import PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper
+    from .wrappers._playground_wrapper import (
+        PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper,
+    )
 
 
 def __getattr__(name: str) -> Any:
     """Imports what needs an optional package only when it is asked for."""
     if name == "PlaygroundSafeguardWrapper":
-        from .wrappers._playground import PlaygroundSafeguardWrapper
+        from .wrappers._playground_wrapper import PlaygroundSafeguardWrapper
 
         return PlaygroundSafeguardWrapper
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from helpers import RecordingPendulum
+from safe_wrappers.safeguards._gradients import with_identity
 
 import safe_wrappers as sw
 from safe_wrappers import BoundaryProjection, Box, Polytope
@@ -17,7 +18,6 @@ from safe_wrappers.envs import SafePendulum
 from safe_wrappers.models import Model
 from safe_wrappers.safeguards import Safeguard
 from safe_wrappers.safeguards._centers import inner_box
-from safe_wrappers.safeguards._gradients import with_identity
 
 ENV = SafePendulum(safe_set="narrow")
 
@@ -212,7 +212,7 @@ SYSTEM_MUTANTS = {
     "the constraints as the set, not invariant": lambda: system_with(
         safe_state_set=Polytope(*Box.symmetric([0.5, 8.0]).halfspaces()), eps=2e-5
     ),
-    "another time step": lambda: system_with(model=sw.envs.models.pendulum(dt=0.04)),
+    "another time step": lambda: system_with(model=sw.envs.dynamics.pendulum(dt=0.04)),
 }
 
 
@@ -283,4 +283,4 @@ class AnotherPlant(SafePendulum):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.model = sw.envs.models.pendulum(dt=0.04)
+        self.model = sw.envs.dynamics.pendulum(dt=0.04)

@@ -8,8 +8,8 @@ from .. import envs
 from .._errors import SafeWrappersError
 from ..safeguards import NAMES, make_safeguard
 from ..wrappers import SafeguardWrapper
-from ._errors import UsageError, require_known
 from ._options import Train
+from ._usage import UsageError, require_known
 
 _UNSAFE = "none"
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import tyro
 
-from ._errors import UsageError, require_known
 from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
+from ._usage import UsageError, require_known
 
 _COMMANDS = {
     "train": Train,
@@ -47,27 +47,27 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(options: Train | Evaluate | Show | Certify | Conform | Synthesise) -> int:
     match options:
         case Train():
-            from ._train import train
+            from ._train_command import train
 
             return train(options)
         case Evaluate():
-            from ._evaluate import evaluate
+            from ._evaluate_command import evaluate
 
             return evaluate(options)
         case Show():
-            from ._show import show
+            from ._show_command import show
 
             return show(options)
         case Certify():
-            from ._certify import certify
+            from ._certify_command import certify
 
             return certify(options)
         case Conform():
-            from ._conform import conform
+            from ._conform_command import conform
 
             return conform(options)
         case Synthesise():
-            from ._synthesise import synthesise
+            from ._synthesise_command import synthesise
 
             return synthesise(options)
 

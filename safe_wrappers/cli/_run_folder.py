@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ._errors import UsageError
+from ..evaluation import Row
 from ._options import Train
+from ._usage import UsageError
 
 # What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are
 # totals so far.
@@ -35,8 +36,6 @@ COLUMNS: tuple[str, ...] = (
     "training/sps",
     "training/walltime",
 )
-
-Row = dict[str, float]
 
 
 class RunFolder:

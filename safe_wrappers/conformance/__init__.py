@@ -1,7 +1,5 @@
 """Conformance: is a simulator covered by the model and its declared disturbance set?"""
 
-from ._claim import Claim as Claim
-from ._claim import Explanation as Explanation
 from ._conform import conform as conform
 from ._report import ConformanceReport as ConformanceReport
 from ._report import Sample as Sample

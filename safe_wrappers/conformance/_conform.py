@@ -10,12 +10,12 @@ import numpy as np
 
 from .._errors import CertificateError
 from ..safe_actions import System
+from ..safe_actions._step_check import StepCheck
+from ._adversary import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._batches import in_batches
-from ._brax import BraxRunner
-from ._claim import Claim
-from ._gymnasium import GymRunner
+from ._brax_runner import BraxRunner
+from ._gymnasium_runner import GymRunner
 from ._report import ConformanceReport, Sample
-from ._search import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._steps import Steps
 from ._subject import subject_of
 
@@ -167,7 +167,7 @@ def conform(
 class _Comparison:
     """Runs the simulator and explains its steps, in float64."""
 
-    def __init__(self, claim: Claim, runner: Runner, is_safe: IsSafe, seed: int):
+    def __init__(self, claim: StepCheck, runner: Runner, is_safe: IsSafe, seed: int):
         self._claim, self._runner, self._is_safe = claim, runner, is_safe
         self._seeds = iter(np.random.SeedSequence(seed).generate_state(64) >> 1)
         self._explain = in_batches(claim.explain)
@@ -190,9 +190,9 @@ class _Comparison:
         return Sample(steps.x, steps.action, steps.next_x, drawn, *explained)
 
 
-def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> Claim:
+def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> StepCheck:
     if allowance is None:
-        return Claim.of(system, _SHARE)
+        return StepCheck.of(system, _SHARE)
     source = system if hasattr(system, "model") else env
     model, disturbance_set = (getattr(source, name, None) for name in ("model", "disturbance_set"))
     if model is None or disturbance_set is None:
@@ -200,4 +200,4 @@ def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> Cl
             f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has "
             "a `model` and a `disturbance_set` to compare with."
         )
-    return Claim.per_state(model, disturbance_set, allowance)
+    return StepCheck.per_state(model, disturbance_set, allowance)

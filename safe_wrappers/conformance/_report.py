@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError
+from ..safe_actions._step_check import StepCheck
 from ..sets import Box
-from ._claim import Claim
 from ._scenario import violation_bound
 
 
@@ -53,7 +53,7 @@ class Sample:
         )
 
     @classmethod
-    def empty(cls, claim: Claim) -> "Sample":
+    def empty(cls, claim: StepCheck) -> "Sample":
         """No steps."""
         n, d, k = claim.model.state_size, claim.model.action_size, claim.model.disturbance_size
         return cls(

@@ -3,8 +3,8 @@
 What is said of them is tested, never proved.
 """
 
-from ._brax import BraxPlant as BraxPlant
-from ._remainder import RemainderFit as RemainderFit
-from ._remainder import fit_remainder as fit_remainder
+from ._brax_plant import BraxPlant as BraxPlant
+from ._remainder_fit import RemainderFit as RemainderFit
+from ._remainder_fit import fit_remainder as fit_remainder
 from ._surrogate import Surrogate as Surrogate
 from ._surrogate import fit_surrogate as fit_surrogate

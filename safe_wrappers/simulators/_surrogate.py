@@ -13,8 +13,8 @@ import numpy as np
 from .._errors import ModelError
 from ..models import Model
 from ..sets import Box, Polytope
-from ._model import SimulatorModel
 from ._samples import extreme_samples
+from ._simulator_model import SimulatorModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from ._best_inputs import best_inputs
 from ._geometry import Vertices
-from ._inputs import best_inputs
-from ._system import ScaledSystem
+from ._scaled_model import ScaledSystem
 
 
 def boundary_points(vertices: Vertices, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ._best_inputs import best_inputs
 from ._geometry import Template, Vertices, sample_weights, upper_half
-from ._inputs import best_inputs
-from ._system import ScaledSystem
+from ._scaled_model import ScaledSystem
 from ._volume import volume_and_gradient
 
 

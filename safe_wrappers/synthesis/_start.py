@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, solve_discrete_are
 
 from .._errors import ModelError
-from ._system import ScaledSystem
+from ._scaled_model import ScaledSystem
 
 
 def lqr_ellipsoid(system: ScaledSystem, y_max: np.ndarray) -> np.ndarray:

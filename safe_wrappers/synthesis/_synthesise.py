@@ -11,10 +11,10 @@ from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._problem import Problem
 from ._progress import Progress
+from ._scaled_model import ScaledSystem
 from ._search import Search, volume_of
 from ._slp import Schedule
 from ._start import lqr_ellipsoid
-from ._system import ScaledSystem
 
 
 @dataclasses.dataclass(frozen=True)

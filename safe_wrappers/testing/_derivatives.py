@@ -9,7 +9,7 @@ import numpy as np
 
 from ..safe_actions import SafeActionSet
 from ..safeguards import Exact, Safeguard, SafeguardOutput
-from ._report import require_all
+from ._check_report import require_all
 
 # Of central differences in float64, and where one-sided differences that disagree by more,
 # relatively, show a kink.

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from .._action_box import ActionBox
 from .._errors import WrapperOrderError
-from ..conformance import Claim, Explanation
-from ..safe_actions import System
+from .._host_arrays import to_action, to_numpy
+from .._seeds import draw_seed, key_of
+from ..certificates import Guarantee
+from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
-from ._arrays import to_action, to_numpy
 from ._core import no_safe_start, require_parts, tested
-from ._gymnasium import draw_seed, key_of
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (
@@ -57,7 +57,7 @@ class GymSafeguardWrapper(
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request, in [-1, 1]^d) from
             the reward.
         monitor: Whether to report which steps the model and W do not explain; see
-            `conformance.Claim`.
+            `StepCheck`.
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
@@ -130,11 +130,11 @@ class GymSafeguardWrapper(
             set_state,
             regularisation,
         )
-        self._claim = Claim.of(system) if monitor else None
+        self._claim = StepCheck.of(system) if monitor else None
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.unwrapped, self.system)
 
     def reset(
@@ -238,7 +238,7 @@ def _guard(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _explain(claim: Claim, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
+def _explain(claim: StepCheck, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
     return claim.monitor(x, action, next_x)
 
 

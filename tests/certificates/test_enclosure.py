@@ -6,7 +6,7 @@ import pytest
 from safe_wrappers import ModelError
 from safe_wrappers.certificates._enclosure import ModelEnclosure
 from safe_wrappers.certificates._intervals import Interval
-from safe_wrappers.envs.models import cart_pole, pendulum
+from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 
 

@@ -89,9 +89,9 @@ def test_a_users_model_is_imported_from_the_current_directory(
 ):
     # The same step under the same name is the same model; another mass is not.
     (tmp_path / "mine_models.py").write_text(
-        "from safe_wrappers.envs import models\nmine = "
-        "models.pendulum\nheavy = "
-        "models.pendulum(mass=2.0)\nnumber = 3\n"
+        "from safe_wrappers.envs import dynamics\nmine = "
+        "dynamics.pendulum\nheavy = "
+        "dynamics.pendulum(mass=2.0)\nnumber = 3\n"
     )
     monkeypatch.chdir(tmp_path)
     assert run_main("certify", small_set, "--model", "mine_models:mine") == 0

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from safe_wrappers.algos import shac
-from safe_wrappers.cli import _train
-from safe_wrappers.cli._episodes import Episodes
+from safe_wrappers.cli import _train_command
+from safe_wrappers.evaluation import Episodes
 
 from .conftest import TINY
 
@@ -100,7 +100,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
     run_main, finished_run, tmp_path, capsys, monkeypatch
 ):
     folder = tmp_path / "run"
-    write = _train.MetricsWriter.write
+    write = _train_command.MetricsWriter.write
 
     def ctrl_c_in_the_middle(self, interactions, metrics):
         if interactions == 32:
@@ -108,7 +108,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
         return write(self, interactions, metrics)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_train.MetricsWriter, "write", ctrl_c_in_the_middle)
+        patch.setattr(_train_command.MetricsWriter, "write", ctrl_c_in_the_middle)
         assert run_main(*TINY, "--logdir", folder) == 130
     interrupted = capsys.readouterr().err
     assert (
@@ -140,7 +140,9 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
 
 
 def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_train.shac, "train", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        _train_command.shac, "train", lambda *_, **__: signal.raise_signal(signal.SIGINT)
+    )
     assert run_main(*TINY, "--logdir", tmp_path / "run") == 130
     assert (
         "nothing was saved yet. Run the same command again to start anew."

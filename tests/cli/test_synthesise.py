@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import safe_wrappers as sw
-from safe_wrappers.cli import _synthesise
+from safe_wrappers.cli import _synthesise_command
 
 FAST = ("--facets", 6, "--constraints-of", "narrow", "--seeds", 1, "--iterations", 30)
 
@@ -39,7 +39,7 @@ def wrong_search(monkeypatch):
         )
         return sw.synthesis.SynthesisResult(box, box.volume(), 0.0, 1, 0.1, {})
 
-    monkeypatch.setattr(_synthesise.synthesis, "synthesise", search)
+    monkeypatch.setattr(_synthesise_command.synthesis, "synthesise", search)
     return told
 
 

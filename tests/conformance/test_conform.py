@@ -11,7 +11,7 @@ from brax.envs.wrappers import training
 from integrators import MODEL, PUSH, Integrator, system
 
 import safe_wrappers as sw
-from safe_wrappers.envs import SafePendulum, models
+from safe_wrappers.envs import SafePendulum, dynamics
 
 
 @functools.cache
@@ -178,7 +178,7 @@ def test_every_bundled_system_is_its_model(name, backend):
 )
 def test_other_physics_do_not_conform(pendulum, change):
     other = SafePendulum(safe_set="narrow")
-    other.model = models.pendulum(**change)
+    other.model = dynamics.pendulum(**change)
     found = sw.conform(other, pendulum.system, samples=600)
     assert not found.conforms
     # a mass acts as a force does, a time step does not
@@ -193,7 +193,7 @@ def test_a_brax_environment_is_started_by_its_physics():
 
     H = np.concatenate([np.eye(4), -np.eye(4)]) / np.tile([0.5, 0.1, 0.5, 0.5], 2)[:, None]
     cart_pole = sw.ModelSystem(
-        models.cart_pole(),
+        dynamics.cart_pole(),
         sw.Polytope(H, np.ones(8)),
         sw.Box.symmetric([0.1, 0.005]),
         sw.Box.symmetric([1.0, 0.2, np.inf, np.inf]),

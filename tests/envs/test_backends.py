@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import PENDULUM_SETS, facets, keys, pendulum_step, states_in
 
-from safe_wrappers.envs import SafePendulum, models
+from safe_wrappers.envs import SafePendulum, dynamics
 
 EPS = 5e-6
 BACKENDS = ("closed_form", "generalized", "mjx")
@@ -66,7 +66,7 @@ def test_the_mjcf_describes_the_rod_of_the_model():
     """Mass, inertia, gravity, torque, disturbance and time step, read back from what the physics
     engines step.
     """
-    env, parameters = SafePendulum(), models.pendulum().parameters
+    env, parameters = SafePendulum(), dynamics.pendulum().parameters
     sys = env.sys
     mass, length = parameters["mass"], parameters["length"]
     np.testing.assert_allclose(sys.link.inertia.mass, [mass])

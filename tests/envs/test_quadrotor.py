@@ -11,7 +11,7 @@ from helpers import facets, keys, margins, states_in
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import Certificate, prove
-from safe_wrappers.envs import SafeQuadrotor, load_certificate, models
+from safe_wrappers.envs import SafeQuadrotor, dynamics, load_certificate
 from safe_wrappers.synthesis import synthesise
 
 CORNERS = np.array(list(itertools.product((-1.0, 1.0), repeat=2))) * float(np.float32(0.1))
@@ -75,7 +75,7 @@ def boundary_heavy_states(env, count, seed=0):
 
 
 def test_the_model_is_the_equations_of_the_task():
-    model, rng = models.quadrotor(), np.random.default_rng(0)
+    model, rng = dynamics.quadrotor(), np.random.default_rng(0)
     x, a, w = rng.normal(size=(50, 6)), rng.uniform(-1, 1, (50, 2)), rng.uniform(-1, 1, (50, 2))
     with jax.enable_x64():
         np.testing.assert_allclose(
@@ -103,7 +103,7 @@ def test_the_shipped_set_is_a_product_of_blocks(env, certificate):
 
 
 def test_the_shipped_set_is_proved(certificate):
-    result = prove(certificate, models.quadrotor())
+    result = prove(certificate, dynamics.quadrotor())
     assert result.proved
     assert result.margin >= certificate.sigma
     assert result.cells < 20_000
@@ -115,7 +115,7 @@ def remade(certificate, *, model=None, H=None, w=0.1):
     H = certificate.safe_state_set.H if H is None else H
     X, W = certificate.constraint_set, sw.Box.symmetric([w, w])
     return Certificate.create(
-        model or models.quadrotor(),
+        model or dynamics.quadrotor(),
         sw.Polytope(H, np.ones(len(H))),
         X,
         W,
@@ -125,7 +125,7 @@ def remade(certificate, *, model=None, H=None, w=0.1):
 
 
 def rolls_the_other_way():
-    model = models.quadrotor()
+    model = dynamics.quadrotor()
 
     def step(x, a, w):
         following, straight = model.step(x, a, w), model.step(x.at[2].set(0.0), a, w)
@@ -138,9 +138,9 @@ def rolls_the_other_way():
 @pytest.mark.parametrize(
     "model",
     [
-        models.quadrotor(thrust_range=0.9 * 6 / 7),
-        models.quadrotor(dt=0.06),
-        models.quadrotor(max_roll=0.9 * np.pi / 12),
+        dynamics.quadrotor(thrust_range=0.9 * 6 / 7),
+        dynamics.quadrotor(dt=0.06),
+        dynamics.quadrotor(max_roll=0.9 * np.pi / 12),
         rolls_the_other_way(),
     ],
     ids=["thrust", "dt", "desired roll", "sign of the roll"],
@@ -155,12 +155,12 @@ def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(
     H = np.array(certificate.safe_state_set.H)
     H[[facet, facet + (4 if facet < 8 else 6)]] /= 1.05
     mutant = remade(certificate, H=H)
-    assert_rejected(mutant, models.quadrotor(), prove(mutant, models.quadrotor()))
+    assert_rejected(mutant, dynamics.quadrotor(), prove(mutant, dynamics.quadrotor()))
 
 
 def test_more_wind_is_rejected_by_a_true_counterexample(certificate):
     mutant = remade(certificate, w=0.15)
-    assert_rejected(mutant, models.quadrotor(), prove(mutant, models.quadrotor()))
+    assert_rejected(mutant, dynamics.quadrotor(), prove(mutant, dynamics.quadrotor()))
 
 
 def assert_rejected(certificate, model, result):
@@ -455,4 +455,6 @@ def test_the_synthesis_finds_the_shipped_set_again():
     assert z.volume * x.volume > 985
     H = np.zeros((20, 6))
     H[:8, Z], H[8:, X] = z.safe_state_set.H, x.safe_state_set.H
-    assert prove(remade(load_certificate("safe_quadrotor", "wide"), H=H), models.quadrotor()).proved
+    assert prove(
+        remade(load_certificate("safe_quadrotor", "wide"), H=H), dynamics.quadrotor()
+    ).proved

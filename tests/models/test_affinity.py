@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 
 from safe_wrappers import ModelError
-from safe_wrappers.envs.models import cart_pole, pendulum
+from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model, require_affine
 
 

@@ -5,10 +5,10 @@ import pytest
 from jax.test_util import check_grads
 
 from safe_wrappers._errors import ModelError
-from safe_wrappers.envs import models
+from safe_wrappers.envs import dynamics
 from safe_wrappers.models import Model
 
-SYSTEMS = [models.pendulum(), models.cart_pole()]
+SYSTEMS = [dynamics.pendulum(), dynamics.cart_pole()]
 NAMES = [system.name for system in SYSTEMS]
 
 

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 import safe_wrappers as sw
 from safe_wrappers import Box, ModelSystem, Zonotope, ZonotopeSystem
-from safe_wrappers.envs import models
+from safe_wrappers.envs import dynamics
 from safe_wrappers.safe_actions._zonotope_system import _anchor
 
 EPS = 2e-5
@@ -34,7 +34,7 @@ def hover_zonotope(count, seed=0):
     """Generators spread over the ellipsoid of a linear controller at hover, scaled into the state
     constraints: plausible, not proved invariant.
     """
-    A, B, _ = linearised(models.quadrotor())
+    A, B, _ = linearised(dynamics.quadrotor())
     box = np.array([8, 8, 0.26, 0.8, 1, 1.57])
     P = solve_discrete_are(A, B, np.diag(box**-2.0), np.eye(2))
     V = np.random.default_rng(seed).normal(size=(6, count))
@@ -47,7 +47,9 @@ def hover_zonotope(count, seed=0):
 
 def quadrotor_system(zonotope):
     unbounded = Box(np.full(6, -np.inf), np.full(6, np.inf))
-    return ZonotopeSystem(models.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state)
+    return ZonotopeSystem(
+        dynamics.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state
+    )
 
 
 def test_a_model_without_disturbances_has_the_rows_of_its_box():
@@ -243,7 +245,7 @@ def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
     contained in the rows' set.
     """
     zonotope = hover_zonotope(9)
-    system, model = quadrotor_system(zonotope), models.quadrotor()
+    system, model = quadrotor_system(zonotope), dynamics.quadrotor()
     G, (_, _, E) = np.asarray(zonotope.generators, float), linearised(model)
     noise = sw.zonotope_in_zonotope(Zonotope(np.zeros(6), E * 0.1), zonotope)
     rho = 1 - np.abs(noise.gamma).sum(axis=1)
@@ -283,8 +285,8 @@ def test_few_facets_give_the_rows_of_the_half_space_system():
         state=lambda state: state,
         eps=EPS,
     )
-    by_facets = ModelSystem(models.pendulum(), zonotope.to_polytope(), **options)
-    system = ZonotopeSystem(models.pendulum(), zonotope, **options)
+    by_facets = ModelSystem(dynamics.pendulum(), zonotope.to_polytope(), **options)
+    system = ZonotopeSystem(dynamics.pendulum(), zonotope, **options)
     for x in jnp.array([[0.0, 0.0], [0.3, -1.0], [-0.5, 2.0]]):
         ours, theirs = system.safe_action_set(x), by_facets.safe_action_set(x)
         np.testing.assert_allclose(ours.A, theirs.A, atol=1e-6)
@@ -332,10 +334,50 @@ def test_a_state_that_is_not_finite_gets_the_neutral_action(large):
 def test_sets_that_do_not_fit_are_refused():
     with pytest.raises(
         sw.SetDimensionError,
-        match=r"`safe_state_set` must have dimension 6 for the model 'safe_quadrotor', but it has 2",
+        match=r"`safe_state_set` must have dimension 6 for the model .*, but it has 2",
     ):
         quadrotor_system(Zonotope(np.zeros(2), np.eye(2)))
     with pytest.raises(
         sw.SetDimensionError, match="must span all 6 dimensions, but their rank is 3"
     ):
         quadrotor_system(Zonotope(np.zeros(6), np.eye(6)[:, :3]))
+
+
+def unit_square(step, **changes):
+    """A system on the unit square whose model has one action."""
+    parts = {
+        "model": sw.Model("test", step, 2, 1, 1),
+        "safe_state_set": Zonotope([0.0, 0.0], np.eye(2)),
+        "disturbance_set": Box.symmetric([1.0]),
+        "constraint_set": Box.symmetric([9.0, 9.0]),
+        "state": lambda env_state: env_state,
+    }
+    return ZonotopeSystem(**{**parts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("push", "through"),
+    [(lambda a: 0.15 * a**2, "integer_pow"), (lambda a: jnp.tanh(3 * a), "tanh")],
+)
+def test_a_model_that_is_not_affine_in_the_action_is_refused(push, through):
+    """The rows are those of the linearisation at a = 0, and say nothing of what is left."""
+    with pytest.raises(sw.ModelError, match=f"must be affine .* passes through `{through}`"):
+        unit_square(lambda x, a, w: jnp.stack([x[0] + push(a[0]) + 0.01 * w[0], 0.9 * x[1]]))
+
+
+def linear(x, a, w):
+    return jnp.stack([1.05 * x[0] + 0.2 * a[0] + 0.01 * w[0], 0.9 * x[1]])
+
+
+@pytest.mark.parametrize("eps", [-1.0, np.nan, np.inf, "-0.01", None, np.zeros(2)])
+def test_an_eps_that_is_no_bound_is_refused(eps):
+    with pytest.raises(sw.SetDimensionError, match="`eps`"):
+        unit_square(linear, eps=eps)
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "safe_state_set", "disturbance_set", "constraint_set", "state"]
+)
+def test_parts_of_another_kind_are_refused_by_name(name):
+    with pytest.raises(TypeError, match=f"`{name}` is 3, but it must be a"):
+        unit_square(linear, **{name: 3})

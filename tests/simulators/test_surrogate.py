@@ -6,7 +6,7 @@ from pipeline_env import REGION, arm_plant, arm_surrogate
 
 import safe_wrappers as sw
 from safe_wrappers.models import require_affine
-from safe_wrappers.simulators._model import SimulatorModel
+from safe_wrappers.simulators._simulator_model import SimulatorModel
 
 KEY = jax.random.PRNGKey(0)
 X = sw.Box.symmetric([0.5, 2.0])

@@ -8,9 +8,9 @@ from safe_wrappers.models import Model
 from safe_wrappers.sets import Box
 from safe_wrappers.synthesis._problem import Problem
 from safe_wrappers.synthesis._qp import solve_qp
+from safe_wrappers.synthesis._scaled_model import ScaledSystem
 from safe_wrappers.synthesis._slp import Schedule, optimise
 from safe_wrappers.synthesis._start import lqr_ellipsoid, lqr_start, repelled_directions
-from safe_wrappers.synthesis._system import ScaledSystem
 
 
 def step(x, a, w):

@@ -6,7 +6,7 @@ import pytest
 
 from safe_wrappers import ModelError
 from safe_wrappers._errors import SetDimensionError
-from safe_wrappers.envs.models import pendulum
+from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
 from safe_wrappers.synthesis import SynthesisError, SynthesisResult, synthesise

@@ -1,0 +1,196 @@
+"""The bundled systems as Gymnasium environments: what `gymnasium.make` and `gymnasium.make_vec`
+construct.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from brax import envs
+from gymnasium.utils import EzPickle
+from gymnasium.vector import AutoresetMode
+
+from safe_wrappers.adapters import Draw, GymEnv, GymVectorEnv
+from safe_wrappers.safeguards import make_safeguard
+from safe_wrappers.wrappers import SafeguardWrapper
+
+from ._model_env import one_of
+from ._registration import get_environment
+
+
+class SafeGymEnv(GymEnv, EzPickle):
+    """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those
+    of `GymEnv`.
+
+    Args:
+        system: For example "safe_pendulum".
+        safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the
+            baseline without a guarantee.
+        safeguard_kwargs: Its options, numbers and strings.
+        regularisation: As in `SafeguardWrapper`.
+        array: "numpy", "jax" or "torch": the kind of the observations and infos.
+        render_mode: None or "rgb_array".
+        renderer: "matplotlib", which needs no OpenGL, or "mujoco".
+        **options: Of the environment: safe_set, disturbance, target_angle and so on.
+
+    Raises:
+        ValueError: On an unknown option; the message names the valid ones.
+
+    Example:
+        >>> import gymnasium, safe_wrappers
+        >>> env = gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", safeguard="ray_mask", safeguard_kwargs={"mapping": "hyperbolic"})
+        >>> observation, info = env.reset(seed=0, options={"x": [0.4, 0.0]})
+    """
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        safeguard: str | None = "boundary_projection",
+        safeguard_kwargs: Mapping[str, Any] | None = None,
+        regularisation: float = 0.0,
+        array: str = "numpy",
+        render_mode: str | None = None,
+        renderer: str = "matplotlib",
+        **options: Any,
+    ):
+        guard = {
+            "safeguard": safeguard,
+            "safeguard_kwargs": safeguard_kwargs,
+            "regularisation": regularisation,
+        }
+        EzPickle.__init__(
+            self,
+            system,
+            **guard,
+            array=array,
+            render_mode=render_mode,
+            renderer=renderer,
+            **options,
+        )
+        env = safeguarded(system, **guard, **options)
+        super().__init__(
+            env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer)
+        )
+
+
+class SafeGymVectorEnv(GymVectorEnv, EzPickle):
+    """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step
+    for all of them.
+
+    Args:
+        system: For example "safe_pendulum".
+        num_envs: Number of copies.
+        max_episode_steps: Length of an episode; `gymnasium.make_vec` gives the registered one.
+        autoreset_mode: As in `GymVectorEnv`.
+        safeguard: As in `SafeGymEnv`, like all that follow.
+        safeguard_kwargs: Options of the safeguard.
+        regularisation: As in `SafeguardWrapper`.
+        array: As in `GymVectorEnv`.
+        render_mode: None or "rgb_array".
+        renderer: As in `SafeGymEnv`.
+        **options: Of the environment.
+
+    Raises:
+        ValueError: On an unknown option; the message names the valid ones.
+
+    Example:
+        >>> import gymnasium, safe_wrappers
+        >>> env = gymnasium.make_vec("SafeWrappers/CartPole-v0", num_envs=256)
+        >>> env.reset(seed=0)[0].shape
+        (256, 5)
+    """
+
+    def __init__(
+        self,
+        system: str,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        safeguard: str | None = "boundary_projection",
+        safeguard_kwargs: Mapping[str, Any] | None = None,
+        regularisation: float = 0.0,
+        array: str = "numpy",
+        render_mode: str | None = None,
+        renderer: str = "matplotlib",
+        **options: Any,
+    ):
+        guard = {
+            "safeguard": safeguard,
+            "safeguard_kwargs": safeguard_kwargs,
+            "regularisation": regularisation,
+        }
+        vector = {
+            "max_episode_steps": max_episode_steps,
+            "autoreset_mode": autoreset_mode,
+            "array": array,
+            "render_mode": render_mode,
+        }
+        EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
+        env = safeguarded(system, **guard, **options)
+        super().__init__(env, num_envs, **vector, draw=_drawing(system, env, renderer))
+
+
+def _drawing(system: str, env: Any, renderer: str) -> Draw:
+    one_of("renderer", renderer, ("matplotlib", "mujoco"))
+    if renderer == "matplotlib":
+        return functools.partial(_draw, system)
+    if env.sys is None:
+        raise ValueError(
+            f"`renderer='mujoco'` needs an MJCF model, but {system!r} has none; use "
+            "`renderer='matplotlib'`."
+        )
+    from ._mujoco_drawing import MujocoDrawing
+
+    return MujocoDrawing(env.sys.mj_model)
+
+
+def _draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
+    from ._drawing import draw  # matplotlib: not for those who draw nothing
+
+    return draw(system, x, info)
+
+
+def safeguarded(
+    system: str,
+    *,
+    safeguard: str | None = "boundary_projection",
+    safeguard_kwargs: Mapping[str, Any] | None = None,
+    regularisation: float = 0.0,
+    **options: Any,
+) -> envs.Env:
+    """A bundled Brax environment, safeguarded; the same object for the same arguments, so that it
+    is compiled once.
+
+    Raises:
+        ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
+    """
+    if safeguard is None and (safeguard_kwargs or regularisation):
+        raise ValueError(
+            "`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None."
+        )
+    return _safeguarded(
+        system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options)
+    )
+
+
+def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again."""
+    return tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in sorted(options.items())
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _safeguarded(system, safeguard, safeguard_options, regularisation, options) -> envs.Env:
+    env = get_environment(system, **dict(options))
+    return (
+        SafeguardWrapper(
+            env, make_safeguard(safeguard, **dict(safeguard_options)), regularisation=regularisation
+        )
+        if safeguard
+        else env
+    )

@@ -1,0 +1,331 @@
+"""A Brax environment that steps a model: its disturbances, resets, and honest reporting of
+exits.
+"""
+
+import abc
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax import base, envs
+
+from safe_wrappers._errors import SetDimensionError
+from safe_wrappers._frozen import Frozen
+from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
+from safe_wrappers.models import Model
+from safe_wrappers.safe_actions import ModelSystem, System
+from safe_wrappers.sets import Box
+
+Disturbance = str | Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+DISTURBANCES = ("uniform", "none", "worst_case")
+
+# Keeps the key of an episode's task apart from those of its disturbances.
+_TASK = 240
+
+
+def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
+    """Returns `value` if it is valid.
+
+    Raises:
+        ValueError: Otherwise, naming the valid values and the nearest one.
+    """
+    if value in valid:
+        return value
+    nearest = difflib.get_close_matches(str(value), valid, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(
+        f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}"
+    )
+
+
+# The library's own methods that decide where an environment goes. A guarantee speaks of these.
+_OWN: set[Callable[..., Any]] = set()
+_DECIDING = (
+    "step",
+    "reset_to",
+    "adversaries",
+    "_draw_disturbance",
+    "_pipeline_init",
+    "_pipeline_step",
+    "_report",
+)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def own(method: Method) -> Method:
+    """Marks a method of the library that decides where an environment goes: one that a subclass
+    puts in its place is not what a guarantee speaks of.
+    """
+    _OWN.add(method)
+    return method
+
+
+class ModelEnv(Frozen, envs.Env, Guaranteed):
+    """A Brax environment whose step is a model, for any system with safe action sets.
+
+    The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
+    the executed action. Episodes do not terminate: they end by the trainer's episode length.
+
+    Args:
+        model: The one-step model; the environment steps exactly this function.
+        system: What safeguards need to know of it.
+        disturbance_set: W, shape (k,).
+        disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
+            next state nearest to leaving the safe set, chosen after the action) or a function (key,
+            x, a) -> w with values in W.
+
+    Raises:
+        ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
+            is not in W.
+
+    Metrics:
+        left_set_per_step: 1 if the next state lies outside the safe set.
+        cost_per_step: 1 if the next state violates the state constraints.
+
+    Info:
+        margin: The system's margin of the next state. cost: as above. disturbance: the w that
+            acted, shape (k,).
+        key: the random key of the next step. And what the task adds: `task_info`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        system: System,
+        disturbance_set: Box,
+        *,
+        disturbance: Disturbance = "uniform",
+    ):
+        if not callable(disturbance):
+            one_of("disturbance", disturbance, DISTURBANCES)
+            if disturbance == "none" and not _holds_zero(disturbance_set):
+                raise ValueError(
+                    "disturbance='none' means w = 0, which must lie in W, but W is from "
+                    f"{disturbance_set.lower} to {disturbance_set.upper}; give a function "
+                    "(key, x, a) -> w with values in W."
+                )
+        self.model = model
+        self.system = system
+        self._sys: Any = None
+        self.disturbance_set = disturbance_set
+        self._disturbance = disturbance
+        self._vertices = disturbance_set.vertices().astype("float32")
+
+    @property
+    def sys(self) -> Any:
+        """The Brax system, for rendering and for Brax's physics; None if there is none."""
+        return self._sys
+
+    @sys.setter
+    def sys(self, value: Any) -> None:
+        if self.backend == "closed_form":
+            raise AttributeError(
+                f"`sys` of a `{type(self).__name__}` cannot be changed, because "
+                "backend='closed_form' steps the model and would not see the change. Construct "
+                "the environment with backend='generalized' to randomise its physics."
+            )
+        object.__setattr__(self, "_sys", value)
+
+    def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        """What the task of an episode from x adds to `info`, for example a goal: the same until the
+        next reset. Default: nothing.
+        """
+        del x, key
+        return {}
+
+    @abc.abstractmethod
+    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The observation of state x, shape (observation_size,); `info` holds at least
+        `task_info`.
+        """
+
+    @abc.abstractmethod
+    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
+
+    def admissible(self, x: jax.Array) -> jax.Array:
+        """Whether the guarantee covers episodes from x, shape (n,).
+
+        Shape (), bool. Default: x is in the safe set.
+        """
+        return self.system.margin(x) >= 0
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of the environment behind a safeguard.
+
+        It is computed from what the environment is: the model, the disturbance set and the methods
+        that step it are those of the system's claim, or the status is "tested".
+        """
+        deviation = self._deviation()
+        if deviation is not None:
+            return Guarantee("tested", deviation)
+        promised = self._promised()
+        if self.backend != "closed_form":
+            by = (
+                f"the physics {self.backend!r} are compared with the model by `sw.conform`; "
+                f"the model: {promised.status}, {promised.by}"
+            )
+            return Guarantee("tested", by, (*promised.assumptions, CONFORMING))
+        by = f"{promised.by}; the environment steps this very model"
+        return promised._replace(by=by)
+
+    def _promised(self) -> Guarantee:
+        """What stands behind the safe action sets of the system."""
+        if isinstance(self.system, Guaranteed):
+            return self.system.guarantee
+        by = f"nothing speaks about the safe action sets of `{type(self.system).__name__}`"
+        return Guarantee("tested", by)
+
+    def _deviation(self) -> str | None:
+        """Why this environment is not what the system's claim speaks about, or None."""
+        name = type(self).__name__
+        changed = [m for m in _DECIDING if getattr(type(self), m) not in _OWN]
+        if changed:
+            return f"`{name}` replaces {', '.join(f'`{m}`' for m in changed)} of the library"
+        if callable(self._disturbance):
+            return "whether the function `disturbance` stays in W is not checked"
+        if isinstance(self.system, ModelSystem):
+            claim = self.system.claim
+            if self.model is not claim.model:
+                return f"the model that `{name}` steps is not the object that its claim is about"
+            if self.disturbance_set is not claim.disturbance_set:
+                return f"the disturbance set of `{name}` is not the one of its claim"
+        return None
+
+    def observation_bound(self) -> np.ndarray:
+        """What |observation| is at most, in each component, while the state is safe.
+
+        Shape (observation_size,). Default: unbounded.
+        """
+        return np.full(int(self.observation_size), np.inf)  # pyright: ignore[reportArgumentType]
+
+    @own
+    def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
+        """Among which disturbances the worst case is sought, shape (m, k).
+
+        Default: the vertices of W, exact where the margin is concave.
+        """
+        del action
+        return jnp.asarray(self._vertices, x.dtype)
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """Where an episode starts, shape (n,)."""
+        return self.system.sample_initial(key)
+
+    def reset(self, rng: jax.Array) -> envs.State:
+        """A fresh state, drawn anew at every reset."""
+        start, key = jax.random.split(rng)
+        x = self.sample_initial(start)
+        return self.reset_to(x, key)
+
+    @own
+    def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
+        """A given state x, shape (n,); `rng` seeds the disturbances and the task.
+
+        For evaluation on chosen states.
+        """
+        task = self.task_info(x, jax.random.fold_in(rng, _TASK))
+        info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
+        no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
+        state = envs.State(
+            self._pipeline_init(x),
+            self.observe(x, info),
+            no_reward,
+            jnp.zeros((), x.dtype),
+            {},
+            info,
+        )
+        return self._report(state, x)
+
+    @own
+    def step(self, state: envs.State, action: jax.Array) -> envs.State:
+        """One step of `dt` seconds under `action`, shape (d,), in [-1, 1]^d; nothing is clipped."""
+        x = joint_state(state)
+        action = jnp.asarray(action, x.dtype)
+        key, draw = jax.random.split(state.info["key"])
+        w = self._draw_disturbance(draw, x, action)
+        pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
+        next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
+        info = {**state.info, "key": key, "disturbance": w}
+        obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
+        return self._report(
+            dataclasses.replace(
+                state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
+            ),
+            next_x,
+        )
+
+    @own
+    def _report(self, state: envs.State, x: jax.Array) -> envs.State:
+        margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
+        left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
+        return dataclasses.replace(
+            state,
+            metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
+            info={**state.info, "margin": margin, "cost": cost},
+        )
+
+    @own
+    def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
+        if callable(self._disturbance):
+            w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            if w.shape != (self.model.disturbance_size,):
+                raise SetDimensionError(
+                    "`disturbance` must return shape "
+                    f"({self.model.disturbance_size},), but its shape is "
+                    f"{w.shape}."
+                )
+            return w
+        if self._disturbance == "uniform":
+            return self.disturbance_set.sample(key).astype(x.dtype)
+        if self._disturbance == "none":
+            return jnp.zeros(self.model.disturbance_size, x.dtype)
+        candidates = self.adversaries(x, action)
+        margins = jax.vmap(lambda w: self.system.margin(self.model(x, action, w)))(candidates)
+        # Random among the candidates that are equally bad: the smallest key wins.
+        ties = jax.random.uniform(key, margins.shape)
+        worst = jnp.argmin(jnp.where(margins <= margins.min(), ties, jnp.inf))
+        return jax.lax.stop_gradient(candidates[worst])
+
+    @own
+    def _pipeline_init(self, x: jax.Array) -> Any:
+        nothing: Any = None
+        q, qd = jnp.split(x, [(len(x) + 1) // 2])
+        return base.State(q, qd, nothing, nothing, nothing)
+
+    @own
+    def _pipeline_step(
+        self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
+    ) -> Any:
+        del pipeline_state
+        return self._pipeline_init(self.model(x, action, w))
+
+    @property
+    def action_size(self) -> int:
+        return self.model.action_size
+
+    @property
+    def backend(self) -> str:
+        return "closed_form"
+
+    @property
+    def dt(self) -> float:
+        """Duration of a step in seconds."""
+        return self.model.parameters["dt"]
+
+
+def _holds_zero(disturbance_set: Box) -> bool:
+    lower, upper = np.asarray(disturbance_set.lower), np.asarray(disturbance_set.upper)
+    return bool(np.all((lower <= 0) & (upper >= 0)))
+
+
+def joint_state(state: Any) -> jax.Array:
+    """The model's state x = (q, qd) of a bundled environment's state."""
+    return jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd])

@@ -1,0 +1,80 @@
+"""Arrays at the border of an environment: NumPy, JAX and torch, which is imported only where it is
+asked for.
+"""
+
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import SetDimensionError
+from ._optional import require
+
+ARRAYS = ("numpy", "jax", "torch")
+
+
+def require_array(array: str) -> None:
+    """Checks a kind of array.
+
+    Raises:
+        ValueError: If it is unknown.
+        MissingDependencyError: If it is torch and torch is not installed.
+    """
+    if array not in ARRAYS:
+        raise ValueError(
+            f"`array` must be one of {', '.join(map(repr, ARRAYS))}, but it is {array!r}."
+        )
+    if array == "torch":
+        require("torch", "agents")
+
+
+def to_action(action: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | jax.Array:
+    """The action in float32, a copy: on its device if it is an array of JAX or torch, whose
+    gradient ends here, else in NumPy.
+
+    Raises:
+        SetDimensionError: If its shape is not `shape`.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(action, torch.Tensor):
+        array = _from_torch(action.to(torch.float32))
+    elif isinstance(action, jax.Array):
+        array = action.astype(np.float32)
+    else:
+        # what float32 cannot hold becomes infinite, and the safeguard flags it
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = np.asarray(action).astype(np.float32)
+    if array.shape != shape:
+        raise SetDimensionError(
+            f"The action must have shape {shape}, but its shape is {array.shape}."
+        )
+    return array
+
+
+def to_numpy(tree: Any) -> Any:
+    """Writable copies: scalars as NumPy scalars, arrays as arrays."""
+    return jax.tree.map(lambda leaf: np.array(leaf)[()], jax.device_get(tree))
+
+
+def from_jax(tree: Any, array: str) -> Any:
+    """A tree of JAX and NumPy arrays as arrays of the given kind, dtypes kept; what can be written
+    to is a copy.
+    """
+    if array == "numpy":
+        return to_numpy(tree)
+    if array == "jax":
+        return jax.tree.map(
+            lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), tree
+        )
+    torch = sys.modules["torch"]
+    # Through dlpack the tensor shares JAX's memory, which nobody may write to.
+    return jax.tree.map(lambda leaf: torch.from_dlpack(leaf).clone(), tree)
+
+
+def _from_torch(tensor: Any) -> jax.Array:
+    if tensor.device.type != "cpu" and jax.default_backend() == "cpu":
+        tensor = tensor.cpu()
+    # A copy, because a step may still run when the tensor is written to again.
+    return jax.device_put(jax.dlpack.from_dlpack(tensor.detach().clone()), jax.local_devices()[0])

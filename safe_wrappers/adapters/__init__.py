@@ -1,0 +1,6 @@
+"""Brax environments, safeguarded or not, for other hosts: Gymnasium and Stable-Baselines3."""
+
+from ._gym_env import Draw as Draw
+from ._gym_env import GymEnv as GymEnv
+from ._gym_vector_env import GymVectorEnv as GymVectorEnv
+from ._sb3 import as_vec_env as as_vec_env

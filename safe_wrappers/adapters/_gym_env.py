@@ -1,0 +1,282 @@
+"""Brax environments as Gymnasium ones, one at a time."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax import envs
+from gymnasium import spaces
+from numpy.typing import ArrayLike, NDArray
+
+from .._errors import CertificateError, SetDimensionError, WrapperOrderError
+from .._host_arrays import from_jax, require_array, to_action, to_numpy
+from .._seeds import draw_seed, key_of
+from ..wrappers._brax_wrapper import SafeguardWrapper
+
+Draw = Callable[[np.ndarray, Mapping[str, Any]], np.ndarray]
+Result = tuple[jax.Array, jax.Array, jax.Array, dict[str, Any]]
+
+
+class GymEnv(gymnasium.Env[Any, Any]):
+    """A Brax environment with a system, safeguarded or not, as a `gymnasium.Env`.
+
+    It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded
+    environment gets every request as it came, NaN and oversized ones included, and flags it; for an
+    unsafeguarded one the action is clipped to the box. The environment's own termination is
+    reported, of which the bundled ones have none; truncation is up to
+    `gymnasium.wrappers.TimeLimit`. The first reset and the first step compile.
+
+    Observations and infos are arrays of the kind `array`, on the device where the environment runs;
+    actions may be of any kind. No gradient crosses this border: for gradients step the Brax
+    environment itself.
+
+    Args:
+        env: A `SafeguardWrapper`, or a bare environment with a `system`, which has no guarantee.
+        array: "numpy", "jax" or "torch"; torch tensors are copies, so that writing to them changes
+            nothing here.
+        render_mode: None or "rgb_array".
+        draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
+
+    Raises:
+        WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are
+            Gymnasium's here.
+        TypeError: If it is no Brax environment, or its observations are not vectors.
+        CertificateError: If it has no `system`.
+        ValueError: On an unknown kind of array or render mode, or one without `draw`.
+        MissingDependencyError: If `array` is "torch" and torch is not installed.
+
+    Info:
+        The Brax environment's own info, without its random key; safeguarded, "safeguard" and "cost"
+        of `SafeguardWrapper`. Flags are 0 or 1, float32. The same entries from reset and step.
+        state: x, shape (n,), float32.
+        task_reward: The reward without regularisation.
+
+    Example:
+        >>> import safe_wrappers as sw
+        >>> env = GymEnv(sw.SafeguardWrapper(sw.envs.get_environment("safe_pendulum"), sw.BoundaryProjection()))
+        >>> observation, info = env.reset(seed=0)
+        >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        >>> float(info["safeguard"]["inside"])
+        1.0
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (as Gymnasium declares it)
+
+    def __init__(
+        self,
+        env: envs.Env,
+        *,
+        array: str = "numpy",
+        render_mode: str | None = None,
+        draw: Draw | None = None,
+    ):
+        require_array(array)
+        require_render_mode(render_mode, draw)
+        require_single(env)
+        self.env: Any = env
+        self.array, self.render_mode, self.draw = array, render_mode, draw
+        self.metadata = self.metadata | frames_per_second(env)
+        self.observation_space, self.action_space = spaces_of(env)
+        self._state: Any = None
+        self._info: dict[str, Any] = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Starts an episode at a random state of the safe set.
+
+        Args:
+            seed: Starts the random stream again; None continues it.
+            options: {"x": state}, shape (n,): the state to start at.
+
+        Raises:
+            ValueError: If that state is outside the safe set, or the environment cannot be started
+                at given states.
+            CertificateError: If a safeguarded environment did not start in the safe set.
+        """
+        super().reset(seed=seed)
+        draw = draw_seed(self.np_random)
+        if options and "x" in options:
+            self._state, result = _reset_to(self.env, draw, start_states(self.env, options["x"]))
+        else:
+            self._state, result = _reset(self.env, draw)
+        observation, _, _, self._info = result
+        require_inside(self.env, self._info)
+        return from_jax((observation, self._info), self.array)
+
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step under the safe replacement of `action`, shape (d,).
+
+        Raises:
+            SetDimensionError: If the action has another shape; nothing has happened then.
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
+        request = to_action(action, (self.env.action_size,))
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`.")
+        self._state, result = _step(self.env, self._state, request)
+        observation, reward, terminated, self._info = result
+        observation, info = from_jax((observation, self._info), self.array)
+        return observation, float(reward), bool(terminated), False, info
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The picture of the current state, shape (height, width, 3), uint8; None without a render
+        mode.
+        """
+        if not self.draw or not self.render_mode:
+            return None
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call `reset` before the first `render`.")
+        info = to_numpy(self._info)
+        return self.draw(info["state"], info)
+
+
+def require_single(env: Any) -> None:
+    """Raises an error that says why, if `env` is not a single Brax environment with a system and
+    vectors as observations.
+    """
+    name = type(env).__name__
+    if isinstance(env, envs.Wrapper):
+        raise WrapperOrderError(
+            "`env` must be without wrappers of Brax, since Gymnasium has its "
+            f"own, but it is a `{name}`; give the environment inside it."
+        )
+    if not isinstance(env, envs.Env):
+        raise TypeError(
+            "`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it "
+            f"is a `{name}`."
+        )
+    if not hasattr(env, "system"):
+        raise CertificateError(
+            f"`{name}` has no `system`; write `SafeguardWrapper(env, safeguard, system=...)`."
+        )
+    if not isinstance(env.observation_size, int | np.integer):
+        raise TypeError(
+            f"The observations of `env` must be vectors, but those of `{name}` have "
+            f"the sizes {env.observation_size}."
+        )
+
+
+def frames_per_second(env: Any) -> dict[str, int]:
+    """The metadata of an environment that knows the duration `dt` of its steps, else none."""
+    return {"render_fps": round(1 / env.dt)} if hasattr(env, "dt") else {}
+
+
+def require_inside(
+    env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] | bool = True
+) -> None:
+    """Raises a CertificateError if a safeguarded environment was reset to a state outside its safe
+    set; or one of many, of a mask.
+    """
+    if not isinstance(env, SafeguardWrapper):
+        return
+    outside = (np.atleast_1d(info["safeguard"]["inside"]) < 1) & among
+    if outside.any():
+        raise env.no_safe_start(np.atleast_2d(info["state"])[outside][0])
+
+
+def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
+    """Observation and action space: observations of a safeguarded environment are bounded, because
+    its states are.
+    """
+    bound = (
+        env.observation_bound()
+        if isinstance(env, SafeguardWrapper)
+        else np.full(env.observation_size, np.inf)
+    )
+    bound = bound.astype(np.float32)
+    return spaces.Box(-bound, bound, dtype=np.float32), spaces.Box(
+        -1.0, 1.0, (env.action_size,), np.float32
+    )
+
+
+def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
+    """Raises a ValueError if the mode is unknown or there is nothing to draw with."""
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"`render_mode` must be None or 'rgb_array', but it is {render_mode!r}.")
+    if render_mode and draw is None:
+        raise ValueError(
+            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture."
+        )
+
+
+def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> NDArray[np.float32]:
+    """Chosen states to start at, shape (n,), or (num_envs, n) for a vector environment, to which
+    one state is broadcast.
+
+    Raises:
+        SetDimensionError: If the shape is another one.
+        ValueError: If a state is outside the safe set, or the environment cannot be started at
+            given states.
+    """
+    if not hasattr(env, "reset_to") or not hasattr(env, "admissible"):
+        raise ValueError(
+            f"`options={{'x': ...}}` needs an environment with `reset_to` and "
+            f"`admissible`, but `{type(env).__name__}` has not both."
+        )
+    n = _state_size(env)
+    shape = (n,) if num_envs is None else (num_envs, n)
+    given = np.asarray(x, np.float32)
+    if given.shape not in (shape, (n,)):
+        raise SetDimensionError(
+            f"`options['x']` must have shape {shape}, but its shape is {given.shape}."
+        )
+    states = np.broadcast_to(given, shape)
+    outside = np.atleast_2d(states)[~np.atleast_1d(_admissible(env, states))]
+    if len(outside):
+        raise ValueError(
+            "`options['x']` must lie in the safe set, where the guarantee holds, but "
+            f"{outside[0].tolist()} does not."
+        )
+    return states
+
+
+def reset(env: envs.Env, seed: jax.Array) -> tuple[envs.State, Result]:
+    """A fresh state and what Gymnasium sees of it. Pure; `seed` as from `draw_seed`."""
+    return _seen(env, env.reset(key_of(seed)))
+
+
+def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> tuple[envs.State, Result]:
+    """A given state x, shape (n,), and what Gymnasium sees of it. Pure."""
+    return _seen(env, env.reset_to(x, key_of(seed)))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.State, Result]:
+    """The next state and what Gymnasium sees of it. Pure."""
+    # A safeguard must see the request as it came. Without one, an actuator has its limits all the
+    # same.
+    return _seen(
+        env,
+        env.step(
+            state, action if isinstance(env, SafeguardWrapper) else jnp.clip(action, -1.0, 1.0)
+        ),
+    )
+
+
+def _seen(env: Any, state: envs.State) -> tuple[envs.State, Result]:
+    info = {name: value for name, value in state.info.items() if name != "key"}
+    info["state"] = env.system.state(state)
+    info["task_reward"] = state.metrics.get("safeguard/task_reward", state.reward)
+    return state, (state.obs, state.reward, state.done > 0, info)  # pyright: ignore[reportReturnType, reportOperatorIssue]
+
+
+# Compiled once for an environment, however many Gymnasium environments share it.
+_reset = functools.partial(jax.jit, static_argnums=0)(reset)
+_reset_to = functools.partial(jax.jit, static_argnums=0)(reset_to)
+_step = functools.partial(jax.jit, static_argnums=0)(step)
+
+
+@functools.cache
+def _state_size(env: Any) -> int:
+    return jax.eval_shape(
+        lambda key: env.system.state(env.reset(key)), jax.random.PRNGKey(0)
+    ).shape[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _admissible(env: Any, x: jax.Array) -> jax.Array:
+    return env.admissible(x) if x.ndim == 1 else jax.vmap(env.admissible)(x)

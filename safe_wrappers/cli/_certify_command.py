@@ -1,0 +1,106 @@
+"""`safe-wrappers certify`."""
+
+import json
+import math
+import sys
+from typing import Any
+
+from .. import envs
+from .._errors import CertificateError, ModelError
+from ..certificates import Certificate, Proof, prove
+from ._environments import require_safe_set
+from ._options import Certify
+from ._targets import certificates_of
+from ._usage import require_at_least
+
+_ROW = "{:<18} {:<14} {:>9} {:>6} {:>9} {:>8}"
+
+
+def certify(options: Certify) -> int:
+    """Proves the sets, one after the other, and says what was claimed and what came out.
+
+    Returns 0 only if all are proved, or if a lemma stands in for a proof.
+    """
+    require_at_least("--max-cells", options.max_cells, 1)
+    if options.target in envs.registered_names() and not envs.certificate_names(options.target):
+        return _explain(options)
+    try:
+        certificates = certificates_of(options.target, options.safe_set, options.model)
+        proofs = [
+            _prove(certificate, options, first=certificate is certificates[0])
+            for certificate in certificates
+        ]
+    except (CertificateError, ModelError) as error:
+        if options.json:
+            refused = {"target": options.target, "status": "refused", "proved": False}
+            print(json.dumps([{**refused, "message": str(error)}], indent=2))
+        else:
+            print(f"safe-wrappers: not proved: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        records = [_record(*pair) for pair in zip(certificates, proofs, strict=True)]
+        print(json.dumps(records, indent=2, allow_nan=False))
+    return 0 if all(proof.proved for proof in proofs) else 1
+
+
+def _explain(options: Certify) -> int:
+    """Says what stands behind explicit safe action sets, which constructing the environment has
+    checked.
+    """
+    if options.safe_set is not None:
+        require_safe_set(options.target, options.safe_set)
+    guarantee = envs.get_environment(options.target).guarantee
+    if options.json:
+        record = {
+            "system": options.target,
+            "safe_set": None,
+            "status": guarantee.status,
+            "proved": guarantee.status == "proved",
+            "message": guarantee.by,
+            "assumptions": list(guarantee.assumptions),
+        }
+        print(json.dumps([record], indent=2))
+    else:
+        print(f"{options.target}: {guarantee}")
+    return 0
+
+
+def _prove(certificate: Certificate, options: Certify, *, first: bool) -> Proof:
+    claim = certificate.claim
+    if first and not options.json:
+        print(
+            f"{claim.model.name}: S is robust control invariant for every w in W and lies in X, "
+            "proved by interval branch and bound; all numbers of the claim are derived anew."
+        )
+        print(_ROW.format("set", "result", "cells", "depth", "margin", "seconds"))
+    proof = prove(claim, max_cells=options.max_cells)
+    if not options.json:
+        margin = "-" if math.isnan(proof.margin) else f"{proof.margin:.2e}"
+        cells, seconds = f"{proof.cells:,}", f"{proof.seconds:.2f}"
+        print(_ROW.format(certificate.name, proof.status, cells, proof.depth, margin, seconds))
+        for line in claim.describe().splitlines():
+            print(f"    {line}")
+        if not proof.proved:
+            print(f"  {proof.reason}")
+        sys.stdout.flush()
+    return proof
+
+
+def _record(certificate: Certificate, proof: Proof) -> dict[str, Any]:
+    claim = certificate.claim
+    return {
+        "system": claim.model.name,
+        "safe_set": certificate.name,
+        "status": proof.status,
+        "proved": proof.proved,
+        "cells": proof.cells,
+        "depth": proof.depth,
+        "margin": None if math.isnan(proof.margin) else proof.margin,
+        "seconds": proof.seconds,
+        "counterexample": None if proof.counterexample is None else proof.counterexample.tolist(),
+        "message": proof.reason,
+        "facets": len(claim.safe_state_set.H),
+        "claim": claim.numbers(),
+        "digest": claim.digest,
+        "program": claim.program,
+    }

@@ -1,0 +1,163 @@
+"""`safe-wrappers show`."""
+
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import envs
+from .._errors import SafeWrappersError
+from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
+from ..wrappers import SafeguardWrapper
+from ._cache import use_compilation_cache
+from ._environments import require_safe_set
+from ._options import Show
+from ._usage import UsageError, require_known, require_writable_folder
+
+_OPTIONS = ("mapping", "center", "gradient")
+_EPISODES, _STEPS = 256, 40
+# Of the requests, how many are to be unsafe at the states that are shown, by the number of actions.
+_UNSAFE_SHARES = {1: (0.0, 0.35, 0.75), 2: (0.35, 0.75)}
+
+
+def show(options: Show) -> int:
+    """Draws what a safeguard does, and writes the picture. Returns 0."""
+    from ..plots import box_figure, interval_figure
+
+    require_known("system", options.system, envs.registered_names())
+    require_known("safeguard", options.safeguard, NAMES)
+    if options.safe_set is not None:
+        require_safe_set(options.system, options.safe_set)
+    given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
+    safeguard = _safeguard(options.safeguard, given)
+    try:
+        env = envs.get_environment(
+            options.system, **({} if options.safe_set is None else {"safe_set": options.safe_set})
+        )
+    except (ValueError, SafeWrappersError) as error:
+        raise UsageError(str(error)) from error
+    system = env.system
+    if system.action_size not in _UNSAFE_SHARES:
+        raise UsageError(
+            f"pictures are drawn for one or two actions, but {options.system} has "
+            f"{system.action_size}."
+        )
+    output = _output(options, given)
+    use_compilation_cache()
+    states = (
+        chosen_states(env, _UNSAFE_SHARES[system.action_size])
+        if options.state is None
+        else _given_state(env, options.state)
+    )
+    safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
+    title = (
+        f"{options.system}{safe_set}, "
+        f"{', '.join([options.safeguard, *(f'{name} {value}' for name, value in given.items())])}"
+    )
+    draw = interval_figure if system.action_size == 1 else box_figure
+    try:
+        draw(system, safeguard, states, title=title).savefig(output, dpi=150)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    print(f"Wrote {output}.")
+    return 0
+
+
+def chosen_states(env: envs.ModelEnv, unsafe_shares: tuple[float, ...]) -> np.ndarray:
+    """One safe state for each share of the requests that is to be unsafe there, as nearly as some
+    episodes have one; shape (s, n).
+
+    The episodes are always the same, safeguarded, and each keeps asking for one corner of the
+    action box, which leads it to the boundary. Among states alike the one with the largest margin
+    is taken: for the share 0 one in the middle of the safe set.
+    """
+    system, d = env.system, env.action_size
+    requests = jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 15)] * d), axis=-1).reshape(-1, d)
+    guarded = SafeguardWrapper(env, BoundaryProjection())
+
+    def survey(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        A, b = system.safe_action_set(x).unit_rows()
+        unsafe = jax.vmap(lambda request: jnp.any(jnp.sum(A * request, axis=1) > b))(requests)
+        return x, jnp.mean(unsafe), system.margin(x)
+
+    @jax.jit
+    @jax.vmap
+    def episode(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        request = jax.random.rademacher(key, (d,), jnp.float32)
+        return jax.lax.scan(
+            lambda state, _: (guarded.step(state, request), survey(system.state(state))),
+            guarded.reset(key),
+            length=_STEPS,
+        )[1]
+
+    found = episode(jax.random.split(jax.random.PRNGKey(0), _EPISODES))
+    x, unsafe, margin = (np.asarray(value).reshape(-1, *value.shape[2:]) for value in found)
+    return np.stack(
+        [x[np.argmin(np.abs(unsafe - share) - 0.05 * margin)] for share in unsafe_shares]
+    )
+
+
+def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
+    """The safeguard with these options.
+
+    Raises:
+        UsageError: If it does not have one of them, or not this value of it.
+    """
+    kinds = {other: type(make_safeguard(other)) for other in NAMES}
+    hints = {other: get_type_hints(kind) for other, kind in kinds.items()}
+    for option, value in given.items():
+        if option not in hints[name]:
+            having = [other for other in NAMES if option in hints[other]]
+            raise UsageError(
+                f"{name} has no --{option}; it is an option of {' and '.join(having)}."
+            )
+        require_known(
+            f"{option} of {name}",
+            value,
+            [rule.name for rule in kinds[name].gradients]
+            if option == "gradient"
+            else get_args(hints[name][option]),
+        )
+    return make_safeguard(name, **given)
+
+
+def _given_state(env: envs.ModelEnv, state: tuple[float, ...]) -> np.ndarray:
+    """The state, shape (1, n).
+
+    Raises:
+        UsageError: If it does not have the system's size, is not safe, or is none that the
+            guarantee covers.
+    """
+    size = env.model.state_size
+    if len(state) != size:
+        raise UsageError(f"--state must have {size} numbers, but it has {len(state)}.")
+    x = np.asarray(state, np.float32)
+    if not (margin := float(env.system.margin(jnp.asarray(x)))) >= 0:
+        raise UsageError(
+            "--state must lie in the safe set, where the margin is at least 0, but "
+            f"its margin is {margin:.3g}."
+        )
+    if not env.admissible(jnp.asarray(x)):
+        kind = type(env).__name__
+        raise UsageError(
+            f"--state must be one that the guarantee of {kind} covers; this one is "
+            f"safe, but not covered: see {kind}.admissible."
+        )
+    return x[None]
+
+
+def _output(options: Show, given: dict[str, Any]) -> Path:
+    """The file to write.
+
+    Raises:
+        UsageError: If it has no folder that can be written to.
+    """
+    output = options.output
+    if output.is_dir():
+        output = output / f"{'_'.join([options.system, options.safeguard, *given.values()])}.png"
+    elif output.suffix != ".png":
+        raise UsageError(f"--output must be a folder or end in .png, but it is {output}.")
+    require_writable_folder("--output", output)
+    return output

@@ -1,0 +1,122 @@
+"""`safe-wrappers synthesise`."""
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from .. import envs, synthesis
+from .._errors import ModelError, SetDimensionError
+from ..certificates import Certificate, Claim, Proof, prove
+from ..sets import Box
+from ._environments import require_safe_set
+from ._options import Synthesise
+from ._usage import UsageError, require_at_least, require_known, require_writable_folder
+
+
+def synthesise(options: Synthesise) -> int:
+    """Searches, proves and writes a safe set. Returns 0 if a file was written."""
+    require_known("system", options.system, envs.registered_names())
+    for name, least in {
+        "seeds": 1,
+        "iterations": 1,
+        "rounds": 1,
+        "disturbance_scale": 1,
+        "margin": 0,
+    }.items():
+        if (value := getattr(options, name)) is not None:
+            require_at_least(f"--{name.replace('_', '-')}", value, least)
+    _require_writable(options)
+    model, reference = envs.get_model(options.system), _reference(options)
+    X, W = reference.claim.constraint_set, reference.claim.disturbance_set
+    if not isinstance(X, Box):
+        raise UsageError(
+            f"the state constraints of the set {reference.name!r} must be a box to "
+            "search in; give another --constraints-of."
+        )
+    counterexamples = np.zeros((0, model.state_size))
+    for search in range(options.rounds):
+        try:
+            found = synthesis.synthesise(
+                model, X, W, counterexamples=counterexamples, **_settings(options)
+            )
+        except (ImportError, ModelError, SetDimensionError) as error:
+            raise UsageError(str(error)) from error
+        except synthesis.SynthesisError as error:
+            print(f"safe-wrappers: no set was found: {error}", file=sys.stderr)
+            return 1
+        claim = Claim(
+            model, safe_state_set=found.safe_state_set, constraint_set=X, disturbance_set=W
+        )
+        result = prove(claim)
+        print(
+            f"search {search + 1}: {len(found.safe_state_set.H)} facets, volume "
+            f"{found.volume:.5g}, {found.seconds:.1f} s; "
+            f"{result.status}, {result.cells:,} cells, {result.seconds:.1f} s"
+        )
+        if result.proved or result.counterexample is None:
+            break
+        counterexamples = np.concatenate([counterexamples, result.counterexample[None]])
+    if not result.proved:
+        print(f"safe-wrappers: not proved: {result.reason}", file=sys.stderr)
+        if not options.unproved:
+            print(
+                "safe-wrappers: nothing was written; try more --facets or --seeds, or write the "
+                "set anyway with --unproved.",
+                file=sys.stderr,
+            )
+            return 1
+    _certificate(options, claim, result, found).save(options.output)
+    print(
+        f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; use it "
+        f"with --safe-set {options.output}."
+    )
+    return 0
+
+
+def _settings(options: Synthesise) -> dict[str, Any]:
+    return {
+        name: getattr(options, name)
+        for name in ("facets", "seeds", "iterations", "margin", "disturbance_scale")
+    }
+
+
+def _certificate(
+    options: Synthesise, claim: Claim, result: Proof, found: synthesis.SynthesisResult
+) -> Certificate:
+    metadata = {
+        "method": "vertex SLP with growth (safe-wrappers synthesise)",
+        "facets": len(found.safe_state_set.H),
+        "volume": found.volume,
+        "seconds": round(found.seconds, 1),
+        "settings": _settings(options),
+    }
+    proof = result if result.proved else None
+    return Certificate(claim, options.output.stem, proof=proof, metadata=metadata)
+
+
+def _reference(options: Synthesise) -> Certificate:
+    """The certificate whose state constraints and disturbances are meant."""
+    if options.constraints_of is not None:
+        require_safe_set(options.system, options.constraints_of)
+        return envs.load_certificate(options.system, options.constraints_of)
+    env = envs.get_environment(options.system)
+    if not isinstance(env, envs.CertifiedEnv) or env.system.certificate is None:
+        raise UsageError(
+            f"{options.system} has explicit safe action sets; there is no safe set to search for."
+        )
+    return env.system.certificate
+
+
+def _require_writable(options: Synthesise) -> None:
+    """A search takes minutes: what prevents writing its result is said before.
+
+    Raises:
+        UsageError: If the output file exists, has no folder, or cannot be written.
+    """
+    output = options.output
+    if output.suffix != ".json":
+        raise UsageError(f"--output must end in .json, but it is {output}.")
+    if output.exists():
+        raise UsageError(f"--output {output} exists; give another name or delete it.")
+    require_writable_folder("--output", output)

@@ -1,0 +1,14 @@
+"""Evaluation of policies: the same episodes for each, a baseline, and summaries."""
+
+from ._comparison import PolicyComparison as PolicyComparison
+from ._episodes import Episodes as Episodes
+from ._episodes import Evaluation as Evaluation
+from ._episodes import episode_keys as episode_keys
+from ._lqr import LQR as LQR
+from ._lqr import lqr as lqr
+from ._lqr import lqr_policy as lqr_policy
+from ._summary import Row as Row
+from ._summary import against as against
+from ._summary import gap as gap
+from ._summary import interactions_to as interactions_to
+from ._summary import versions as versions

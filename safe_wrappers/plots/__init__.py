@@ -1,0 +1,12 @@
+"""Figures: of trainings and their episodes, of safeguards, and of conformance."""
+
+from ._conformance_figure import residual_figure as residual_figure
+from ._episode_files import save_episodes as save_episodes
+from ._run_figures import learning_curve as learning_curve
+from ._run_figures import phase_portrait as phase_portrait
+from ._safeguard_figures import box_figure as box_figure
+from ._safeguard_figures import draw_gradient as draw_gradient
+from ._safeguard_figures import draw_mapping as draw_mapping
+from ._safeguard_figures import interval_figure as interval_figure
+from ._seeker_map import seeker_map as seeker_map
+from ._viewer import save_viewer as save_viewer

@@ -1,0 +1,82 @@
+"""The picture of the seeker: a map of each episode with its obstacles, its goal and the way that
+was taken.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+
+from ..envs.seeker import HALF_WIDTH
+from ..evaluation import Episodes
+from ._style import BLUE, GREY, ORANGE, RED
+
+_MAPS = (3, 5)  # rows and columns
+_REACHED = 0.5  # m
+
+
+def seeker_map(episodes: Episodes, *, title: str) -> Figure:
+    """Maps of the first episodes, each with a layout of its own.
+
+    Args:
+        episodes: Of `SafeSeeker`; their `goal` is drawn.
+        title: Of the figure.
+    """
+    x, goals = np.asarray(episodes.x), np.asarray(episodes.goal)
+    drawn = min(_MAPS[0] * _MAPS[1], x.shape[1])
+    figure = Figure(figsize=(11.0, 7.6), layout="constrained")
+    reached = np.linalg.norm(x[-1, :, :2] - goals[-1], axis=-1) < _REACHED
+    figure.suptitle(
+        f"{title}\n{drawn} of {x.shape[1]} evaluation episodes, of which "
+        f"{reached.mean():.0%} end within {_REACHED} m of their goal"
+    )
+    axes = figure.subplots(*_MAPS).flat
+    for i, ax in enumerate(axes):
+        ax.set_axis_off()
+        if i >= drawn:
+            continue
+        position, exits = x[:, i, :2], np.asarray(episodes.violation)[:, i] > 0
+        ax.add_patch(
+            Rectangle(
+                (-HALF_WIDTH, -HALF_WIDTH),
+                2 * HALF_WIDTH,
+                2 * HALF_WIDTH,
+                facecolor="none",
+                edgecolor=GREY,
+            )
+        )
+        for first, second, radius in x[0, i, 2:].reshape(-1, 3):
+            ax.add_patch(
+                Circle(
+                    (first, second),
+                    radius,
+                    facecolor=RED,
+                    alpha=0.25,
+                    edgecolor="none",
+                    label="obstacle",
+                )
+            )
+        ax.plot(*position.T, color=BLUE, linewidth=1.2, label="way")
+        ax.plot(*position[0], "o", color=ORANGE, markersize=5, label="start", linestyle="none")
+        ax.plot(*goals[-1, i], "*", color="black", markersize=9, label="goal", linestyle="none")
+        ax.plot(*position[-1], "s", color=BLUE, markersize=4, label="end", linestyle="none")
+        if exits.any():
+            ax.plot(
+                *position[1:][exits].T,
+                "x",
+                color=RED,
+                markersize=4,
+                label="collision",
+                linestyle="none",
+            )
+        ax.set(
+            aspect="equal",
+            xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+            ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+        )
+    found = {
+        label: handle
+        for ax in figure.axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=6, frameon=False)
+    return figure

@@ -1,0 +1,33 @@
+"""What all pictures share: colours, labels of states, and tidy axes."""
+
+from matplotlib.axes import Axes
+
+from ..models import Model
+
+BLUE = "#1f5fa8"  # what is safe
+ORANGE = "#d9822b"  # what a safeguard changes
+RED = "#c0262d"  # what is unsafe
+GREY = "#6b6b6b"  # what is there for comparison
+GREEN = "#1b8a7a"
+
+_LABELS = {
+    "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
+    "safe_cart_pole": (
+        "cart position x (m)",
+        "pole angle θ (rad)",
+        "cart velocity ẋ (m/s)",
+        "pole angular velocity θ̇ (rad/s)",
+    ),
+    "safe_quadrotor": ("x (m)", "z (m)", "roll (rad)", "ẋ (m/s)", "ż (m/s)", "roll rate (rad/s)"),
+}
+
+
+def state_labels(model: Model) -> tuple[str, ...]:
+    """Names and units of the states of a model."""
+    return _LABELS.get(model.name, tuple(f"state {i + 1}" for i in range(model.state_size)))
+
+
+def tidy(ax: Axes) -> None:
+    """A pale grid, and no frame above and to the right."""
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,173 @@
+"""The system of a claim: rows and anchor of the safe action set at a state."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._errors import SetDimensionError
+from .._gate import function
+from .._margins import tau
+from ..certificates import (
+    RESERVE,
+    RESET_SHRINK,
+    Block,
+    Certificate,
+    Claim,
+    Guarantee,
+    Guaranteed,
+    guarantee_of,
+)
+from ..models import Model
+from ..sets import Box, Polytope, Triangulation, Zonotope
+from ._action_set import SafeActionSet
+from ._common import SystemOfModel
+from ._product_anchor import ProductAnchor, ProductSampler
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelSystem(SystemOfModel, Guaranteed):
+    """The system of a claim: a model that is affine in action and disturbance, and a polytope that
+    is to be invariant.
+
+    The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of
+    W): for the facet H_i x <= 1 and f = c + B a + E w it has the row
+    H_i B a <= 1 - eps_i - H_i c - max_w H_i E w. For a model that is not affine give the claim
+    about `models.enclosed(model, remainder)`.
+
+    Args:
+        promise: A `Claim`, or a `Certificate`, whose claim and record are taken. S, X, W, eps and
+            the model are the claim's; nothing beside it decides safety.
+        state: Reads x, shape (n,), from the environment's state.
+
+    Attributes:
+        claim: The claim.
+        certificate: The certificate, if one was given, else None.
+
+    Raises:
+        TypeError: If `promise` is something else, or `state` is no function.
+    """
+
+    promise: dataclasses.InitVar[Claim | Certificate]
+    _: dataclasses.KW_ONLY
+    state: Callable[[Any], jax.Array]
+    claim: Claim = dataclasses.field(init=False)
+    certificate: Certificate | None = dataclasses.field(init=False)
+    _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
+    _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self, promise: Claim | Certificate):
+        certificate = promise if isinstance(promise, Certificate) else None
+        claim = promise.claim if isinstance(promise, Certificate) else promise
+        if not isinstance(claim, Claim):
+            raise TypeError(
+                "The promise of a system must be a `Claim` or a `Certificate`, but it is a "
+                f"`{type(promise).__name__}`."
+            )
+        object.__setattr__(self, "claim", claim)
+        object.__setattr__(self, "certificate", certificate)
+        function("state", self.state, "(environment's state) -> x, shape (n,)")
+        inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
+        blocks = self.blocks
+        initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
+        anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if blocks else None
+        object.__setattr__(self, "_initial", initial)
+        object.__setattr__(self, "_anchor", anchor)
+
+    @property
+    def model(self) -> Model:
+        """The one-step model f of the claim."""
+        return self.claim.model
+
+    @property
+    def safe_state_set(self) -> Polytope:
+        """S = {x : H x <= 1} of the claim."""
+        return self.claim.safe_state_set
+
+    @property
+    def constraint_set(self) -> Box | Polytope:
+        """X of the claim."""
+        return self.claim.constraint_set
+
+    @property
+    def disturbance_set(self) -> Box:
+        """W of the claim."""
+        return self.claim.disturbance_set
+
+    @property
+    def eps(self) -> np.ndarray:
+        """The claim's rounding allowance per facet, shape (m,), read-only."""
+        return self.claim.eps
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The groups of states and actions that share out S, empty if it is no product."""
+        return self.claim.blocks
+
+    @property
+    def generators(self) -> Zonotope | None:
+        """The generators from which initial states can be drawn, or None."""
+        return self.claim.generators
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safe action sets. Whether an environment steps the model is
+        another question.
+        """
+        if type(self) is not ModelSystem:
+            by = f"`{type(self).__name__}` may change what `ModelSystem` computes from its claim"
+            return Guarantee("tested", by)
+        return guarantee_of(self.claim, self.certificate)
+
+    @property
+    def action_room(self) -> float:
+        """By how much the rows may be tightened, in units of the action box, such that the claim
+        still leaves a safe action at every state of S: 0 if the claim's gain is not known.
+        """
+        claim = self.claim
+        slack = claim.sigma - 2.0 * claim.eps.astype(np.float64) - RESERVE
+        gain = claim.gain.astype(np.float64)
+        room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
+        return max(0.0, float(room.min()) - 2.0 * tau(self.action_size, np.float32))
+
+    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
+
+        Differentiable in x.
+        """
+        c, B, E = self.model.affine(x)
+        H, h = self.safe_state_set.halfspaces()
+        # Elementwise sums instead of matrix products: accelerators may round products to 10 bits
+        # (TF32), which would void eps; on a CPU the sums fuse into one loop.
+        A = jnp.sum(H[:, :, None] * B, axis=1)
+        HE = jnp.sum(H[:, :, None] * E, axis=1)
+        center, radius = self.disturbance_set.center, self.disturbance_set.radius
+        worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
+        b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
+        if self._anchor is None:
+            return SafeActionSet.from_rows(A, b)
+        return SafeActionSet(A, b, self._anchor(A, b))
+
+    def margin(self, x: jax.Array) -> jax.Array:
+        """min_i (1 - H_i x), shape ()."""
+        return self.safe_state_set.margin(x)
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
+        return self._initial.sample(key)
+
+    def sample_generators(self, key: jax.Array) -> jax.Array:
+        """A state (1 - 1e-4) (c + G beta) with beta uniform in the cube, shape (n,).
+
+        Raises:
+            SetDimensionError: If the claim has no generators.
+        """
+        if self.generators is None:
+            raise SetDimensionError(
+                "The safe set has no generators to draw initial states from; use "
+                "initial_states='uniform'."
+            )
+        return (1 - RESET_SHRINK) * self.generators.sample(key)

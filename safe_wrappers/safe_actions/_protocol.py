@@ -1,0 +1,46 @@
+"""What a safeguard needs to know of a plant: the one plug-in point for users."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+
+from ._action_set import SafeActionSet
+
+
+@runtime_checkable
+class System(Protocol):
+    """What the safeguards and wrappers use.
+
+    `ModelSystem` implements it for a model and a polytope, `ExplicitSystem` for safe action sets
+    given as rows.
+    """
+
+    @property
+    def action_size(self) -> int:
+        """Number of actions d; actions live in [-1, 1]^d."""
+        ...
+
+    @property
+    def neutral_action(self) -> jax.Array:
+        """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
+        ...
+
+    def state(self, env_state: Any, /) -> jax.Array:
+        """The model's state x, shape (n,), read from the environment's state."""
+        ...
+
+    def safe_action_set(self, x: jax.Array, /) -> SafeActionSet:
+        """The actions that keep the next state safe for every admissible disturbance."""
+        ...
+
+    def margin(self, x: jax.Array, /) -> jax.Array:
+        """At least 0 inside the safe set, in the scale where its centre has margin 1. Shape ()."""
+        ...
+
+    def violation(self, x: jax.Array, /) -> jax.Array:
+        """1 if x violates the state constraints, else 0. Shape ()."""
+        ...
+
+    def sample_initial(self, key: jax.Array, /) -> jax.Array:
+        """A state in the safe set, shape (n,)."""
+        ...

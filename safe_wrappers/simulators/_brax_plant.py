@@ -1,0 +1,144 @@
+"""A Brax environment as a plant: its state, its model, and starts at chosen states."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax import envs
+
+from .._errors import ModelError, SetDimensionError
+from ._simulator_model import SimulatorModel
+
+# The others move bodies, not joints: what their next step does is not a function of q and qd.
+_BACKENDS = ("generalized", "mjx")
+
+
+class BraxPlant:
+    """A Brax environment that knows nothing of safety, as a plant: x are joint positions and
+    velocities, and the model is the environment's own step.
+
+    x' = (the joints after `env.step` from x under a) + w: actions are scaled, clipped and repeated
+    over physics frames as the environment does it, and w is an additive disturbance of the
+    components that are declared. Nothing of this is proved: a simulator rounds, may remember more
+    than its joints, and is seldom affine in the action. What the linearisation leaves over is
+    bounded by a remainder (`fit_remainder`).
+
+    Joints that are not in x must not matter for how it moves: for example the angle of an arm about
+    a vertical axis, or a target. The model keeps them, and whatever else a state of the environment
+    holds, as some reset left them.
+
+    Args:
+        env: An environment with Brax physics (a `PipelineEnv`), without any wrapper around it.
+        q: Indices of the joint positions in x. Default: all.
+        qd: Indices of the joint velocities in x, which follow the positions. Default: all.
+        disturbed: Indices of the components of x that are disturbed. Default: all.
+
+    Attributes:
+        env: As given.
+        model: x' = f(x, a, w), in the units of q and qd per step of the environment.
+
+    Raises:
+        TypeError: If `env` is not a bare `PipelineEnv`.
+        ValueError: If the joints do not determine the environment's step: on Brax's backends
+            "spring" and "positional".
+        SetDimensionError: If an index does not exist or comes twice.
+    """
+
+    def __init__(
+        self,
+        env: envs.PipelineEnv,
+        *,
+        q: Sequence[int] | None = None,
+        qd: Sequence[int] | None = None,
+        disturbed: Sequence[int] | None = None,
+    ):
+        if not isinstance(env, envs.PipelineEnv):
+            raise TypeError(
+                "`env` must be a `brax.envs.PipelineEnv` without wrappers, whose joints can be "
+                f"read and set, but it is a `{type(env).__name__}`. "
+                "Write a `Model` or an `ExplicitSystem` for an environment of another kind."
+            )
+        if env.backend not in _BACKENDS:
+            raise ValueError(
+                "The joints q and qd must be the whole state of the physics, as on the backends "
+                f"{' and '.join(map(repr, _BACKENDS))}, but `env` steps "
+                f"{env.backend!r}, which moves bodies held together by springs. Write "
+                "`envs.get_environment(name, backend='generalized')`."
+            )
+        self.env = env
+        self._q = _indices("q", q, env.sys.q_size())
+        self._qd = _indices("qd", qd, env.sys.qd_size())
+        self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
+        n = len(self._q) + len(self._qd)
+        self._E = np.eye(n, dtype=np.float32)[:, _indices("disturbed", disturbed, n)]
+        self.model = SimulatorModel(
+            name=f"{type(env).__name__} ({env.backend})",
+            step=self._step,
+            state_size=n,
+            action_size=env.action_size,
+            disturbance_size=self._E.shape[1],
+            parameters={"dt": float(env.dt)},
+            disturbance_matrix=self._E,
+        )
+
+    def state(self, env_state: Any) -> jax.Array:
+        """x, shape (n,), of the environment's state."""
+        joints = env_state.pipeline_state
+        return jnp.concatenate([joints.q[self._q], joints.qd[self._qd]])
+
+    def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
+        """A reset of the environment, with the joints in x, shape (n,), put where x says;
+        observation and info are its own.
+
+        Raises:
+            ModelError: If the environment's `reset` does not place its joints by `pipeline_init`.
+        """
+        placed = []
+
+        def pipeline_init(q, qd, *args, **options):
+            placed.append(self.env.pipeline_init(*self._place(x, q, qd), *args, **options))
+            return placed[-1]
+
+        twin: Any = copy.copy(self.env)
+        twin.pipeline_init = pipeline_init
+        state = twin.reset(rng)
+        if not placed:
+            raise ModelError(
+                f"`{type(self.env).__name__}.reset` must place its joints by "
+                "`self.pipeline_init(q, qd)`, but it does not call it."
+            )
+        return state
+
+    def _place(self, x: jax.Array, q: jax.Array, qd: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """q and qd with the components in x as x says, in its dtype."""
+        position, velocity = jnp.split(x, [len(self._q)])
+        return jnp.asarray(q, x.dtype).at[self._q].set(position), jnp.asarray(qd, x.dtype).at[
+            self._qd
+        ].set(velocity)
+
+    def _step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+        # new dictionaries: some environments write into those they get
+        state = jax.tree.map(lambda leaf: leaf, self._some_state)
+        joints: Any = state.pipeline_state
+        state = state.replace(
+            pipeline_state=self.env.pipeline_init(*self._place(x, joints.q, joints.qd))
+        )
+        # As in `SafeguardWrapper`: accelerators may round matrix products to 10 bits.
+        with jax.default_matmul_precision("highest"):
+            after = self.env.step(state, action)
+        return self.state(after).astype(x.dtype) + jnp.sum(
+            self._E.astype(x.dtype) * disturbance, axis=1
+        )
+
+
+def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:
+    indices = np.asarray(range(size) if chosen is None else chosen, np.int32).reshape(-1)
+    if len(set(indices.tolist())) != len(indices) or not np.all((indices >= 0) & (indices < size)):
+        raise SetDimensionError(
+            f"`{name}` must hold different indices from 0 to {size - 1}, but "
+            f"it is {indices.tolist()}."
+        )
+    return indices
