@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._gate import as_bound
+from ..certificates import RESET_SHRINK
 from ..models import Model, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel, require_sets
-from ._model_system import RESET_SHRINK
 
 # Of more rows than this the anchor is found by cutting planes, so many at a time (an even number).
 _ROWS = 256

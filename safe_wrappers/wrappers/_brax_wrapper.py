@@ -12,6 +12,7 @@ from jax.core import Tracer
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
+from ..certificates import Guarantee, Guaranteed
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
     GradientDiagnosis,
@@ -20,12 +21,12 @@ from ..safeguards import (
     diagnose_gradient,
     safe_action,
 )
-from ._core import no_safe_start, require_parts, tested
+from ._core import no_safe_start, require_parts, tested, verified
 
 _ATTEMPTS = 100
 
 
-class SafeguardWrapper(envs.Env):
+class SafeguardWrapper(envs.Env, Guaranteed):
     """Replaces every action by a safe one before the environment sees it, and lets the gradient
     through.
 
@@ -208,12 +209,14 @@ class SafeguardWrapper(envs.Env):
         return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line: "tested" unless the
-        environment itself says more.
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment: "tested", unless the library itself
+        steps the model of a claim, behind its own verified call.
         """
-        own = getattr(self.env, "guarantee", None) if self._own_system else None
-        return own if own is not None else tested(self.env, self.system)
+        own = self._own_system and isinstance(self.env, Guaranteed)
+        if not own or not verified(self, SafeguardWrapper, self.safeguard):
+            return tested(self.env, self.system)
+        return self.env.guarantee  # pyright: ignore[reportAttributeAccessIssue]
 
     def _find_inside(self, rng: jax.Array) -> jax.Array:
         """A key whose reset of the environment starts in the safe set: `rng`, or the first of some

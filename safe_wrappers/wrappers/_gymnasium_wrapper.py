@@ -14,6 +14,7 @@ from .._action_box import ActionBox
 from .._errors import WrapperOrderError
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
+from ..certificates import Guarantee
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
 from ._core import no_safe_start, require_parts, tested
@@ -132,8 +133,8 @@ class GymSafeguardWrapper(
         self._claim = StepCheck.of(system) if monitor else None
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.unwrapped, self.system)
 
     def reset(

@@ -7,6 +7,7 @@ import brax.envs
 import jax
 
 from .._errors import CertificateError, WrapperOrderError
+from ..certificates import Guarantee
 from ..safe_actions import System
 from ..safeguards import Safeguard
 from ._brax_wrapper import SafeguardWrapper
@@ -116,8 +117,8 @@ class PlaygroundSafeguardWrapper(MjxEnv):
         return self._guarded.step(state, action)  # pyright: ignore[reportReturnType, reportArgumentType]
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.env, self.system)
 
     @property
