@@ -77,7 +77,7 @@ class CertifiedEnv(ModelEnv):
         self._sample_initial = (
             system.sample_initial if initial_states == "uniform" else system.sample_generators
         )
-        self.sys = load_system(mjcf_file) if mjcf_file else None
+        self._sys = load_system(mjcf_file) if mjcf_file else None
 
     def state_bound(self) -> np.ndarray:
         """What |x| is at most, in each component, in the safe set, with room for rounding.

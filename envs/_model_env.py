@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from brax import base, envs
 
+from safe_wrappers._frozen import Frozen
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
 from safe_wrappers.models import Model
@@ -65,7 +66,7 @@ def own(method: Method) -> Method:
     return method
 
 
-class ModelEnv(envs.Env, Guaranteed):
+class ModelEnv(Frozen, envs.Env, Guaranteed):
     """A Brax environment whose step is a model, for any system with safe action sets.
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
@@ -111,10 +112,25 @@ class ModelEnv(envs.Env, Guaranteed):
                 )
         self.model = model
         self.system = system
-        self.sys: Any = None
+        self._sys: Any = None
         self.disturbance_set = disturbance_set
         self._disturbance = disturbance
         self._vertices = disturbance_set.vertices().astype("float32")
+
+    @property
+    def sys(self) -> Any:
+        """The Brax system, for rendering and for Brax's physics; None if there is none."""
+        return self._sys
+
+    @sys.setter
+    def sys(self, value: Any) -> None:
+        if self.backend == "closed_form":
+            raise AttributeError(
+                f"`sys` of a `{type(self).__name__}` cannot be changed, because "
+                "backend='closed_form' steps the model and would not see the change. Construct "
+                "the environment with backend='generalized' to randomise its physics."
+            )
+        object.__setattr__(self, "_sys", value)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         """What the task of an episode from x adds to `info`, for example a goal: the same until the

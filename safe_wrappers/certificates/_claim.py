@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_number
+from .._margins import tau
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
@@ -129,9 +130,8 @@ class Claim:
         """With err_i <= eps_i the error of a row as computed, a certified state leaves the float32
         rows a slack of sigma - eps_i - err_i, of which the safeguards use 2 tau |H_i B|.
         """
-        tau = (4 * self.model.action_size + 12) * float(np.finfo(np.float32).eps)
-        needed = 2.0 * self.eps.astype(np.float64) + 2.0 * tau * self.gain.astype(np.float64)
-        largest = float((needed + RESERVE).max())
+        test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
+        largest = float((2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE).max())
         if not self.sigma >= largest:
             raise CertificateError(
                 f"`sigma` is {self.sigma:.3g}, but the rounding of the model {self.model.name!r} "

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
+from .._gate import function
 from ..certificates import (
+    RESERVE,
     RESET_SHRINK,
     Block,
     Certificate,
@@ -18,14 +20,16 @@ from ..certificates import (
     Guaranteed,
     guarantee_of,
 )
+from .._margins import tau
 from ..models import Model
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
+from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ModelSystem(Guaranteed):
+class ModelSystem(SystemOfModel, Guaranteed):
     """The system of a claim: a model that is affine in action and disturbance, and a polytope that
     is to be invariant.
 
@@ -65,8 +69,7 @@ class ModelSystem(Guaranteed):
             )
         object.__setattr__(self, "claim", claim)
         object.__setattr__(self, "certificate", certificate)
-        if not callable(self.state):
-            raise TypeError(f"`state` must be a function, but it is {self.state!r}.")
+        function("state", self.state, "(environment's state) -> x, shape (n,)")
         inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
         blocks = self.blocks
         initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
@@ -120,12 +123,15 @@ class ModelSystem(Guaranteed):
         return guarantee_of(self.claim, self.certificate)
 
     @property
-    def action_size(self) -> int:
-        return self.model.action_size
-
-    @property
-    def neutral_action(self) -> jax.Array:
-        return jnp.zeros(self.model.action_size, jnp.float32)
+    def action_room(self) -> float:
+        """By how much the rows may be tightened, in units of the action box, such that the claim
+        still leaves a safe action at every state of S: 0 if the claim's gain is not known.
+        """
+        claim = self.claim
+        slack = claim.sigma - 2.0 * claim.eps.astype(np.float64) - RESERVE
+        gain = claim.gain.astype(np.float64)
+        room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
+        return max(0.0, float(room.min()) - 2.0 * tau(self.action_size, np.float32))
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
@@ -148,10 +154,6 @@ class ModelSystem(Guaranteed):
     def margin(self, x: jax.Array) -> jax.Array:
         """min_i (1 - H_i x), shape ()."""
         return self.safe_state_set.margin(x)
-
-    def violation(self, x: jax.Array) -> jax.Array:
-        """1 if x lies outside X, else 0, float32, shape ()."""
-        return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
