@@ -3,7 +3,6 @@
 import brax.envs
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import Claim

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from brax.envs.wrappers import training
 from integrators import MODEL, PUSH, Integrator, system
+from mutants import AnotherPlant
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import Claim
@@ -177,8 +178,7 @@ def test_every_bundled_system_is_its_model(name, backend):
     "change", [{"mass": 1.01}, pytest.param({"dt": 0.0499}, marks=pytest.mark.slow)], ids=str
 )
 def test_other_physics_do_not_conform(pendulum, change):
-    other = SafePendulum(safe_set="narrow")
-    other.model = dynamics.pendulum(**change)
+    other = AnotherPlant(dynamics.pendulum(**change), safe_set="narrow")
     found = sw.conform(other, pendulum.system, samples=600)
     assert not found.conforms
     # a mass acts as a force does, a time step does not

@@ -150,9 +150,7 @@ def test_interventions_are_minimal(system):
         value[::6].reshape(-1, *value.shape[2:])
         for value in (x[:-1], action, sent, metrics["safeguard/intervention_per_step"])
     )
-    A, b = plants.action_rows(
-        env.system.claim, plants.PLANTS[system], np.asarray(x, np.float64)
-    )
+    A, b = plants.action_rows(env.system.claim, plants.PLANTS[system], np.asarray(x, np.float64))
     assert len(x) > 8_000
     assert moved.mean() > 0.005
     np.testing.assert_array_equal(action[moved == 0], sent[moved == 0])
