@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from brax import base, envs
 
-from safe_wrappers._frozen import Frozen
 from safe_wrappers._errors import SetDimensionError
+from safe_wrappers._frozen import Frozen
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
 from safe_wrappers.models import Model
 from safe_wrappers.safe_actions import ModelSystem, System

@@ -13,14 +13,20 @@ proved when for every i
 
     max_j F_i f(z_j) + that gap + max_w F_i E(x) w <= 1 - sigma,
 
-and bisected otherwise. All numbers in this inequality are bounded by outward-rounded intervals and
-midpoints of edges are exact. How the inputs are chosen proves nothing and needs no care.
+and bisected otherwise. Where f bends or jumps in the simplex, the corners' values are those of a
+smooth function that differs from it by at most the jumps that are added to the gap (`_branches`).
+A second bound holds for every f: the upper end of F_i f over the box of the corners. The smaller of
+the two counts; the second one decides where the first is infinite.
+
+All numbers in these inequalities are bounded by outward-rounded intervals and midpoints of edges
+are exact. How the inputs are chosen proves nothing and needs no care.
 """
 
 import numpy as np
 
 from ..models import Model
 from ._coverage import Cover, pulled_inside
+from ._enclosure import Bend
 from ._goal import Goal
 from ._inputs import best_inputs, steady_inputs
 from ._intervals import Interval, round_down, round_up
@@ -131,35 +137,67 @@ class Search:
         """
         corners = self.z[:, cells]
         z = Interval(corners.min(axis=2), corners.max(axis=2))
-        curved, hessian = self.bounds.enclosure.hessian(z)
-        curved = list(curved)
-        ranges = z.width[curved]
-        bend = self.bounds.project(hessian).magnitude
-        gap = 0.125 * sum_up(round_up(bend * round_up(ranges[:, None] * ranges[None, :])))
+        bend = self.bounds.enclosure.bend(z)
+        ranges = z.width[list(bend.curved)]
+        curvature = self.bounds.project(bend.hessian).magnitude
+        gap = 0.125 * sum_up(round_up(curvature * round_up(ranges[:, None] * ranges[None, :])))
         values = self.phi[:, cells].max(axis=2)
-        bounds = round_up(values + round_up(gap + self.bounds.disturbed(z[: self.n])))
+        jumps = self.bounds.project(bend.jumps).magnitude
+        rough = bend.branches.rough(len(cells))
+        if rough.any():
+            smooth = self.bounds.enclosure.without_jumps(bend, corners[:, rough], rough)
+            values[:, rough] = self.bounds.project(smooth).hi.max(axis=2)
+            gap = round_up(gap + sum_up(jumps))
+        disturbed = self.bounds.disturbed(z[: self.n])
+        bounds = round_up(values + round_up(gap + disturbed))
+        unbounded = ~np.isfinite(bounds).all(axis=0)
+        plainly = rough | unbounded
+        if plainly.any():
+            value = self.bounds.enclosure.value(z[: self.n, plainly], z[self.n :, plainly])
+            plain = round_up(self.bounds.project(value).hi + disturbed[:, plainly])
+            # Each bound holds by itself; one that is NaN says nothing.
+            bounds[:, plainly] = np.fmin(bounds[:, plainly], plain)
         worst = np.where(np.isnan(bounds), np.inf, bounds).argmax(axis=0)
-        return bounds.max(axis=0), self.longest_edge(
-            cells, corners, curved, bend[worst, ..., np.arange(len(cells))]
-        )
+        which = np.arange(len(cells))
+        weight = self.weight(corners, bend, curvature[worst, ..., which], jumps[worst, :, which].T)
+        return bounds.max(axis=0), self.longest_edge(cells, corners, weight)
+
+    def weight(
+        self, corners: np.ndarray, bend: Bend, curvature: np.ndarray, jumps: np.ndarray
+    ) -> np.ndarray:
+        """How fast the worst facet's bound falls with the range of each state, shape (n, cells).
+
+        Args:
+            corners: Shape (n + d, cells, n + 1).
+            bend: Of the cells.
+            curvature: Bounds of the facet's second derivatives, shape (cells, c, c).
+            jumps: What each open choice may add to it, shape (choices, cells).
+        """
+        weight = np.zeros((self.n, corners.shape[1]))
+        ranges = np.ptp(corners, axis=2)
+        for row, a in enumerate(bend.curved):
+            if a < self.n:
+                weight[a] = np.einsum("cb,bc->c", curvature[:, row], ranges[list(bend.curved)])
+        # The range of a choice's operand is about the sum of its slopes times the ranges.
+        for slopes, jump in zip(bend.branches.slopes, jumps, strict=True):
+            slopes = {a: slope for a, slope in slopes.items() if a < len(ranges)}
+            reach = sum(slope * ranges[a] for a, slope in slopes.items())
+            for a, slope in slopes.items():
+                if a < self.n:
+                    weight[a] += jump * slope / np.maximum(reach, 1e-300)
+        return weight
 
     def longest_edge(
-        self, cells: np.ndarray, corners: np.ndarray, curved: list[int], bend: np.ndarray
+        self, cells: np.ndarray, corners: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
-        """The edge along which the worst facet's bound curves most, else the longest one in the
+        """The edge along which the worst facet's bound falls most, else the longest one in the
         set's scale.
         """
         first, second = np.triu_indices(cells.shape[1], 1)
         edge = np.abs(corners[: self.n, :, first] - corners[: self.n, :, second])
-        ranges = np.ptp(corners[curved], axis=2)
-        # How fast the gap falls with the range of each state.
-        weight = np.zeros(edge.shape[:2])
-        states = [(row, a) for row, a in enumerate(curved) if a < self.n]
-        for row, a in states:
-            weight[a] = np.einsum("cb,bc->c", bend[:, row], ranges)
         length = np.sum(edge * self.scale[:, None, None], axis=0)
-        curvature = np.sum(edge * weight[:, :, None], axis=0)
-        score = np.where(np.isfinite(curvature), curvature, 0.0)
+        gain = np.sum(edge * weight[:, :, None], axis=0)
+        score = np.where(np.isfinite(gain), gain, 0.0)
         score = score / np.maximum(
             score.max(axis=1, keepdims=True), 1e-300
         ) + _LENGTH * length / length.max(axis=1, keepdims=True)

@@ -25,6 +25,7 @@ from ._block import Block
 from ._branch_and_bound import Search, without_action
 from ._claim import Claim
 from ._coverage import cover, pulled_inside, uncovered, vertex_outside
+from ._derivative import require_one_derivative
 from ._goal import Goal
 from ._inputs import best_inputs
 from ._intervals import Interval, round_up
@@ -61,6 +62,7 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
     """
     start = time.perf_counter()
     require_affine(claim.model)
+    require_one_derivative(claim.model, claim.safe_state_set)
     with np.errstate(all="ignore"):
         result = _refused(claim) or _decided(claim, max_cells, max_depth)
     record = None

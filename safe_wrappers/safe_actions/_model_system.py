@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import SetDimensionError
 from .._gate import function
+from .._margins import tau
 from ..certificates import (
     RESERVE,
     RESET_SHRINK,
@@ -20,7 +21,6 @@ from ..certificates import (
     Guaranteed,
     guarantee_of,
 )
-from .._margins import tau
 from ..models import Model
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
