@@ -12,7 +12,8 @@ from jax.core import Tracer
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
-from ..certificates import Guarantee, Guaranteed
+from .._own import own
+from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
     GradientDiagnosis,
@@ -21,7 +22,7 @@ from ..safeguards import (
     diagnose_gradient,
     safe_action,
 )
-from ._core import no_safe_start, require_parts, tested, verified
+from ._core import no_safe_start, require_parts, tested, unverified
 
 _ATTEMPTS = 100
 
@@ -208,15 +209,19 @@ class SafeguardWrapper(envs.Env, Guaranteed):
             return self.env.observation_bound()  # pyright: ignore[reportAttributeAccessIssue]
         return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
+    @own
     @property
     def guarantee(self) -> Guarantee:
         """What stands behind the safety of this environment: "tested", unless the library itself
         steps the model of a claim, behind its own verified call.
         """
-        own = self._own_system and isinstance(self.env, Guaranteed)
-        if not own or not verified(self, SafeguardWrapper, self.safeguard):
+        own_system = self.system is getattr(self.env, "system", None)
+        if not (own_system and isinstance(self.env, Guaranteed)):
             return tested(self.env, self.system)
-        return self.env.guarantee  # pyright: ignore[reportAttributeAccessIssue]
+        changed = unverified(self, self.safeguard)
+        if changed is not None:
+            return Guarantee("tested", changed)
+        return guarantee_by_the_library(self.env)
 
     def _find_inside(self, rng: jax.Array) -> jax.Array:
         """A key whose reset of the environment starts in the safe set: `rng`, or the first of some
@@ -245,6 +250,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         nothing = self._claim.nothing() if self._claim else None
         return self._annotate(state, output, identity if self.diagnostics else None, nothing)
 
+    @own
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         x = self.system.state(state)
@@ -261,6 +267,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         )
         return self._annotate(next_state, output, diagnosis, explanation)
 
+    @own
     def _annotate(
         self,
         state: envs.State,
@@ -317,6 +324,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
     def backend(self) -> str:
         return self.env.backend
 
+    @own
     @property
     def unwrapped(self) -> "SafeguardWrapper":
         return self
