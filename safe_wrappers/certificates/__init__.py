@@ -13,6 +13,7 @@ from ._guarantee import DISTURBED as DISTURBED
 from ._guarantee import OBSERVED as OBSERVED
 from ._guarantee import Guarantee as Guarantee
 from ._guarantee import Guaranteed as Guaranteed
+from ._guarantee import guarantee_by_the_library as guarantee_by_the_library
 from ._guarantee import guarantee_of as guarantee_of
 from ._guarantee import shipped as shipped
 from ._initial_states import RESET_SHRINK as RESET_SHRINK

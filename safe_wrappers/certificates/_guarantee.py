@@ -1,8 +1,9 @@
 """What stands behind a promise of safety, as data."""
 
 import abc
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from .._own import own, replacement
 from ._certificate import Certificate
 from ._claim import Claim
 from ._proof import proved_here
@@ -51,20 +52,32 @@ def shipped(certificate: Certificate) -> Certificate:
 
 
 class Guaranteed(abc.ABC):
-    """A system or an environment of the library, which computes what stands behind it.
+    """A system or an environment of the library, which computes what stands behind it."""
 
-    Wrappers believe no other object's word for its own safety.
-    """
-
+    @own
     @property
     @abc.abstractmethod
     def guarantee(self) -> Guarantee:
         """What stands behind the safety, computed from what the object is."""
 
 
+def guarantee_by_the_library(value: Any) -> Guarantee:
+    """What stands behind a system or an environment by what the library computes of it: no object's
+    own word for its own safety is believed.
+    """
+    if not isinstance(value, Guaranteed):
+        by = f"nothing in the library speaks about what `{type(value).__name__}` does"
+        return Guarantee("tested", by)
+    changed = replacement(value)
+    return value.guarantee if changed is None else Guarantee("tested", changed)
+
+
 def guarantee_of(claim: Claim, certificate: Certificate | None) -> Guarantee:
     """What stands behind the safe action sets of a claim, and of its certificate if it has one."""
     about = f"the model {claim.model.name!r}"
+    if type(claim) is not Claim:
+        by = f"`{type(claim).__name__}` may change what `Claim` says about {about}"
+        return Guarantee("tested", by)
     assumptions = (OBSERVED, DISTURBED, COMPILED)
     if proved_here(claim) is not None:
         return Guarantee("proved", f"`prove` succeeded for {about} in this process", assumptions)
