@@ -108,9 +108,7 @@ def test_enclosures_shrink_to_the_derivatives_at_a_point(case):
     program = exactly(model.step, n, d, k)
     with jax.enable_x64():
         exact = np.asarray(
-            jax.jit(jax.hessian(lambda z: program(z[:n], z[n:], jnp.zeros(k))))(
-                jnp.asarray(point)
-            )
+            jax.jit(jax.hessian(lambda z: program(z[:n], z[n:], jnp.zeros(k))))(jnp.asarray(point))
         )
     np.testing.assert_allclose(
         hessian.middle[..., 0], exact[:, list(curved)][:, :, list(curved)], rtol=1e-11, atol=1e-12
