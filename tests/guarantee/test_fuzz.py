@@ -1,7 +1,6 @@
 """Random models: what `prove` calls proved survives an attack on the system that runs."""
 
 import collections
-import functools
 
 import numpy as np
 import pytest
