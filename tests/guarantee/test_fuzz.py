@@ -9,7 +9,7 @@ from guarantee.random_models import TERMS, WAYS, Problem, Structure, problem, st
 from hypothesis import HealthCheck, Phase, given, settings
 
 from safe_wrappers import SafeWrappersError
-from safe_wrappers.certificates import Claim, prove
+from safe_wrappers.certificates import Claim, Proof, prove
 from safe_wrappers.sets import Box
 
 MAX_CELLS = 3_000
@@ -105,6 +105,18 @@ def assert_sound(answers, parts, attacks, broken):
 
 def test_what_is_proved_survives_the_attack():
     assert_sound(*fuzz(20))
+
+
+def always_proved(claim, max_cells):
+    return Proof("proved", 1, 0, 1.0, 0.0, None, "Trust me.")
+
+
+def test_the_attack_breaks_a_prover_that_proves_everything():
+    answers, _, attacks, broken = fuzz(20, always_proved)
+    assert set(answers) == {"proved", "refused"}
+    assert len(broken) >= 2
+    # No exit goes unseen by the rows, except where they are not those of the function.
+    assert all(result.flagged for structure, result in broken)
 
 
 @pytest.mark.slow
