@@ -7,13 +7,14 @@ if __name__ != "safe_wrappers.envs":
     )
 
 from ._assets import certificate_names as certificate_names
-from ._assets import load_certificate as load_certificate
+from ._assets import certificate_of as certificate_of
 from ._certified_env import CertifiedEnv as CertifiedEnv
 from ._gym_entry_points import SafeGymEnv as SafeGymEnv
 from ._gym_entry_points import SafeGymVectorEnv as SafeGymVectorEnv
 from ._model_env import ModelEnv as ModelEnv
 from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
+from ._registration import load_certificate as load_certificate
 from ._registration import register as register
 from ._registration import registered_names as registered_names
 from .cart_pole import SafeCartPole as SafeCartPole

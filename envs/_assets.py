@@ -7,6 +7,7 @@ from brax import base
 from brax.io import mjcf
 
 from safe_wrappers.certificates import Certificate
+from safe_wrappers.models import Model
 
 from ._model_env import one_of
 
@@ -16,23 +17,23 @@ def asset(name: str):
     return importlib.resources.files("safe_wrappers.envs") / "assets" / name
 
 
-def load_certificate(system: str, safe_set: str) -> Certificate:
-    """The shipped certificate `safe_set` of a bundled system, or the certificate in the file
-    `safe_set` (a path ending in .json).
+def certificate_of(model: Model, safe_set: str) -> Certificate:
+    """The shipped certificate `safe_set` of a bundled model, or the certificate of the model in the
+    file `safe_set` (a path ending in .json).
 
     Raises:
         ValueError: If there is no such set.
-        CertificateError: If the file is damaged.
+        CertificateError: If the file is damaged, or about another model.
     """
     if safe_set.endswith(".json"):
-        return Certificate.load(safe_set)
+        return Certificate.load(safe_set, model)
     one_of(
         "safe_set",
         safe_set,
-        certificate_names(system),
+        certificate_names(model.name),
         why=" A path to a certificate file must end in .json.",
     )
-    return Certificate.load(asset(f"{system}.{safe_set}.json"))
+    return Certificate.load(asset(f"{model.name}.{safe_set}.json"), model)
 
 
 def certificate_names(system: str) -> tuple[str, ...]:

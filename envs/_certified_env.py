@@ -9,12 +9,11 @@ from brax import base, kinematics
 from brax.generalized import pipeline as generalized
 from brax.mjx import pipeline as mjx
 
-from safe_wrappers.certificates import Certificate
-from safe_wrappers.models import Model
+from safe_wrappers.certificates import Certificate, Claim
 from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
-from ._model_env import Disturbance, ModelEnv, joint_state, one_of
+from ._model_env import Disturbance, ModelEnv, joint_state, one_of, own
 
 BACKENDS = ("closed_form", "generalized", "mjx")
 _ROUNDING = 1e-5
@@ -27,8 +26,8 @@ class CertifiedEnv(ModelEnv):
     Options, metrics and info are those of `ModelEnv`, and:
 
     Args:
-        model: The one-step model; `backend="closed_form"` steps exactly this function.
-        certificate: The proof's data of the safe set.
+        certificate: The certificate of the safe set, or a claim. Its model is what
+            `backend="closed_form"` steps, and its W is what disturbs it.
         mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its
             actuators are the actions followed by the disturbances. None: the model alone,
             `backend="closed_form"`, `sys` is None.
@@ -39,20 +38,18 @@ class CertifiedEnv(ModelEnv):
         disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next
             state nearest to leaving S, chosen after the action) or a function (key, x, a) -> w with
             values in W.
-        initial_states: "uniform" by volume in the safe set, or "generators" (uniform in a
-            zonotope's generator space).
+        initial_states: "uniform" by volume in the safe set, or "generators" (uniform in the space
+            of the claim's generators).
 
     Raises:
         ValueError: On an unknown option; the message names the valid ones.
-        CertificateError: If the certificate is about another model.
     """
 
     system: ModelSystem
 
     def __init__(
         self,
-        model: Model,
-        certificate: Certificate,
+        certificate: Certificate | Claim,
         mjcf_file: str | None = None,
         *,
         physics: bool = True,
@@ -69,18 +66,18 @@ class CertifiedEnv(ModelEnv):
         self._backend = one_of(
             "backend", backend, BACKENDS if mjcf_file and physics else BACKENDS[:1], why=off
         )
-        system = ModelSystem.from_certificate(certificate, model, state=joint_state)
-        super().__init__(model, system, system.disturbance_set, disturbance=disturbance)
+        system = ModelSystem(certificate, state=joint_state)
+        super().__init__(system.model, system, system.disturbance_set, disturbance=disturbance)
         one_of("initial_states", initial_states, INITIAL_STATES)
-        if initial_states == "generators" and system.zonotope is None:
+        if initial_states == "generators" and system.generators is None:
             raise ValueError(
-                "`initial_states='generators'` needs a zonotope, but the safe set "
-                f"{certificate.name!r} is a polytope; use 'uniform'."
+                "`initial_states='generators'` needs a safe set with generators, but "
+                f"{certificate!r} has none; use 'uniform'."
             )
         self._sample_initial = (
             system.sample_initial if initial_states == "uniform" else system.sample_generators
         )
-        self.sys = load_system(mjcf_file) if mjcf_file else None
+        self._sys = load_system(mjcf_file) if mjcf_file else None
 
     def state_bound(self) -> np.ndarray:
         """What |x| is at most, in each component, in the safe set, with room for rounding.
@@ -95,6 +92,7 @@ class CertifiedEnv(ModelEnv):
     def sample_initial(self, key: jax.Array) -> jax.Array:
         return self._sample_initial(key)
 
+    @own
     def _pipeline_init(self, x: jax.Array) -> Any:
         if self.sys is None:
             return super()._pipeline_init(x)
@@ -104,6 +102,7 @@ class CertifiedEnv(ModelEnv):
         pipeline = generalized if self._backend == "generalized" else mjx
         return pipeline.init(self.sys, q, qd)
 
+    @own
     def _pipeline_step(
         self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
     ) -> Any:

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,10 @@ import numpy as np
 from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
+from safe_wrappers._frozen import Frozen
+from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
 from safe_wrappers.models import Model
-from safe_wrappers.safe_actions import System
+from safe_wrappers.safe_actions import ModelSystem, System
 from safe_wrappers.sets import Box
 
 Disturbance = str | Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -41,7 +43,30 @@ def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
     )
 
 
-class ModelEnv(envs.Env):
+# The library's own methods that decide where an environment goes. A guarantee speaks of these.
+_OWN: set[Callable[..., Any]] = set()
+_DECIDING = (
+    "step",
+    "reset_to",
+    "adversaries",
+    "_draw_disturbance",
+    "_pipeline_init",
+    "_pipeline_step",
+    "_report",
+)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def own(method: Method) -> Method:
+    """Marks a method of the library that decides where an environment goes: one that a subclass
+    puts in its place is not what a guarantee speaks of.
+    """
+    _OWN.add(method)
+    return method
+
+
+class ModelEnv(Frozen, envs.Env, Guaranteed):
     """A Brax environment whose step is a model, for any system with safe action sets.
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
@@ -56,7 +81,8 @@ class ModelEnv(envs.Env):
             x, a) -> w with values in W.
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
+            is not in W.
 
     Metrics:
         left_set_per_step: 1 if the next state lies outside the safe set.
@@ -78,12 +104,33 @@ class ModelEnv(envs.Env):
     ):
         if not callable(disturbance):
             one_of("disturbance", disturbance, DISTURBANCES)
+            if disturbance == "none" and not _holds_zero(disturbance_set):
+                raise ValueError(
+                    "disturbance='none' means w = 0, which must lie in W, but W is from "
+                    f"{disturbance_set.lower} to {disturbance_set.upper}; give a function "
+                    "(key, x, a) -> w with values in W."
+                )
         self.model = model
         self.system = system
-        self.sys: Any = None
+        self._sys: Any = None
         self.disturbance_set = disturbance_set
         self._disturbance = disturbance
         self._vertices = disturbance_set.vertices().astype("float32")
+
+    @property
+    def sys(self) -> Any:
+        """The Brax system, for rendering and for Brax's physics; None if there is none."""
+        return self._sys
+
+    @sys.setter
+    def sys(self, value: Any) -> None:
+        if self.backend == "closed_form":
+            raise AttributeError(
+                f"`sys` of a `{type(self).__name__}` cannot be changed, because "
+                "backend='closed_form' steps the model and would not see the change. Construct "
+                "the environment with backend='generalized' to randomise its physics."
+            )
+        object.__setattr__(self, "_sys", value)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         """What the task of an episode from x adds to `info`, for example a goal: the same until the
@@ -110,17 +157,47 @@ class ModelEnv(envs.Env):
         return self.system.margin(x) >= 0
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of the safeguarded environment, in one line."""
-        claim = getattr(
-            self.system, "guarantee", "tested, not proved: nothing speaks about the system"
-        )
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of the environment behind a safeguard.
+
+        It is computed from what the environment is: the model, the disturbance set and the methods
+        that step it are those of the system's claim, or the status is "tested".
+        """
+        deviation = self._deviation()
+        if deviation is not None:
+            return Guarantee("tested", deviation)
+        promised = self._promised()
         if self.backend != "closed_form":
-            return (
-                f"tested, not proved: the physics `{self.backend}` is compared with the model by "
-                f"`safe_wrappers.conform`; the model: {claim}"
+            by = (
+                f"the physics {self.backend!r} are compared with the model by `sw.conform`; "
+                f"the model: {promised.status}, {promised.by}"
             )
-        return f"{claim}; the environment steps this very model"
+            return Guarantee("tested", by, (*promised.assumptions, CONFORMING))
+        by = f"{promised.by}; the environment steps this very model"
+        return promised._replace(by=by)
+
+    def _promised(self) -> Guarantee:
+        """What stands behind the safe action sets of the system."""
+        if isinstance(self.system, Guaranteed):
+            return self.system.guarantee
+        by = f"nothing speaks about the safe action sets of `{type(self.system).__name__}`"
+        return Guarantee("tested", by)
+
+    def _deviation(self) -> str | None:
+        """Why this environment is not what the system's claim speaks about, or None."""
+        name = type(self).__name__
+        changed = [m for m in _DECIDING if getattr(type(self), m) not in _OWN]
+        if changed:
+            return f"`{name}` replaces {', '.join(f'`{m}`' for m in changed)} of the library"
+        if callable(self._disturbance):
+            return "whether the function `disturbance` stays in W is not checked"
+        if isinstance(self.system, ModelSystem):
+            claim = self.system.claim
+            if self.model is not claim.model:
+                return f"the model that `{name}` steps is not the object that its claim is about"
+            if self.disturbance_set is not claim.disturbance_set:
+                return f"the disturbance set of `{name}` is not the one of its claim"
+        return None
 
     def observation_bound(self) -> np.ndarray:
         """What |observation| is at most, in each component, while the state is safe.
@@ -129,6 +206,7 @@ class ModelEnv(envs.Env):
         """
         return np.full(int(self.observation_size), np.inf)  # pyright: ignore[reportArgumentType]
 
+    @own
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
         """Among which disturbances the worst case is sought, shape (m, k).
 
@@ -147,6 +225,7 @@ class ModelEnv(envs.Env):
         x = self.sample_initial(start)
         return self.reset_to(x, key)
 
+    @own
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """A given state x, shape (n,); `rng` seeds the disturbances and the task.
 
@@ -165,6 +244,7 @@ class ModelEnv(envs.Env):
         )
         return self._report(state, x)
 
+    @own
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """One step of `dt` seconds under `action`, shape (d,), in [-1, 1]^d; nothing is clipped."""
         x = joint_state(state)
@@ -182,6 +262,7 @@ class ModelEnv(envs.Env):
             next_x,
         )
 
+    @own
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
         left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
@@ -191,6 +272,7 @@ class ModelEnv(envs.Env):
             info={**state.info, "margin": margin, "cost": cost},
         )
 
+    @own
     def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
         if callable(self._disturbance):
             w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
@@ -212,11 +294,13 @@ class ModelEnv(envs.Env):
         worst = jnp.argmin(jnp.where(margins <= margins.min(), ties, jnp.inf))
         return jax.lax.stop_gradient(candidates[worst])
 
+    @own
     def _pipeline_init(self, x: jax.Array) -> Any:
         nothing: Any = None
         q, qd = jnp.split(x, [(len(x) + 1) // 2])
         return base.State(q, qd, nothing, nothing, nothing)
 
+    @own
     def _pipeline_step(
         self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
     ) -> Any:
@@ -235,6 +319,11 @@ class ModelEnv(envs.Env):
     def dt(self) -> float:
         """Duration of a step in seconds."""
         return self.model.parameters["dt"]
+
+
+def _holds_zero(disturbance_set: Box) -> bool:
+    lower, upper = np.asarray(disturbance_set.lower), np.asarray(disturbance_set.upper)
+    return bool(np.all((lower <= 0) & (upper >= 0)))
 
 
 def joint_state(state: Any) -> jax.Array:

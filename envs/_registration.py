@@ -7,9 +7,11 @@ from typing import Any
 import gymnasium
 from brax import envs
 
+from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
 from . import dynamics
+from ._assets import certificate_of
 from ._model_env import ModelEnv, one_of
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
@@ -75,3 +77,14 @@ def get_model(name: str) -> Model:
         ValueError: On an unknown name.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
+
+
+def load_certificate(system: str, safe_set: str) -> Certificate:
+    """The shipped certificate `safe_set` of a bundled system, or the certificate of its model in
+    the file `safe_set` (a path ending in .json).
+
+    Raises:
+        ValueError: If there is no such system or set.
+        CertificateError: If the file is damaged, or about another model.
+    """
+    return certificate_of(get_model(system), safe_set)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import dynamics
-from ._assets import load_certificate
+from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance
 
@@ -52,10 +52,8 @@ class SafeCartPole(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_cart_pole", safe_set)
         super().__init__(
-            dynamics.cart_pole(),
-            certificate,
+            certificate_of(dynamics.cart_pole(), safe_set),
             "cart_pole.xml",
             backend=backend,
             disturbance=disturbance,

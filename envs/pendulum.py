@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import dynamics
-from ._assets import load_certificate
+from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance
 
@@ -54,10 +54,8 @@ class SafePendulum(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_pendulum", safe_set)
         super().__init__(
-            dynamics.pendulum(),
-            certificate,
+            certificate_of(dynamics.pendulum(), safe_set),
             "pendulum.xml",
             backend=backend,
             disturbance=disturbance,

@@ -12,7 +12,7 @@ import numpy as np
 from safe_wrappers._length import length
 
 from . import dynamics
-from ._assets import load_certificate
+from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance, one_of
 
@@ -67,13 +67,13 @@ class SafeQuadrotor(CertifiedEnv):
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
     ):
-        certificate = load_certificate("safe_quadrotor", safe_set)
-        model, options = (
-            dynamics.quadrotor(),
-            {"disturbance": disturbance, "initial_states": initial_states},
-        )
         super().__init__(
-            model, certificate, "quadrotor.xml", physics=False, backend=backend, **options
+            certificate_of(dynamics.quadrotor(), safe_set),
+            "quadrotor.xml",
+            physics=False,
+            backend=backend,
+            disturbance=disturbance,
+            initial_states=initial_states,
         )
         self.goal = one_of("goal", goal, GOALS)
 

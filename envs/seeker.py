@@ -34,11 +34,12 @@ from brax import base
 
 from safe_wrappers._errors import CertificateError
 from safe_wrappers._length import length
+from safe_wrappers.certificates import COMPILED, DISTURBED, OBSERVED, Guarantee
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
 from . import dynamics
-from ._model_env import Disturbance, ModelEnv, joint_state, one_of
+from ._model_env import Disturbance, ModelEnv, joint_state, one_of, own
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
 STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most
@@ -155,14 +156,13 @@ class SafeSeeker(ModelEnv):
         super().__init__(model, system, Box.symmetric([NOISE, NOISE]), disturbance=disturbance)
         self.slack = certified_slack()
 
-    @property
-    def guarantee(self) -> str:
-        """What stands behind the safe action sets, in one line."""
-        return (
-            "explicit safe action sets, no safe state set to certify; sound and never empty by the "
-            "lemma in safe_wrappers.envs.seeker, "
-            f"its constants checked in exact rationals (certified slack {self.slack:.4f} m)"
+    def _promised(self) -> Guarantee:
+        by = (
+            "the lemma in safe_wrappers.envs.seeker: its explicit safe action sets are sound and "
+            "never empty; its constants were checked in exact rationals "
+            f"(slack {self.slack:.4f} m)"
         )
+        return Guarantee("certified", by, (OBSERVED, DISTURBED, COMPILED))
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         return {"goal": _draw_goal(key, x)}
@@ -191,6 +191,7 @@ class SafeSeeker(ModelEnv):
             [[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *[relative] * (self.model.state_size // 3)]
         )
 
+    @own
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
         """The vertices of W, which are worst for the walls, and for each obstacle the w that ends
         nearest to its centre.
@@ -201,6 +202,7 @@ class SafeSeeker(ModelEnv):
             [super().adversaries(x, action), jnp.clip(obstacles[:, :2] - nominal, -bound, bound)]
         )
 
+    @own
     def _pipeline_init(self, x: jax.Array) -> Any:
         # The layout takes the place of a velocity, which the point does not have, and not one in
         # `info`: whatever restores a pipeline state restores all that safety depends on.

@@ -27,7 +27,11 @@ from ._errors import WrapperOrderError as WrapperOrderError
 from .adapters import GymEnv as GymEnv
 from .adapters import GymVectorEnv as GymVectorEnv
 from .adapters import as_vec_env as as_vec_env
+from .certificates import Block as Block
 from .certificates import Certificate as Certificate
+from .certificates import Claim as Claim
+from .certificates import Guarantee as Guarantee
+from .certificates import Proof as Proof
 from .certificates import prove as prove
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform

@@ -5,6 +5,7 @@ later assignment would silently change nothing. Here it is an error that says so
 """
 
 import abc
+import inspect
 from typing import Any, ClassVar
 
 
@@ -15,6 +16,12 @@ class _FreezesWhenConstructed(abc.ABCMeta):
         constructed = super().__call__(*args, **kwargs)
         constructed.__dict__["_constructed"] = True
         return constructed
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, which `__call__` above would hide."""
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 class Frozen(metaclass=_FreezesWhenConstructed):

@@ -128,7 +128,8 @@ def as_bound(name: str, value: Any, shape: tuple[int, ...] = ()) -> np.ndarray:
             "says how large an error can be."
         )
     rounded = exact.astype(np.float32)
-    rounded = np.where(rounded < exact, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    with np.errstate(over="ignore"):  # of the largest numbers, which need no step upwards
+        rounded = np.where(rounded < exact, np.nextafter(rounded, np.float32(np.inf)), rounded)
     bound = np.broadcast_to(rounded, shape).copy()
     bound.setflags(write=False)
     return bound
@@ -218,6 +219,35 @@ def as_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` is {shown(value)}, but it must be True or False.")
     return bool(value)
+
+
+def instance_of(name: str, value: Any, *types: type, hint: str = "") -> None:
+    """Checks the type of an argument.
+
+    Args:
+        name: Name of the argument.
+        value: What was given for it.
+        *types: The types that it may have.
+        hint: What to write instead, as a half sentence.
+
+    Raises:
+        TypeError: If it has none of them.
+    """
+    if not isinstance(value, types):
+        must = " or ".join(f"a `{kind.__name__}`" for kind in types)
+        raise TypeError(
+            f"`{name}` is {shown(value)}, but it must be {must}{f'; {hint}' if hint else ''}."
+        )
+
+
+def function(name: str, value: Any, call: str) -> None:
+    """Checks that an argument can be called; `call` says how it will be, as in "x -> (n,)".
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"`{name}` is {shown(value)}, but it must be a function {call}.")
 
 
 def one_of(name: str, value: Any, valid: Sequence[str], why: str = "") -> str:

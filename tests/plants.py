@@ -82,9 +82,9 @@ def quadrotor(
 PLANTS = {"safe_pendulum": pendulum, "safe_cart_pole": cart_pole, "safe_quadrotor": quadrotor}
 
 
-def disturbance_vertices(certificate):
+def disturbance_vertices(claim):
     """All vertices of W, shape (2^k, k)."""
-    W = certificate.disturbance_set
+    W = claim.disturbance_set
     return np.array(
         list(
             itertools.product(
@@ -94,18 +94,18 @@ def disturbance_vertices(certificate):
     )
 
 
-def facets(certificate):
+def facets(claim):
     """H of S = {H x <= 1}, the stored float32 numbers, in float64."""
-    return np.asarray(certificate.safe_state_set.H, np.float64)
+    return np.asarray(claim.safe_state_set.H, np.float64)
 
 
-def action_rows(certificate, plant, x):
+def action_rows(claim, plant, x):
     """The actions at states x, shape (states, n), that keep the next state in S for all of W: A a
     <= b, shapes (states, m, d) and (states, m).
     """
-    H, d = facets(certificate), certificate.action_size
+    H, d = facets(claim), claim.model.action_size
     still = np.zeros((len(x), d))
-    corners = disturbance_vertices(certificate)
+    corners = disturbance_vertices(claim)
     b = np.min([1 - plant(x, still, w) @ H.T for w in corners], axis=0)
     A = np.stack(
         [(plant(x, still + e, corners[0]) - plant(x, still, corners[0])) @ H.T for e in np.eye(d)],

@@ -1,8 +1,20 @@
-"""Certificates of safe state sets: the claim, its file, and its proof, which needs nothing of how
-the set was found.
+"""Claims of safe state sets, their proof, and certificates: files of a claim and the record of its
+proof. Nothing here knows how a set was found.
 """
 
-from ._file import Certificate as Certificate
-from ._product import Block as Block
-from ._proof import ProofResult as ProofResult
+from ._block import Block as Block
+from ._certificate import Certificate as Certificate
+from ._certificate import model_name as model_name
+from ._claim import RESERVE as RESERVE
+from ._claim import Claim as Claim
+from ._guarantee import COMPILED as COMPILED
+from ._guarantee import CONFORMING as CONFORMING
+from ._guarantee import DISTURBED as DISTURBED
+from ._guarantee import OBSERVED as OBSERVED
+from ._guarantee import Guarantee as Guarantee
+from ._guarantee import Guaranteed as Guaranteed
+from ._guarantee import guarantee_of as guarantee_of
+from ._proof import RESET_SHRINK as RESET_SHRINK
 from ._proof import prove as prove
+from ._result import Proof as Proof
+from ._result import ProofRecord as ProofRecord

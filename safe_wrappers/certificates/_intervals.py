@@ -191,6 +191,76 @@ class Interval:
             np.maximum(round_down(np.sqrt(lo)), 0.0) * valid, round_up(np.sqrt(hi)) * valid
         )
 
+    def cbrt(self) -> "Interval":
+        """Cube root."""
+        return _increasing(np.cbrt, self.lo, self.hi)
+
+    def exp2(self) -> "Interval":
+        """2^x."""
+        result = _increasing(np.exp2, self.lo, self.hi)
+        return Interval(np.maximum(result.lo, 0.0), result.hi)
+
+    def expm1(self) -> "Interval":
+        """exp(x) - 1."""
+        result = _increasing(np.expm1, self.lo, self.hi)
+        return Interval(np.maximum(result.lo, -1.0), result.hi)
+
+    def log1p(self) -> "Interval":
+        """log(1 + x); nothing is known where the interval holds a number <= -1."""
+        return _increasing(
+            np.log1p, *(np.where(self.lo > -1, end, np.nan) for end in (self.lo, self.hi))
+        )
+
+    def sinh(self) -> "Interval":
+        """Hyperbolic sine."""
+        return _increasing(np.sinh, self.lo, self.hi)
+
+    def cosh(self) -> "Interval":
+        """Hyperbolic cosine."""
+        result = _increasing(np.cosh, self.mignitude, self.magnitude)
+        return Interval(np.maximum(result.lo, 1.0), result.hi)
+
+    def arcsin(self) -> "Interval":
+        """Arcsine; nothing is known where the interval leaves [-1, 1]."""
+        inside = (self.lo >= -1) & (self.hi <= 1)
+        return _increasing(
+            np.arcsin, *(np.where(inside, end, np.nan) for end in (self.lo, self.hi))
+        )
+
+    def arccos(self) -> "Interval":
+        """Arccosine; nothing is known where the interval leaves [-1, 1]."""
+        return HALF_PI - self.arcsin()
+
+    def logistic(self) -> "Interval":
+        """1 / (1 + exp(-x))."""
+        return ((-self).exp() + 1.0).reciprocal()
+
+    def real_power(self, exponent: float) -> "Interval":
+        """x^exponent for x >= 0; nothing is known where the interval holds a negative number."""
+        if exponent < 0:
+            return self.real_power(-exponent).reciprocal()
+        valid = np.where(self.lo >= 0, 1.0, np.nan)
+        result = _increasing(lambda x: np.power(x, exponent), self.lo * valid, self.hi * valid)
+        return Interval(np.maximum(result.lo, 0.0), result.hi)
+
+    def abs(self) -> "Interval":
+        """Absolute value."""
+        return Interval(self.mignitude, self.magnitude)
+
+    def sign(self) -> "Interval":
+        """Sign: -1, 0 or 1."""
+        return Interval(np.sign(self.lo), np.sign(self.hi))
+
+    def larger(self, other: Operand) -> "Interval":
+        """max(x, y)."""
+        other = as_interval(other)
+        return Interval(np.maximum(self.lo, other.lo), np.maximum(self.hi, other.hi))
+
+    def smaller(self, other: Operand) -> "Interval":
+        """min(x, y)."""
+        other = as_interval(other)
+        return Interval(np.minimum(self.lo, other.lo), np.minimum(self.hi, other.hi))
+
 
 def as_interval(value: Operand) -> Interval:
     """`value` itself, or the point interval of a number or array."""
@@ -200,6 +270,15 @@ def as_interval(value: Operand) -> Interval:
 def hull(first: Interval, second: Interval) -> Interval:
     """The smallest interval that holds both."""
     return Interval(np.minimum(first.lo, second.lo), np.maximum(first.hi, second.hi))
+
+
+def where(condition: np.ndarray, first: Interval, second: Interval) -> Interval:
+    """`first` where the condition holds, else `second`."""
+    if first._is_point and second._is_point:
+        return Interval.point(np.where(condition, first.lo, second.lo))
+    return Interval(
+        np.where(condition, first.lo, second.lo), np.where(condition, first.hi, second.hi)
+    )
 
 
 def _power_of_ends(value: np.ndarray, exponent: int) -> Interval:
@@ -238,3 +317,7 @@ def _cosine(lo: np.ndarray, hi: np.ndarray, function, phase: float) -> Interval:
         np.where(has_minimum | ~resolved, -1.0, lower),
         np.where(has_maximum | ~resolved, 1.0, upper),
     )
+
+
+# Half of pi lies between these neighbours.
+HALF_PI = Interval(np.asarray(np.pi / 2), np.asarray(np.nextafter(np.pi / 2, 2.0)))

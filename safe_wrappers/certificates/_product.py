@@ -28,7 +28,6 @@ that is invariant, and then the joint claim has to be refuted by a joint state (
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,80 +36,22 @@ import numpy as np
 from .._errors import CertificateError
 from ..models import Model
 from ..sets import Box, Polytope
+from ._block import Block
+from ._claim import Claim
 from ._enclosure import ModelEnclosure
+from ._goal import Goal
 from ._intervals import round_down
 
-if TYPE_CHECKING:
-    from ._file import Certificate
 
-
-class Block(NamedTuple):
-    """A group of coordinates in which a product set has its own facets.
-
-    Args:
-        states: Indices of the states, ascending.
-        actions: Indices of the actions that keep these states in the set, ascending.
-    """
-
-    states: tuple[int, ...]
-    actions: tuple[int, ...]
-
-    def facets(self, H: np.ndarray) -> np.ndarray:
-        """Indices of the rows of H, shape (m, n), that are facets of this block."""
-        return np.flatnonzero(np.any(np.asarray(H)[:, list(self.states)] != 0, axis=1))
-
-    def factor(self, safe_state_set: Polytope) -> Polytope:
-        """S_b, the block's part of a product set {x : H x <= 1}."""
-        H, h = (np.asarray(value) for value in safe_state_set.halfspaces())
-        rows = self.facets(H)
-        return Polytope(H[rows][:, list(self.states)], h[rows])
-
-
-class Claim(NamedTuple):
-    """That a model keeps S invariant with margin sigma for all disturbances in W, and that S lies
-    in X. Certificates hold it too.
-    """
-
-    safe_state_set: Polytope
-    constraint_set: Box | Polytope
-    disturbance_set: Box
-    sigma: float
-
-
-def require_product(blocks: Sequence[Block], safe_state_set: Polytope, action_size: int) -> None:
-    """Checks that blocks share out states and actions, and that S is a product over them.
-
-    Raises:
-        CertificateError: Naming what is left over, shared, or coupled.
-    """
-    H, n = np.asarray(safe_state_set.H), safe_state_set.dim
-    for what, size, parts in (
-        ("states", n, [b.states for b in blocks]),
-        ("actions", action_size, [b.actions for b in blocks]),
-    ):
-        if sorted(itertools.chain(*parts)) != list(range(size)):
-            raise CertificateError(
-                f"`blocks` must hold each of the {size} {what} once, but they "
-                f"hold {[list(part) for part in parts]}."
-            )
-    for row in range(len(H)):
-        owners = [b for b in blocks if row in b.facets(H)]
-        if len(owners) != 1:
-            raise CertificateError(
-                "Each facet must lie in the states of one block, but facet "
-                f"{row} = {H[row]} has entries in {len(owners)} blocks."
-            )
-
-
-def reduction(claim: "Claim | Certificate", model: Model, block: Block) -> tuple[Claim, Model]:
-    """The claim (1) about one block and its model, with the states y, then p, the actions u, and
+def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
+    """The goal (1) about one block and its model, with the states y, then p, the actions u, and
     the disturbances v, then w.
 
     Raises:
         CertificateError: If X is not a box, or does not bound a state of another block that this
             one depends on.
     """
-    X, W = claim.constraint_set, claim.disturbance_set
+    X, W, model = claim.constraint_set, claim.disturbance_set, claim.model
     if not isinstance(X, Box):
         raise CertificateError(
             "`constraint_set` must be a box for a product set, but it is a polytope."
@@ -142,7 +83,7 @@ def reduction(claim: "Claim | Certificate", model: Model, block: Block) -> tuple
         ]
     )
     own, free = list(block.states), np.full(len(others), np.inf)
-    reduced = Claim(
+    reduced = Goal(
         safe_state_set=Polytope(H, np.ones(len(H))),
         # That p lies in X is not claimed here: its own block does.
         constraint_set=Box(np.concatenate([lower[own], -free]), np.concatenate([upper[own], free])),

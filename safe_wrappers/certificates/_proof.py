@@ -1,20 +1,17 @@
-"""The proof that a safe state set is robust control invariant: simplicial branch and bound.
+"""The proof of a claim: everything in it is derived anew, and nothing is taken on trust.
 
-S is covered by simplices (`_coverage`). On a simplex with corners x_j and inputs u_j take the input
-u(x) = sum_j l_j u_j for x = sum_j l_j x_j, and write z = (x, u). Taylor's theorem, the inequality
-of Cauchy and Schwarz and Popoviciu's inequality bound how far F_i f(z) lies above its interpolation
-from the corners:
+A claim is proved when
 
-    F_i f(x, u(x)) <= sum_j l_j F_i f(z_j) + 1/8 sum_ab max |d2 (F_i f) / dz_a dz_b| R_a R_b,
+1. the model is affine in action and disturbance, as its own program says, and the rows that the
+   safeguard uses are the derivative of the function that is enclosed (`models`, `_derivative`);
+2. the allowances eps and gain are at least the bounds of the program's rounding (`_rounding`);
+3. the generators span a set inside S, so that initial states drawn from them are safe;
+4. S lies in X; and
+5. S is robust control invariant with margin sigma: S is covered by simplices (`_coverage`), which
+   a branch and bound (`_branch_and_bound`) proves one by one.
 
-with R_a the range of z_a over the corners and the maximum over their bounding box. The simplex is
-proved when for every i
-
-    max_j F_i f(z_j) + that gap + max_w F_i E(x) w <= 1 - sigma,
-
-and bisected otherwise. All numbers in this inequality are bounded by outward-rounded intervals,
-midpoints of edges are exact, and the cover is checked in rationals: "proved" is a statement about
-real numbers. How the inputs are chosen proves nothing and needs no care.
+The cover is checked in rationals, and all other numbers are bounded by outward-rounded intervals:
+"proved" is a statement about real numbers.
 """
 
 import dataclasses
@@ -23,162 +20,181 @@ import time
 import numpy as np
 
 from ..models import Model, require_affine
-from ._coverage import Cover, cover, pulled_inside, uncovered, vertex_outside
-from ._file import Certificate
-from ._inputs import best_inputs, steady_inputs
-from ._intervals import Interval, round_down, round_up
-from ._product import Block, Claim, candidates, reduction
-from ._rows import RowBounds, sum_up
+from ..sets import Zonotope
+from ._block import Block
+from ._branch_and_bound import Search, without_action
+from ._claim import Claim
+from ._coverage import cover, pulled_inside, uncovered, vertex_outside
+from ._derivative import require_one_derivative
+from ._goal import Goal
+from ._inputs import best_inputs
+from ._intervals import Interval, round_up
+from ._product import candidates, reduction
+from ._result import PROVER, Proof, ProofRecord, inconclusive
+from ._rounding import rounding_bound
+from ._rows import RowBounds
 
-# Cells are bounded in blocks of this many, so that intermediate arrays stay in the cache.
-_BLOCK = 2048
-# Weight of an edge's length against how much it curves the bound; some is needed to keep simplices
-# from degenerating.
-_LENGTH = 0.2
-# Levels of bisection in search of a state without any safe action, once one without an action of
-# margin sigma is known.
-_SEARCHED = 10
+# Initial states are drawn from (1 - RESET_SHRINK) S or from generators shrunk alike, so that the
+# rounding of a sampled state cannot put it outside S.
+RESET_SHRINK = 1e-4
+# What the shrunk generators must keep of each facet: far more than a sum of float32 terms loses.
+_SAMPLING_ROOM = 1e-5
 
-
-@dataclasses.dataclass(frozen=True)
-class ProofResult:
-    """The outcome of a proof.
-
-    Args:
-        status: "proved", "counterexample", or "inconclusive", which is never a success.
-        cells: Number of proved simplices.
-        depth: Number of bisections of the most divided simplex.
-        margin: If proved, what every simplex keeps of the scale h = 1, at least sigma; for a
-            counterexample a bound of the largest margin that any action has there, at most sigma,
-            or how far it lies in X (negative); else NaN.
-        seconds: Time taken.
-        counterexample: A state in S without a safe action or outside X, shape (n,), or None.
-        message: What was found, in a sentence.
-    """
-
-    status: str
-    cells: int
-    depth: int
-    margin: float
-    seconds: float
-    counterexample: np.ndarray | None
-    message: str
-
-    @property
-    def proved(self) -> bool:
-        """Whether the claim is proved."""
-        return self.status == "proved"
+# The claims that were proved in this process, by the digests of their numbers and programs.
+_PROVED: dict[tuple[str, str], ProofRecord] = {}
 
 
-def prove(
-    certificate: Certificate, model: Model, *, max_cells: int = 1_000_000, max_depth: int = 200
-) -> ProofResult:
-    """Decides whether S lies in X and is robust control invariant with margin sigma, from nothing
-    but the sets and the model.
+def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> Proof:
+    """Decides whether a claim is true, from nothing but its sets and its model.
 
     Args:
-        certificate: The claim.
-        model: The model that it is about.
+        claim: The claim; all of its fields are derived anew.
         max_cells: Largest number of simplices, proved and open together, before giving up.
         max_depth: Largest number of bisections of one simplex before giving up.
 
+    Returns:
+        The proof. If it succeeded, every system and environment that is built on an equal claim in
+        this process says "proved", and `Certificate(claim, name, proof=proof)` records it.
+
     Raises:
-        CertificateError: If the certificate is about another model.
         ModelError: If the model is not affine in action and disturbance, or uses an operation that
             the proof does not know.
     """
     start = time.perf_counter()
-    certificate.check(model)
-    require_affine(model)
+    require_affine(claim.model)
+    require_one_derivative(claim.model, claim.safe_state_set)
     with np.errstate(all="ignore"):
-        result = (_prove_product if certificate.blocks else _prove)(
-            certificate, model, max_cells, max_depth
-        )
-    return dataclasses.replace(result, seconds=time.perf_counter() - start)
+        result = _refused(claim) or _decided(claim, max_cells, max_depth)
+    record = None
+    if result.proved:
+        record = ProofRecord(PROVER, claim.digest, claim.program, result.cells, result.margin)
+        _PROVED[claim.digest, claim.program] = record
+    return dataclasses.replace(result, seconds=time.perf_counter() - start, record=record)
 
 
-def _prove(claim: Claim | Certificate, model: Model, max_cells: int, max_depth: int) -> ProofResult:
-    S = claim.safe_state_set
+def proved_here(claim: Claim) -> ProofRecord | None:
+    """The record of a successful proof of this claim in this process, if there was one."""
+    return _PROVED.get((claim.digest, claim.program))
+
+
+def _refused(claim: Claim) -> Proof | None:
+    """The answer if an allowance is too small or a generator sticks out, else None."""
+    eps, gain = rounding_bound(claim.model, claim.safe_state_set, claim.disturbance_set)
+    for name, found, needed, meaning in (
+        ("eps", claim.eps, eps, "float32 may lose"),
+        ("gain", claim.gain, gain, "the length of H_i B may be"),
+    ):
+        # A comparison with NaN is False.
+        short = np.flatnonzero(~(found.astype(np.float64) >= needed))
+        if len(short):
+            i = int(short[0])
+            return inconclusive(
+                f"`{name}` of facet {i} is {found[i]:.3g}, but {meaning} up to {needed[i]:.3g}: "
+                "make the claim without giving `eps` and `gain`, and they are computed."
+            )
+    if claim.generators is not None:
+        reach = _reach(claim.generators, np.asarray(claim.safe_state_set.H, np.float64))
+        i = int(np.argmax(np.where(np.isnan(reach), np.inf, reach)))
+        if not reach[i] <= 1 - _SAMPLING_ROOM:
+            return inconclusive(
+                f"`generators` must span a set inside S after shrinking by {RESET_SHRINK:g}, but "
+                f"they reach {reach[i]:.6g} along facet {i}, where S ends at 1."
+            )
+    return None
+
+
+def _reach(generators: Zonotope, H: np.ndarray) -> np.ndarray:
+    """Upper bounds of H_i x over the shrunk generators as they are sampled, shape (m,)."""
+    G = np.asarray(generators.generators, np.float64)
+    center = np.asarray(generators.center, np.float64)
+    terms = np.abs(H @ center) + np.sum(np.abs(H @ G), axis=1)
+    # Products of n terms and a sum of all generators, each off by a few units of 2^-52.
+    slack = (G.size + len(center) + 8) * 2.0**-52 * (np.abs(H) @ np.abs(G).sum(axis=1) + terms)
+    signed = H @ center + np.sum(np.abs(H @ G), axis=1)
+    return round_up((1 - RESET_SHRINK) * signed + slack)
+
+
+def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+    if claim.blocks:
+        return _prove_product(claim, max_cells, max_depth)
+    goal = Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
+    return _prove(goal, claim.model, max_cells, max_depth)
+
+
+def _prove(goal: Goal, model: Model, max_cells: int, max_depth: int) -> Proof:
+    S = goal.safe_state_set
     candidate = cover(S)
     reason = uncovered(candidate, S)
     if reason is not None:
-        return _inconclusive(
+        return inconclusive(
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
-    index = vertex_outside(candidate, claim.constraint_set)
+    index = vertex_outside(candidate, goal.constraint_set)
     # a vertex of the outer approximation, or the origin, the index after the last
     if index is not None:
         x = pulled_inside(
             candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S
         )
-        return _outside(claim, x) or _inconclusive(
+        return _outside(goal, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
             "rounding: shrink S by a factor 1 - 1e-6 or "
             "widen X."
         )
-    return _Search(claim, model, candidate).run(max_cells, max_depth)
+    return Search(goal, model, candidate).run(max_cells, max_depth)
 
 
-def _prove_product(
-    certificate: Certificate, model: Model, max_cells: int, max_depth: int
-) -> ProofResult:
-    """The claims about the blocks (see `_product`)."""
-    results = [
-        _prove(*reduction(certificate, model, block), max_cells, max_depth)
-        for block in certificate.blocks
-    ]
+def _prove_product(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+    """The goals of the blocks (see `_product`)."""
+    results = [_prove(*reduction(claim, block), max_cells, max_depth) for block in claim.blocks]
     answers = [
-        _refute(certificate, model, *pair)
-        for pair in zip(certificate.blocks, results, strict=True)
-        if not pair[1].proved
+        _refute(claim, block, result)
+        for block, result in zip(claim.blocks, results, strict=True)
+        if not result.proved
     ]
     if answers:
         return next((answer for answer in answers if answer.counterexample is not None), answers[0])
-    cells, depth, margin = (
-        sum(r.cells for r in results),
-        max(r.depth for r in results),
-        min(r.margin for r in results),
-    )
-    message = (
+    cells = sum(r.cells for r in results)
+    depth = max(r.depth for r in results)
+    margin = min(r.margin for r in results)
+    reason = (
         f"Each of the {len(results)} blocks is invariant whatever the others do: S is invariant "
         f"with margin {margin:.3g} and lies in X."
     )
-    return ProofResult("proved", cells, depth, margin, 0.0, None, message)
+    return Proof("proved", cells, depth, margin, 0.0, None, reason)
 
 
-def _refute(
-    certificate: Certificate, model: Model, block: Block, result: ProofResult
-) -> ProofResult:
-    """The answer once the claim about `block` failed: a joint state that refutes the joint claim,
-    or nothing.
+def _refute(claim: Claim, block: Block, result: Proof) -> Proof:
+    """The answer once the goal of `block` failed: a joint state that refutes the claim, or
+    nothing.
     """
-    found = f"The claim about the states {list(block.states)} failed: {result.message}"
+    found = f"The claim about the states {list(block.states)} failed: {result.reason}"
     if result.counterexample is None:
-        return _inconclusive(found, result.cells, result.depth)
-    S = certificate.safe_state_set
+        return inconclusive(found, result.cells, result.depth)
+    S = claim.safe_state_set
+    goal = Goal(S, claim.constraint_set, claim.disturbance_set, claim.sigma)
     states = [
-        pulled_inside(x, S) for x in candidates(S, certificate.blocks, block, result.counterexample)
+        pulled_inside(x, S) for x in candidates(S, claim.blocks, block, result.counterexample)
     ]
-    bounds = RowBounds(model, S, certificate.disturbance_set)
+    bounds = RowBounds(claim.model, S, claim.disturbance_set)
     A, b = bounds.rows(Interval.point(np.stack(states, axis=1)))
     weakest = states[int(np.argmin(best_inputs(A.middle, b.middle)[1]))]
-    answer = _outside(certificate, states[0]) or _without_action(
-        certificate, bounds, weakest, result.cells, result.depth
+    answer = _outside(goal, states[0]) or without_action(
+        goal, bounds, weakest, result.cells, result.depth
     )
-    return answer or _inconclusive(
+    return answer or inconclusive(
         f"{found} But some joint action is safe there, so this refutes the blocks, not the set.",
         result.cells,
         result.depth,
     )
 
 
-def _outside(claim: Claim | Certificate, x: np.ndarray) -> ProofResult | None:
+def _outside(goal: Goal, x: np.ndarray) -> Proof | None:
     """A counterexample if the state x of S lies outside X by more than rounding."""
-    G, g = (np.asarray(value, np.float64) for value in claim.constraint_set.halfspaces())
+    G, g = (np.asarray(value, np.float64) for value in goal.constraint_set.halfspaces())
     margin = float(np.min(g - G @ x))
     if margin < -1e-12 * np.max(np.abs(g)):
-        return ProofResult(
+        return Proof(
             "counterexample",
             0,
             0,
@@ -188,197 +204,3 @@ def _outside(claim: Claim | Certificate, x: np.ndarray) -> ProofResult | None:
             f"S must lie in X, but the vertex {x} of S lies outside X by {-margin:.3g}.",
         )
     return None
-
-
-def _without_action(
-    claim: Claim | Certificate, bounds: RowBounds, x: np.ndarray, cells: int, depth: int
-) -> ProofResult | None:
-    """A counterexample if no action has a margin above sigma at the state x of S."""
-    limit = bounds.largest_margin(x)
-    if not limit <= claim.sigma:
-        return None
-    message = (
-        f"At x = {x}, in S, every action has a margin of at most {limit:.3g}, which must exceed "
-        f"sigma = {claim.sigma:.3g}."
-    )
-    return ProofResult("counterexample", cells, depth, limit, 0.0, x, message)
-
-
-def _inconclusive(message: str, cells: int = 0, depth: int = 0) -> ProofResult:
-    return ProofResult("inconclusive", cells, depth, float("nan"), 0.0, None, message)
-
-
-class _Search:
-    """The branch and bound, one level of bisections at a time: all simplices of a level are bounded
-    together.
-    """
-
-    def __init__(self, claim: Claim | Certificate, model: Model, candidate: Cover):
-        self.claim = claim
-        self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set)
-        self.n, self.d = model.state_size, model.action_size
-        self.scale = 1.0 / np.abs(candidate.points).max(axis=0)
-        # Corners z = (x, u), upper bounds of F f at them, and the midpoints that are known already,
-        # by their edge.
-        self.z = np.zeros((self.n + self.d, 0))
-        self.phi = np.zeros((len(self.bounds.F), 0))
-        self.midpoints: dict[tuple[int, int], int] = {}
-        # The corner whose best input has the smallest margin.
-        self.worst, self.worst_margin = np.zeros(self.n), np.inf
-        self.add(np.vstack([np.zeros((1, self.n)), candidate.points]).T, None)
-        self.cells = np.column_stack(
-            [np.zeros(len(candidate.simplices), int), candidate.simplices + 1]
-        )
-
-    def run(self, max_cells: int, max_depth: int) -> ProofResult:
-        """Bisects until every simplex is proved, a corner has no safe action, or a limit is
-        reached.
-
-        A corner whose best margin lies between 0 and sigma refutes the claim as well, but the
-        search goes on for one without any safe action, which is easier to believe.
-        """
-        cells, proved, margin, depth, refuted_for = self.cells, 0, np.inf, 0, 0
-        while not self.worst_margin < 0:
-            blocks = [self.bound(cells[s : s + _BLOCK]) for s in range(0, len(cells), _BLOCK)]
-            bounds, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-            done = bounds <= round_down(1.0 - self.claim.sigma)
-            proved += int(done.sum())
-            margin = min(margin, float(round_down(1.0 - bounds[done].max(initial=-np.inf))))
-            if done.all():
-                message = f"S is invariant with margin {margin:.3g} and lies in X."
-                return ProofResult("proved", proved, depth, margin, 0.0, None, message)
-            cells, edges = cells[~done], edges[~done]
-            if proved + 2 * len(cells) > max_cells:
-                return self.stopped(
-                    f"More than {max_cells} simplices are needed; raise "
-                    "`max_cells` or use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            refuted_for += self.worst_margin <= self.claim.sigma
-            if depth == max_depth or refuted_for > _SEARCHED:
-                return self.stopped(
-                    f"{len(cells)} simplices are still open after {depth} "
-                    "bisections; use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            middles = self.bisect(edges)
-            if middles is None:
-                return self.stopped(
-                    "Edges became too short to be halved exactly; use a set with more margin.",
-                    proved,
-                    depth,
-                )
-            halves = [np.where(cells == edges[:, [end]], middles[:, None], cells) for end in (0, 1)]
-            cells, depth = np.concatenate(halves), depth + 1
-        return self.counterexample(proved, depth)
-
-    def stopped(self, message: str, cells: int, depth: int) -> ProofResult:
-        """The answer at a limit: the weakest corner if it refutes the claim, else nothing."""
-        return (
-            self.counterexample(cells, depth)
-            if self.worst_margin <= self.claim.sigma
-            else _inconclusive(message, cells, depth)
-        )
-
-    def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max_i F_i f over simplices, shape (cells,), and the edge to bisect, shape
-        (cells, 2).
-        """
-        corners = self.z[:, cells]
-        z = Interval(corners.min(axis=2), corners.max(axis=2))
-        curved, hessian = self.bounds.enclosure.hessian(z)
-        curved = list(curved)
-        ranges = z.width[curved]
-        bend = self.bounds.project(hessian).magnitude
-        gap = 0.125 * sum_up(round_up(bend * round_up(ranges[:, None] * ranges[None, :])))
-        values = self.phi[:, cells].max(axis=2)
-        bounds = round_up(values + round_up(gap + self.bounds.disturbed(z[: self.n])))
-        worst = np.where(np.isnan(bounds), np.inf, bounds).argmax(axis=0)
-        return bounds.max(axis=0), self.longest_edge(
-            cells, corners, curved, bend[worst, ..., np.arange(len(cells))]
-        )
-
-    def longest_edge(
-        self, cells: np.ndarray, corners: np.ndarray, curved: list[int], bend: np.ndarray
-    ) -> np.ndarray:
-        """The edge along which the worst facet's bound curves most, else the longest one in the
-        set's scale.
-        """
-        first, second = np.triu_indices(cells.shape[1], 1)
-        edge = np.abs(corners[: self.n, :, first] - corners[: self.n, :, second])
-        ranges = np.ptp(corners[curved], axis=2)
-        # How fast the gap falls with the range of each state.
-        weight = np.zeros(edge.shape[:2])
-        states = [(row, a) for row, a in enumerate(curved) if a < self.n]
-        for row, a in states:
-            weight[a] = np.einsum("cb,bc->c", bend[:, row], ranges)
-        length = np.sum(edge * self.scale[:, None, None], axis=0)
-        curvature = np.sum(edge * weight[:, :, None], axis=0)
-        score = np.where(np.isfinite(curvature), curvature, 0.0)
-        score = score / np.maximum(
-            score.max(axis=1, keepdims=True), 1e-300
-        ) + _LENGTH * length / length.max(axis=1, keepdims=True)
-        chosen = score.argmax(axis=1)
-        pairs = np.stack(
-            [cells[np.arange(len(cells)), ends[chosen]] for ends in (first, second)], axis=1
-        )
-        return np.sort(pairs, axis=1)
-
-    def bisect(self, edges: np.ndarray) -> np.ndarray | None:
-        """Indices of the edges' midpoints, made where they are new; None if one is not a float64
-        number.
-        """
-        new = [
-            edge
-            for edge in map(tuple, np.unique(edges, axis=0).tolist())
-            if edge not in self.midpoints
-        ]
-        if new:
-            first, second = self.z[:, [i for i, _ in new]], self.z[:, [j for _, j in new]]
-            total = first[: self.n] + second[: self.n]
-            # The rounding error of the sum (Knuth's TwoSum): halves of a simplex cover it only if
-            # midpoints are exact.
-            back = total - first[: self.n]
-            if np.any((first[: self.n] - (total - back)) + (second[: self.n] - back)):
-                return None
-            self.midpoints.update(
-                zip(new, range(self.z.shape[1], self.z.shape[1] + len(new)), strict=True)
-            )
-            self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]))
-        return np.array([self.midpoints[edge] for edge in map(tuple, edges.tolist())])
-
-    def add(self, x: np.ndarray, preferred: np.ndarray | None) -> None:
-        """Adds corners x, shape (n, corners), with inputs near the preferred ones, and remembers
-        the weakest of all.
-        """
-        A, b = self.bounds.rows(Interval.point(x))
-        u, margin = (
-            best_inputs(A.middle, b.middle)
-            if preferred is None
-            else steady_inputs(A.middle, b.middle, preferred)
-        )
-        self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
-        self.phi = np.concatenate(
-            [
-                self.phi,
-                self.bounds.project(
-                    self.bounds.enclosure.value(Interval.point(x), Interval.point(u))
-                ).hi,
-            ],
-            axis=1,
-        )
-        weakest = int(np.argmin(margin))
-        if margin[weakest] < self.worst_margin:
-            self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
-
-    def counterexample(self, cells: int, depth: int) -> ProofResult:
-        """The weakest corner, moved into S and verified to have no action of margin above sigma."""
-        x = pulled_inside(self.worst, self.claim.safe_state_set)
-        answer = _without_action(self.claim, self.bounds, x, cells, depth)
-        return answer or _inconclusive(
-            f"The best margin at {x} is sigma to within rounding; use a set with more margin.",
-            cells,
-            depth,
-        )

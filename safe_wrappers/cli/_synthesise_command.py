@@ -7,8 +7,7 @@ import numpy as np
 
 from .. import envs, synthesis
 from .._errors import ModelError, SetDimensionError
-from ..certificates import Certificate, prove
-from ..models import Model
+from ..certificates import Certificate, Claim, Proof, prove
 from ..sets import Box
 from ._environments import require_safe_set
 from ._options import Synthesise
@@ -29,7 +28,7 @@ def synthesise(options: Synthesise) -> int:
             require_at_least(f"--{name.replace('_', '-')}", value, least)
     _require_writable(options)
     model, reference = envs.get_model(options.system), _reference(options)
-    X, W = reference.constraint_set, reference.disturbance_set
+    X, W = reference.claim.constraint_set, reference.claim.disturbance_set
     if not isinstance(X, Box):
         raise UsageError(
             f"the state constraints of the set {reference.name!r} must be a box to "
@@ -46,8 +45,10 @@ def synthesise(options: Synthesise) -> int:
         except synthesis.SynthesisError as error:
             print(f"safe-wrappers: no set was found: {error}", file=sys.stderr)
             return 1
-        certificate = _certificate(options, model, X, W, found)
-        result = prove(certificate, model)
+        claim = Claim(
+            model, safe_state_set=found.safe_state_set, constraint_set=X, disturbance_set=W
+        )
+        result = prove(claim)
         print(
             f"search {search + 1}: {len(found.safe_state_set.H)} facets, volume "
             f"{found.volume:.5g}, {found.seconds:.1f} s; "
@@ -57,7 +58,7 @@ def synthesise(options: Synthesise) -> int:
             break
         counterexamples = np.concatenate([counterexamples, result.counterexample[None]])
     if not result.proved:
-        print(f"safe-wrappers: not proved: {result.message}", file=sys.stderr)
+        print(f"safe-wrappers: not proved: {result.reason}", file=sys.stderr)
         if not options.unproved:
             print(
                 "safe-wrappers: nothing was written; try more --facets or --seeds, or write the "
@@ -65,7 +66,7 @@ def synthesise(options: Synthesise) -> int:
                 file=sys.stderr,
             )
             return 1
-    certificate.save(options.output)
+    _certificate(options, claim, result, found).save(options.output)
     print(
         f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; use it "
         f"with --safe-set {options.output}."
@@ -81,7 +82,7 @@ def _settings(options: Synthesise) -> dict[str, Any]:
 
 
 def _certificate(
-    options: Synthesise, model: Model, X: Box, W: Box, found: synthesis.SynthesisResult
+    options: Synthesise, claim: Claim, result: Proof, found: synthesis.SynthesisResult
 ) -> Certificate:
     metadata = {
         "method": "vertex SLP with growth (safe-wrappers synthesise)",
@@ -90,9 +91,8 @@ def _certificate(
         "seconds": round(found.seconds, 1),
         "settings": _settings(options),
     }
-    return Certificate.create(
-        model, found.safe_state_set, X, W, name=options.output.stem, metadata=metadata
-    )
+    proof = result if result.proved else None
+    return Certificate(claim, options.output.stem, proof=proof, metadata=metadata)
 
 
 def _reference(options: Synthesise) -> Certificate:

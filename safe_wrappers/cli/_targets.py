@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from .. import envs
-from ..certificates import Certificate
+from ..certificates import Certificate, model_name
 from ..models import Model
 from ._environments import require_safe_set
 from ._usage import UsageError, require_known
 
 
-def certificates_of(target: str, safe_set: str | None) -> list[Certificate]:
+def certificates_of(target: str, safe_set: str | None, model: str | None) -> list[Certificate]:
     """The certificate in a file, or those of a bundled system.
 
+    Args:
+        target: A file or the name of a system.
+        safe_set: One set of the system; None for all.
+        model: The model that a file is about, as "module:attribute"; None for the bundled one of
+            its name.
+
     Raises:
-        UsageError: If there is no such file, system or set.
-        CertificateError: If a file is damaged.
+        UsageError: If there is no such file, system, set or model.
+        CertificateError: If a file is damaged or about another model.
     """
     if target.endswith(".json") or Path(target).is_file():
         if not Path(target).is_file():
@@ -27,38 +33,34 @@ def certificates_of(target: str, safe_set: str | None) -> list[Certificate]:
                 f"--safe-set chooses among the sets of a system, but {target} is a "
                 "file with one set."
             )
-        return [Certificate.load(target)]
+        found = _given_model(model) if model is not None else _bundled_model(model_name(target))
+        return [Certificate.load(target, found)]
     require_known("system", target, envs.registered_names())
     if safe_set is not None:
         require_safe_set(target, safe_set)
-    return [
-        envs.load_certificate(target, name)
-        for name in ([safe_set] if safe_set else envs.certificate_names(target))
-    ]
+    found = envs.get_model(target) if model is None else _given_model(model)
+    names = [safe_set] if safe_set else envs.certificate_names(target)
+    return [envs.certificate_of(found, name) for name in names]
 
 
-def model_of(certificate: Certificate, given: str | None) -> Model:
-    """The model that a certificate is about: the user's, given as "module:attribute", or the
-    bundled one of its name.
-
-    Raises:
-        UsageError: If there is no such model.
-    """
-    if given is not None:
-        found = imported("--model", given)
-        model = found if isinstance(found, Model) or not callable(found) else found()
-        if not isinstance(model, Model):
-            raise UsageError(
-                f"--model {given} must be a `safe_wrappers.Model` or a function that "
-                f"returns one, but it is {type(model).__name__!r}."
-            )
-        return model
-    if certificate.model_name not in envs.registered_names():
+def _given_model(given: str) -> Model:
+    found = imported("--model", given)
+    model = found if isinstance(found, Model) or not callable(found) else found()
+    if not isinstance(model, Model):
         raise UsageError(
-            f"the certificate is about {certificate.model_name!r}, which is not "
+            f"--model {given} must be a `safe_wrappers.Model` or a function that "
+            f"returns one, but it is {type(model).__name__!r}."
+        )
+    return model
+
+
+def _bundled_model(name: str) -> Model:
+    if name not in envs.registered_names():
+        raise UsageError(
+            f"the certificate is about {name!r}, which is not "
             "bundled; give its model with --model module:attribute."
         )
-    return envs.get_model(certificate.model_name)
+    return envs.get_model(name)
 
 
 def imported(name: str, given: str) -> Any:

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from .._errors import SetDimensionError
+from .._gate import as_integer, function
 from ._action_set import SafeActionSet
+from ._common import BoxSystem
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ExplicitSystem:
+class ExplicitSystem(BoxSystem):
     """A system with explicit safe action sets {a in [-1, 1]^d : A(x) a <= b(x)}: plain JAX
     functions of the state.
 
@@ -39,8 +41,9 @@ class ExplicitSystem:
             linear program.
 
     Raises:
-        SetDimensionError: If `action_size` is not positive; at trace time, if `rows` or `anchor`
-            have other shapes.
+        TypeError: If `action_size` is no integer, or a function none.
+        ValueError: If `action_size` is not positive.
+        SetDimensionError: At trace time, if `rows` or `anchor` have other shapes.
 
     Example:
         >>> system = ExplicitSystem(
@@ -62,14 +65,13 @@ class ExplicitSystem:
     anchor: Callable[[jax.Array], jax.Array] | None = None
 
     def __post_init__(self):
-        if self.action_size < 1:
-            raise SetDimensionError(
-                f"`action_size` must be at least 1, but it is {self.action_size}."
-            )
-
-    @property
-    def neutral_action(self) -> jax.Array:
-        return jnp.zeros(self.action_size, jnp.float32)
+        object.__setattr__(self, "action_size", as_integer("action_size", self.action_size, 1))
+        function("rows", self.rows, "x -> A (m, d), b (m,)")
+        function("margin", self.margin, "x -> ()")
+        function("sample_initial", self.sample_initial, "random key -> x (n,)")
+        function("state", self.state, "(environment's state) -> x (n,)")
+        if self.anchor is not None:
+            function("anchor", self.anchor, "x -> a safe action (d,)")
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """The rows at x, shape (n,), and the anchor, which is a constant for derivatives."""

@@ -1,4 +1,4 @@
-"""A system given by a model and a polytope that is to be invariant."""
+"""The system of a claim: rows and anchor of the safe action set at a state."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,143 +9,129 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
-from ..certificates import Block, Certificate
-from ..models import Model, Remainder, require_affine
+from .._gate import function
+from .._margins import tau
+from ..certificates import (
+    RESERVE,
+    RESET_SHRINK,
+    Block,
+    Certificate,
+    Claim,
+    Guarantee,
+    Guaranteed,
+    guarantee_of,
+)
+from ..models import Model
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
+from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
-
-# Resets lie in (1 - RESET_SHRINK) S, so that the rounding of a sampled state cannot put it outside
-# S.
-RESET_SHRINK = 1e-4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ModelSystem:
-    """A system given by a model that is affine in action and disturbance, or near it, and a
-    polytope that is to be invariant.
+class ModelSystem(SystemOfModel, Guaranteed):
+    """The system of a claim: a model that is affine in action and disturbance, and a polytope that
+    is to be invariant.
 
     The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of
-    W): for the facet H_i x <= h_i and f = c + B a + E w it has the row H_i B a <= h_i - eps_i - H_i
-    c - max_w H_i E w. With a remainder,
-    |f - (c + B a + E w)| <= r, the row's right-hand side is smaller by |H_i| r.
+    W): for the facet H_i x <= 1 and f = c + B a + E w it has the row
+    H_i B a <= 1 - eps_i - H_i c - max_w H_i E w. For a model that is not affine give the claim
+    about `models.enclosed(model, remainder)`.
 
     Args:
-        model: The one-step model f.
-        safe_state_set: S, a polytope {H x <= 1} around the origin (rescaled to h = 1 if it is not).
-        disturbance_set: W, shape (k,).
-        constraint_set: X, the state constraints; infinite bounds are allowed.
-        state: Reads x from the environment's state.
-        eps: Rounding allowance per facet, shape (m,), in the scale h = 1.
-        certificate: The proof's data, or None: then the guarantee is tested, not proved.
-        remainder: r >= 0 of a model that is not affine, for all x in S, actions and w in W: shape
-            (n,), or a function x -> (n,). With it nothing is proved; to prove a set for such a
-            model, see `models.enclosed`.
-        zonotope: S in generator form, if it has one.
-        blocks: The groups of states and actions that share out S, if it is a product; then anchors
-            and initial states come block by block.
+        promise: A `Claim`, or a `Certificate`, whose claim and record are taken. S, X, W, eps and
+            the model are the claim's; nothing beside it decides safety.
+        state: Reads x, shape (n,), from the environment's state.
+
+    Attributes:
+        claim: The claim.
+        certificate: The certificate, if one was given, else None.
 
     Raises:
-        SetDimensionError: If the sets or the remainder do not fit the model or the origin is not
-            inside S.
-        ModelError: If the model is not affine in action and disturbance, as its jaxpr says, and
-            there is neither a remainder nor a certificate.
+        TypeError: If `promise` is something else, or `state` is no function.
     """
 
-    model: Model
-    safe_state_set: Polytope
-    disturbance_set: Box
-    constraint_set: Box | Polytope
+    promise: dataclasses.InitVar[Claim | Certificate]
+    _: dataclasses.KW_ONLY
     state: Callable[[Any], jax.Array]
-    eps: np.ndarray | float = 2e-5
-    certificate: Certificate | None = None
-    remainder: Remainder | None = None
-    zonotope: Zonotope | None = None
-    blocks: tuple[Block, ...] = ()
+    claim: Claim = dataclasses.field(init=False)
+    certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
     _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
 
-    def __post_init__(self):
-        n, k = self.model.state_size, self.model.disturbance_size
-        for name, found, needed in (
-            ("safe_state_set", self.safe_state_set.dim, n),
-            ("constraint_set", self.constraint_set.dim, n),
-            ("disturbance_set", self.disturbance_set.dim, k),
-        ):
-            if found != needed:
-                raise SetDimensionError(
-                    f"`{name}` must have dimension {needed} for the model "
-                    f"{self.model.name!r}, but it has {found}."
-                )
-        if self.remainder is None and self.certificate is None:
-            require_affine(self.model)
-        if self.remainder is not None and not callable(self.remainder):
-            r = np.asarray(self.remainder, np.float32)
-            if r.shape != (n,) or not np.all(r >= 0) or not np.all(np.isfinite(r)):
-                raise SetDimensionError(
-                    f"`remainder` must hold {n} finite half-widths, none of them negative, for the "
-                    f"model {self.model.name!r}, but it is {r}."
-                )
-            object.__setattr__(self, "remainder", r)
-        H, h = self.safe_state_set.halfspaces()
-        if not np.all(np.asarray(h) == 1):
-            object.__setattr__(self, "safe_state_set", self.safe_state_set.normalised())
-        H, h = (np.asarray(value, np.float32) for value in self.safe_state_set.halfspaces())
-        object.__setattr__(self, "safe_state_set", Polytope(H, h))
-        object.__setattr__(self, "eps", np.broadcast_to(np.asarray(self.eps, np.float32), h.shape))
-        inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
-        object.__setattr__(
-            self,
-            "_initial",
-            ProductSampler(self.blocks, inner) if self.blocks else inner.triangulate(),
-        )
-        object.__setattr__(self, "_anchor", ProductAnchor(self.blocks, H) if self.blocks else None)
-
-    @classmethod
-    def from_certificate(
-        cls, certificate: Certificate, model: Model, state: Callable[[Any], jax.Array]
-    ) -> "ModelSystem":
-        """The system that a certificate speaks about.
-
-        Raises:
-            CertificateError: If the certificate is about another model.
-        """
-        certificate.check(model)
-        return cls(
-            model=model,
-            safe_state_set=certificate.safe_state_set,
-            disturbance_set=certificate.disturbance_set,
-            constraint_set=certificate.constraint_set,
-            state=state,
-            eps=certificate.eps,
-            certificate=certificate,
-            zonotope=certificate.zonotope,
-            blocks=certificate.blocks,
-        )
-
-    @property
-    def guarantee(self) -> str:
-        """What stands behind the safe action sets, in one line.
-
-        Whether an environment steps the model is another question.
-        """
-        if self.certificate is None or self.remainder is not None:
-            return (
-                "tested, not proved: no certificate speaks about the rows of the model "
-                f"{self.model.name!r}"
+    def __post_init__(self, promise: Claim | Certificate):
+        certificate = promise if isinstance(promise, Certificate) else None
+        claim = promise.claim if isinstance(promise, Certificate) else promise
+        if not isinstance(claim, Claim):
+            raise TypeError(
+                "The promise of a system must be a `Claim` or a `Certificate`, but it is a "
+                f"`{type(promise).__name__}`."
             )
-        return (
-            f"certified for the model {self.model.name!r} by {self.certificate.name!r}, which "
-            "`safe_wrappers.certificates.prove` proves or refutes"
-        )
+        object.__setattr__(self, "claim", claim)
+        object.__setattr__(self, "certificate", certificate)
+        function("state", self.state, "(environment's state) -> x, shape (n,)")
+        inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
+        blocks = self.blocks
+        initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
+        anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if blocks else None
+        object.__setattr__(self, "_initial", initial)
+        object.__setattr__(self, "_anchor", anchor)
 
     @property
-    def action_size(self) -> int:
-        return self.model.action_size
+    def model(self) -> Model:
+        """The one-step model f of the claim."""
+        return self.claim.model
 
     @property
-    def neutral_action(self) -> jax.Array:
-        return jnp.zeros(self.model.action_size, jnp.float32)
+    def safe_state_set(self) -> Polytope:
+        """S = {x : H x <= 1} of the claim."""
+        return self.claim.safe_state_set
+
+    @property
+    def constraint_set(self) -> Box | Polytope:
+        """X of the claim."""
+        return self.claim.constraint_set
+
+    @property
+    def disturbance_set(self) -> Box:
+        """W of the claim."""
+        return self.claim.disturbance_set
+
+    @property
+    def eps(self) -> np.ndarray:
+        """The claim's rounding allowance per facet, shape (m,), read-only."""
+        return self.claim.eps
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The groups of states and actions that share out S, empty if it is no product."""
+        return self.claim.blocks
+
+    @property
+    def generators(self) -> Zonotope | None:
+        """The generators from which initial states can be drawn, or None."""
+        return self.claim.generators
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safe action sets. Whether an environment steps the model is
+        another question.
+        """
+        if type(self) is not ModelSystem:
+            by = f"`{type(self).__name__}` may change what `ModelSystem` computes from its claim"
+            return Guarantee("tested", by)
+        return guarantee_of(self.claim, self.certificate)
+
+    @property
+    def action_room(self) -> float:
+        """By how much the rows may be tightened, in units of the action box, such that the claim
+        still leaves a safe action at every state of S: 0 if the claim's gain is not known.
+        """
+        claim = self.claim
+        slack = claim.sigma - 2.0 * claim.eps.astype(np.float64) - RESERVE
+        gain = claim.gain.astype(np.float64)
+        room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
+        return max(0.0, float(room.min()) - 2.0 * tau(self.action_size, np.float32))
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
@@ -161,44 +147,27 @@ class ModelSystem:
         center, radius = self.disturbance_set.center, self.disturbance_set.radius
         worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
         b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
-        if self.remainder is not None:
-            r = (
-                self.remainder(x)
-                if callable(self.remainder)
-                else jnp.asarray(self.remainder, x.dtype)
-            )
-            b = b - jnp.sum(jnp.abs(H) * r, axis=1)
-        return (
-            SafeActionSet(A, b, self._anchor(A, b))
-            if self._anchor
-            else SafeActionSet.from_rows(A, b)
-        )
-
-    def fallback(self, x: jax.Array) -> jax.Array:
-        """The action of largest margin at x, shape (d,)."""
-        return self.safe_action_set(x).anchor
+        if self._anchor is None:
+            return SafeActionSet.from_rows(A, b)
+        return SafeActionSet(A, b, self._anchor(A, b))
 
     def margin(self, x: jax.Array) -> jax.Array:
         """min_i (1 - H_i x), shape ()."""
         return self.safe_state_set.margin(x)
-
-    def violation(self, x: jax.Array) -> jax.Array:
-        """1 if x lies outside X, else 0, float32, shape ()."""
-        return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
         return self._initial.sample(key)
 
     def sample_generators(self, key: jax.Array) -> jax.Array:
-        """A state c + G beta with beta uniform in the cube, shape (n,); needs a zonotope.
+        """A state (1 - 1e-4) (c + G beta) with beta uniform in the cube, shape (n,).
 
         Raises:
-            SetDimensionError: If S has no generator form.
+            SetDimensionError: If the claim has no generators.
         """
-        if self.zonotope is None:
+        if self.generators is None:
             raise SetDimensionError(
-                "Sampling in generator space needs a zonotope, but this safe "
-                "set has none; use initial_states='uniform'."
+                "The safe set has no generators to draw initial states from; use "
+                "initial_states='uniform'."
             )
-        return (1 - RESET_SHRINK) * self.zonotope.sample(key)
+        return (1 - RESET_SHRINK) * self.generators.sample(key)

@@ -1,4 +1,4 @@
-"""Systems: what a safeguard needs to know of a plant, and the one plug-in point for users."""
+"""What a safeguard needs to know of a plant: the one plug-in point for users."""
 
 from typing import Any, Protocol, runtime_checkable
 

@@ -1,6 +1,7 @@
 """What a system claims about one step, and how a step that was taken compares with it."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import CertificateError, SetDimensionError
-from ..models import Model, Remainder
+from ..models import EnclosedModel, Model
 from ..sets import Box, Zonotope
 from ._model_system import ModelSystem
 from ._protocol import System
@@ -55,14 +56,14 @@ class StepCheck:
         disturbance_set: W, shape (k,).
         facets: N, float64, shape (m, n), such that R is bounded.
         allowance: Positive, shape (m,).
-        remainder: Of a model that is not affine, as in `ModelSystem`.
+        remainder: x (n,) -> half-widths (n,) of what the model leaves over that is not affine.
     """
 
     model: Model
     disturbance_set: Box
     facets: np.ndarray
     allowance: np.ndarray
-    remainder: Remainder | None = None
+    remainder: Callable[[jax.Array], jax.Array] | None = None
     _metric: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
@@ -99,13 +100,11 @@ class StepCheck:
         center = np.asarray(S.center, np.float64) if isinstance(S, Zonotope) else np.zeros(S.dim)
         facets = H / (h - H @ center)[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
-        return cls(
-            system.model,
-            system.disturbance_set,
-            facets,
-            allowance,
-            getattr(system, "remainder", None),
-        )
+        model, W = system.model, system.disturbance_set
+        if isinstance(model, EnclosedModel):
+            W = model.inner_disturbances(W)
+            return cls(model.inner, W, facets, allowance, model.half_widths)
+        return cls(model, W, facets, allowance)
 
     @classmethod
     def per_state(
@@ -183,9 +182,7 @@ class StepCheck:
             jnp.asarray(self.allowance, rest.dtype),
         )
         if self.remainder is not None:
-            allowance = allowance + jnp.abs(facets) @ jnp.asarray(
-                self.remainder(x) if callable(self.remainder) else self.remainder, rest.dtype
-            )
+            allowance = allowance + jnp.abs(facets) @ self.remainder(x).astype(rest.dtype)
         return jnp.max(facets @ rest / allowance)
 
 

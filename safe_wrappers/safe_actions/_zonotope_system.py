@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import SetDimensionError
-from ..models import Model
+from .._gate import as_bound
+from ..certificates import RESET_SHRINK
+from ..models import Model, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._action_set import SafeActionSet
-from ._model_system import RESET_SHRINK
+from ._common import SystemOfModel, require_sets
 
 # Of more rows than this the anchor is found by cutting planes, so many at a time (an even number).
 _ROWS = 256
@@ -21,18 +22,20 @@ _ROUNDS = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ZonotopeSystem:
+class ZonotopeSystem(SystemOfModel):
     """A system given by a model that is affine in action and disturbance, and a zonotope S = <c_s,
     G_s> that is to be invariant.
 
     S may have thousands of facets, in any number of dimensions, as long as they can be enumerated
     once (see `Zonotope.halfspaces`); nothing else about S is ever computed, no vertices and no
     volume, and the origin need not lie in it. The safe action set is exact, one row per facet, as
-    for `ModelSystem`: with f = c + B a + E w and the pairs of facets
-    |N_i (x - c_s)| <= 1 it is |N_i (c + B a + E w_c - c_s)| <= 1 - eps - sum_j |N_i E_j| w_r,j, where w_c and w_r are the centre and the
-    half-widths of W and E may depend on x. It includes the actions of the linear encoding c + B a +
-    E w_c - c_s = G_s beta,
-    |beta_i| <= 1 - sum_j |Gamma_ij| with E diag(w_r) = G_s Gamma, up to eps.
+    for `ModelSystem`: with f = c + B a + E w and the pairs of facets |N_i (x - c_s)| <= 1 it is
+
+        |N_i (c + B a + E w_c - c_s)| <= 1 - eps - sum_j |N_i E_j| w_r,j,
+
+    where w_c and w_r are the centre and the half-widths of W and E may depend on x. It includes the
+    actions of the linear encoding c + B a + E w_c - c_s = G_s beta,
+    |beta_i| <= 1 - sum_j |Gamma_ij|, with E diag(w_r) = G_s Gamma, up to eps.
 
     The guarantee is *tested*, not proved: that S is invariant is the caller's claim (`certificate`
     is None), and where no safe action exists the safeguards execute the anchor and say
@@ -47,8 +50,10 @@ class ZonotopeSystem:
         eps: Rounding allowance, in the scale where the centre of S has margin 1.
 
     Raises:
-        SetDimensionError: If the sets do not fit the model, S is flat, or it has too many facets to
-            enumerate.
+        TypeError: If an argument is of another class than declared.
+        SetDimensionError: If the sets do not fit the model, S is flat, it has too many facets to
+            enumerate, or eps is not one finite number of at least 0.
+        ModelError: If the model is not affine in action and disturbance, as its jaxpr says.
     """
 
     model: Model
@@ -62,17 +67,16 @@ class ZonotopeSystem:
     _center: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
-        n, k = self.model.state_size, self.model.disturbance_size
-        for name, found, needed in (
-            ("safe_state_set", self.safe_state_set.dim, n),
-            ("constraint_set", self.constraint_set.dim, n),
-            ("disturbance_set", self.disturbance_set.dim, k),
-        ):
-            if found != needed:
-                raise SetDimensionError(
-                    f"`{name}` must have dimension {needed} for the model "
-                    f"{self.model.name!r}, but it has {found}."
-                )
+        require_sets(
+            self.model,
+            self.state,
+            safe_state_set=self.safe_state_set,
+            kind=Zonotope,
+            constraint_set=self.constraint_set,
+            disturbance_set=self.disturbance_set,
+        )
+        require_affine(self.model)
+        object.__setattr__(self, "eps", float(as_bound("eps", self.eps)))
         # S = {x : |N (x - c_s)| <= 1}: one normal for each pair of facets, states along the first
         # axis, so that the long axis is contiguous.
         N, h = self.safe_state_set.halfspaces()
@@ -84,14 +88,6 @@ class ZonotopeSystem:
             normals = np.pad(normals, ((0, 0), (0, -pairs % (_ROWS // 2))))
         object.__setattr__(self, "_normals", normals.astype(np.float32))
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
-
-    @property
-    def action_size(self) -> int:
-        return self.model.action_size
-
-    @property
-    def neutral_action(self) -> jax.Array:
-        return jnp.zeros(self.model.action_size, jnp.float32)
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at
@@ -108,10 +104,6 @@ class ZonotopeSystem:
     def margin(self, x: jax.Array) -> jax.Array:
         """min_i (1 - |N_i (x - c_s)|) over the pairs of facets, shape (); NaN in x gives NaN."""
         return 1.0 - jnp.max(jnp.abs(jnp.sum(self._normals * (x - self._center)[:, None], axis=0)))
-
-    def violation(self, x: jax.Array) -> jax.Array:
-        """1 if x lies outside X, else 0, float32, shape ()."""
-        return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """A state c_s + (1 - 1e-4) G_s beta with beta uniform in the cube, shape (n,): uniform by

@@ -5,71 +5,69 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from .._errors import SetDimensionError
-
-Array = jax.Array | np.ndarray
-
-
-def is_traced(*values: Any) -> bool:
-    """Whether a value is a tracer, which has a shape but no numbers to check."""
-    return any(isinstance(value, Tracer) for value in values)
+from .._gate import Array, as_numbers, is_traced, shown
 
 
 def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
     """Returns `value` as a float array of `ndim` dimensions, for a set to store.
 
-    Floating arrays keep their dtype; Python numbers, lists and integers become float32, so that
-    what is proved about the stored numbers holds for the numbers that run. NumPy arrays are copied
-    and made read-only: a set never changes. Tracers pass through, with their shape checked.
+    Arrays of 32 and 64 bits keep their dtype; Python numbers, lists, integers and shorter floats
+    become float32, so that what is proved about the stored numbers holds for the numbers that run.
+    NumPy arrays are copied and made read-only: a set never changes. Tracers pass through, with
+    their shape checked.
 
     Raises:
-        SetDimensionError: On a wrong number of dimensions, a NaN or, unless `finite` is false, an
-            infinite value.
+        SetDimensionError: On what is no array of real numbers, a wrong number of dimensions, a
+            number that float32 cannot hold, a NaN or, unless `finite` is false, an infinite value.
     """
-    if isinstance(value, jax.Array):
-        value = value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float32)
-    else:
-        value = np.array(
-            value,
-            dtype=value.dtype
-            if getattr(value, "dtype", None) in (np.float32, np.float64)
-            else np.float32,
-        )
-        value.setflags(write=False)
-    if value.ndim != ndim:
+    array = as_numbers(name, value)
+    if array.ndim != ndim:
         raise SetDimensionError(
-            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(value.shape)}."
+            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(array.shape)}."
         )
-    if not is_traced(value):
-        numbers = np.asarray(value)
-        if np.isnan(numbers).any():
-            raise SetDimensionError(f"`{name}` must not contain NaN, but it is {numbers}.")
-        if finite and np.isinf(numbers).any():
-            raise SetDimensionError(
-                f"`{name}` must be finite, but it is {numbers}; leave out what is not bounded."
-            )
-    return value
+    if is_traced(array):
+        return array
+    numbers = np.asarray(array)
+    if np.isnan(numbers).any():
+        raise SetDimensionError(f"`{name}` must not contain NaN, but it is {shown(numbers)}.")
+    if finite and np.isinf(numbers).any():
+        raise SetDimensionError(
+            f"`{name}` must be finite, but it is {shown(numbers)}; leave out what is not bounded."
+        )
+    if isinstance(array, jax.Array):
+        return array
+    array = array.copy()
+    array.setflags(write=False)
+    return array
 
 
 def as_vector(name: str, value: Any, dim: int) -> jax.Array:
-    """Returns the argument of a set's function as a float array of shape (dim,); its dtype is the
-    one computed in.
+    """Returns the argument of a set's function as a float array of shape (dim,); its dtype, at
+    least float32, is the one computed in.
 
     Raises:
-        SetDimensionError: On any other shape, batches included: broadcasting would answer another
-            question silently.
+        SetDimensionError: On what is no array of real numbers, and on any other shape, batches
+            included: broadcasting would answer another question silently.
     """
-    value = jnp.asarray(value)
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        value = value.astype(jnp.float32)
-    if value.shape != (dim,):
+    vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    if vector.shape != (dim,):
         raise SetDimensionError(
             f"`{name}` must have shape ({dim},), but its shape is "
-            f"{value.shape}; map over a batch with `jax.vmap`."
+            f"{vector.shape}; map over a batch with `jax.vmap`."
         )
-    return value
+    return vector
+
+
+def as_exact_vector(name: str, value: Any, dim: int) -> np.ndarray:
+    """Returns the argument of a function that computes in float64, shape (dim,), not rounded.
+
+    Raises:
+        SetDimensionError: As `as_vector`.
+    """
+    as_vector(name, value, dim)
+    return concrete(value)
 
 
 def require_shape(name: str, value: Array, shape: tuple[int, ...]) -> None:

@@ -7,8 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
+from .._gate import Array, is_traced, shown
 from .._pytree import frozen_pytree
-from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_shape
+from ._arrays import as_float, as_vector, concrete, require_shape
+
+# Sides of positive width up to which corners are listed: 65,536 of them.
+_MAX_SIDES = 16
 
 
 @frozen_pytree
@@ -36,24 +40,29 @@ class Box:
     upper: Array
 
     def __post_init__(self):
-        lower, upper = (
-            as_float("lower", self.lower, 1, finite=False),
-            as_float("upper", self.upper, 1, finite=False),
-        )
+        lower = as_float("lower", self.lower, 1, finite=False)
+        upper = as_float("upper", self.upper, 1, finite=False)
         require_shape("upper", upper, tuple(lower.shape))
         if not is_traced(lower, upper):
             low, up = np.asarray(lower), np.asarray(upper)
             if np.any(low > up) or np.any(low == np.inf) or np.any(up == -np.inf):
                 raise SetDimensionError(
-                    f"`lower` must not exceed `upper`, but lower = {low} and upper = {up}."
+                    "`lower` must not exceed `upper`, and a point must lie between them, but "
+                    f"lower = {shown(low)} and upper = {shown(up)}."
                 )
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
 
     @classmethod
     def symmetric(cls, radius) -> "Box":
-        """The box |x_i| <= radius_i around the origin; `radius` has shape (n,)."""
+        """The box |x_i| <= radius_i around the origin; `radius` has shape (n,).
+
+        Raises:
+            SetDimensionError: If a radius is negative or NaN.
+        """
         radius = as_float("radius", radius, 1, finite=False)
+        if not is_traced(radius) and np.any(np.asarray(radius) < 0):
+            raise SetDimensionError(f"`radius` must be at least 0, but it is {shown(radius)}.")
         return cls(-radius, radius)
 
     @property
@@ -80,6 +89,8 @@ class Box:
         """
         x = as_vector("x", x, self.dim)
         lower, upper = jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype)
+        if not self.dim:  # a box of no dimensions is one point, far from any face
+            return jnp.full((), jnp.inf, x.dtype)
         return jnp.minimum(jnp.min(x - lower), jnp.min(upper - x))
 
     def contains(self, x) -> jax.Array:
@@ -116,12 +127,22 @@ class Box:
         """All corners, float64, shape (2^n, n).
 
         Zero-width sides are not repeated. Finite boxes only, outside jit.
+
+        Raises:
+            SetDimensionError: If the box is unbounded, or has more than 16 sides of positive width:
+                it has 2^n corners.
         """
         self._require_bounded()
         sides = [
             sorted({lo, hi})
             for lo, hi in zip(concrete(self.lower), concrete(self.upper), strict=True)
         ]
+        wide = sum(len(side) == 2 for side in sides)
+        if wide > _MAX_SIDES:
+            raise SetDimensionError(
+                f"The box has {wide} sides of positive width and so 2^{wide} corners, but corners "
+                f"are listed for up to {_MAX_SIDES} sides only; use `support`, which needs none."
+            )
         return np.array(list(itertools.product(*sides)))
 
     def volume(self) -> float:
@@ -142,5 +163,6 @@ class Box:
             np.isfinite(self.lower).all() and np.isfinite(self.upper).all()
         ):
             raise SetDimensionError(
-                f"The box must be bounded, but lower = {self.lower} and upper = {self.upper}."
+                f"The box must be bounded, but lower = {shown(self.lower)} and "
+                f"upper = {shown(self.upper)}."
             )

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linprog
-from scipy.spatial import HalfspaceIntersection, QhullError
+from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
 
 from .._errors import SetDimensionError
+from .._gate import Array, as_number, is_traced
 from .._pytree import frozen_pytree
-from ._arrays import Array, as_float, as_vector, concrete, is_traced, require_shape
+from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._triangulation import Triangulation
 
 # HiGHS's presolve calls some unbounded problems infeasible, for example a maximum over the slab |x
@@ -38,7 +39,8 @@ class Polytope:
         h: Offsets, shape (m,).
 
     Raises:
-        SetDimensionError: If the shapes do not fit or a value is not finite.
+        SetDimensionError: If the shapes do not fit, a value is not finite, or a row is so small
+            that float32 arithmetic would take it for 0, which is no constraint.
 
     Example:
         >>> triangle = Polytope([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, 1.0])
@@ -52,6 +54,8 @@ class Polytope:
     def __post_init__(self):
         H, h = as_float("H", self.H, 2), as_float("h", self.h, 1)
         require_shape("h", h, (H.shape[0],))
+        if not is_traced(self.H):
+            _require_visible_rows(concrete(self.H))
         object.__setattr__(self, "H", H)
         object.__setattr__(self, "h", h)
 
@@ -72,6 +76,8 @@ class Polytope:
         Its gradient is -H_i of the smallest row, their mean where several tie; NaN in x gives NaN.
         """
         x = as_vector("x", x, self.dim)
+        if not len(self.h):  # no constraint at all
+            return jnp.full((), jnp.inf, x.dtype)
         # An elementwise sum instead of a matrix product: accelerators may round the factors of
         # products to 10 bits.
         return jnp.min(
@@ -100,10 +106,11 @@ class Polytope:
         """The set {factor * x : x in S}, scaled about the origin, for example (1 - 1e-3) S.
 
         Raises:
-            SetDimensionError: If `factor` is not positive.
+            TypeError: If `factor` is not a number.
+            ValueError: If `factor` is not positive and finite.
         """
-        if not is_traced(factor) and not factor > 0:
-            raise SetDimensionError(f"`factor` must be positive, but it is {factor}.")
+        if not is_traced(factor):
+            factor = as_number("factor", factor, above=0.0)
         return Polytope(self.H, self.h * factor)
 
     def chebyshev_center(self) -> tuple[np.ndarray, float]:
@@ -133,8 +140,7 @@ class Polytope:
         Raises:
             SetDimensionError: If the set is empty.
         """
-        direction = concrete(direction)
-        require_shape("direction", direction, (self.dim,))
+        direction = as_exact_vector("direction", direction, self.dim)
         result = linprog(
             -direction,
             A_ub=concrete(self.H),
@@ -202,6 +208,10 @@ class Polytope:
                 raise SetDimensionError(
                     f"The polytope must have an interior, but qhull found otherwise: {error}"
                 ) from error
+            # qhull lists a vertex twice where its facets differ by rounding only
+            near = 1e-12 * np.abs(points).max()
+            pairs = KDTree(points).query_pairs(near, p=np.inf, output_type="ndarray")
+            points = np.delete(points, np.unique(pairs.max(axis=1)), axis=0)
         points.setflags(write=False)
         return points
 
@@ -209,3 +219,16 @@ class Polytope:
     def _triangulation(self) -> Triangulation:
         fan = Triangulation.of_hull(self.vertices())
         return Triangulation(fan.simplices.astype(self.H.dtype), fan.volumes)
+
+
+def _require_visible_rows(H: np.ndarray) -> None:
+    """Raises SetDimensionError if all entries of a row that is not 0 are below float32's normal
+    range, where arithmetic may flush them to 0.
+    """
+    largest = np.abs(H).max(axis=1, initial=0.0)
+    lost = np.flatnonzero((largest > 0) & (largest < np.finfo(np.float32).tiny))
+    if len(lost):
+        raise SetDimensionError(
+            f"Row {lost[0]} of `H` is {H[lost[0]].tolist()}, but float32 arithmetic may take it "
+            "for 0, which constrains nothing; scale the row and its `h`."
+        )

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from .._gate import Array
 from .._pytree import frozen_pytree
-from ._arrays import Array, concrete
+from ._arrays import concrete
 
 
 @frozen_pytree

@@ -11,13 +11,16 @@ from scipy.optimize import linprog
 from scipy.spatial import KDTree
 
 from .._errors import SetDimensionError
+from .._gate import Array, as_number
 from .._pytree import frozen_pytree
-from ._arrays import Array, as_float, as_vector, concrete, require_shape
+from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._polytope import LP_OPTIONS, Polytope
 
 # Choices of n - 1 generators that are enumerated for the half-spaces: half a second, and rows that
 # still fit a safeguard.
 _MAX_CHOICES = 20_000
+# Determinants that are summed for a volume: some seconds.
+_MAX_DETERMINANTS = 1_000_000
 
 
 @frozen_pytree
@@ -45,10 +48,8 @@ class Zonotope:
     generators: Array
 
     def __post_init__(self):
-        center, generators = (
-            as_float("center", self.center, 1),
-            as_float("generators", self.generators, 2),
-        )
+        center = as_float("center", self.center, 1)
+        generators = as_float("generators", self.generators, 2)
         require_shape("generators", generators, (center.shape[0], generators.shape[1]))
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "generators", generators)
@@ -98,10 +99,12 @@ class Zonotope:
 
         It needs no half-spaces and so works for flat sets too, where x must lie in their plane to
         1e-10. The linear program decides to about 1e-10: for points on the boundary, and for those
-        rounded to float32, give a tolerance such as 1e-6.
+        rounded to float32, give a tolerance such as 1e-6. False if x is not finite.
         """
-        x = concrete(x)
-        require_shape("x", x, (self.dim,))
+        x = as_exact_vector("x", x, self.dim)
+        tolerance = as_number("tolerance", tolerance, 0.0)
+        if not np.isfinite(x).all():
+            return False
         G, offset = concrete(self.generators), x - concrete(self.center)
         count = G.shape[1]
         # Minimise t subject to G beta = x - c and |beta_j| <= t.
@@ -175,11 +178,22 @@ class Zonotope:
         return self._polytope.vertices()
 
     def volume(self) -> float:
-        """Volume: the sum of |det| over all choices of n generators, times 2^n."""
+        """Volume: the sum of |det| over all choices of n generators, times 2^n.
+
+        Raises:
+            SetDimensionError: If there are more than a million choices.
+        """
         G = concrete(self.generators)
-        choices = itertools.combinations(range(G.shape[1]), self.dim)
+        choices = math.comb(G.shape[1], self.dim)
+        if choices > _MAX_DETERMINANTS:
+            raise SetDimensionError(
+                f"The volume is a sum over all choices of {self.dim} of the {G.shape[1]} "
+                f"generators, computed up to {_MAX_DETERMINANTS:,} of them, but there are "
+                f"{choices:,}; give fewer generators."
+            )
+        picked = itertools.combinations(range(G.shape[1]), self.dim)
         return 2.0**self.dim * float(
-            sum(abs(np.linalg.det(G[:, list(columns)])) for columns in choices)
+            sum(abs(np.linalg.det(G[:, list(columns)])) for columns in picked)
         )
 
     @cached_property

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
 from .._frozen import Frozen
+from ..certificates import Guarantee, Guaranteed
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
     GradientDiagnosis,
@@ -21,13 +22,13 @@ from ..safeguards import (
     diagnose_gradient,
     safe_action,
 )
-from ._core import require_parts, tested
+from ._core import require_parts, tested, verified
 from ._protocols import BoundedEnv, StartableEnv, SystemEnv
 from ._record import nothing_done, nothing_lost, step_metrics, step_record
 from ._starts import ATTEMPTS, first_safe_key, no_safe_start
 
 
-class SafeguardWrapper(Frozen, envs.Env):
+class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
     """Replaces every action by a safe one before the environment sees it, and lets the gradient
     through.
 
@@ -193,12 +194,14 @@ class SafeguardWrapper(Frozen, envs.Env):
         return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line: "tested" unless the
-        environment itself says more.
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment: "tested", unless the library itself
+        steps the model of a claim, behind its own verified call.
         """
-        own = getattr(self.env, "guarantee", None) if self._own_system else None
-        return own if own is not None else tested(self.env, self.system)
+        own = self._own_system and isinstance(self.env, Guaranteed)
+        if not own or not verified(self, SafeguardWrapper, self.safeguard):
+            return tested(self.env, self.system)
+        return self.env.guarantee  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""

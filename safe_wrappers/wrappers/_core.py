@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..certificates import Guarantee, Guaranteed
 from ..safe_actions import System
 from ..safeguards import Safeguard
 
@@ -15,8 +16,8 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
     """
     if not isinstance(system, System):
         raise TypeError(
-            "`system` must be a `System` such as `ModelSystem(model, safe_state_set, "
-            f"...)`, but it is a `{type(system).__name__}`."
+            "`system` must be a `System` such as `ModelSystem(certificate, "
+            f"state=...)`, but it is a `{type(system).__name__}`."
         )
     if not isinstance(safeguard, Safeguard):
         raise TypeError(
@@ -29,13 +30,21 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
         )
 
 
-def tested(env: Any, system: System) -> str:
-    """What stands behind the safety of an environment that comes with no claim of its own, in one
-    line.
-    """
-    claim = getattr(system, "guarantee", "")
-    beside = f"; its system: {claim}" if claim else ""
-    return (
-        f"tested, not proved: whether `{type(env).__name__}` steps the model of its system, "
-        f"sampling can test (`safe_wrappers.conform`){beside}"
+def tested(env: Any, system: System) -> Guarantee:
+    """What stands behind the safety of an environment that the library does not step itself."""
+    by = (
+        f"whether `{type(env).__name__}` steps the model of its system, sampling can test "
+        "(`sw.conform`)"
     )
+    if not isinstance(system, Guaranteed):
+        return Guarantee("tested", by)
+    promised = system.guarantee
+    by = f"{by}; its system is {promised.status}: {promised.by}"
+    return Guarantee("tested", by, promised.assumptions)
+
+
+def verified(wrapper: Any, original: type, safeguard: Safeguard) -> bool:
+    """Whether the executed action is the library's own verified one: neither the wrapper nor the
+    safeguard puts a step or a call of its own in its place.
+    """
+    return type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__

@@ -15,6 +15,7 @@ from .._errors import WrapperOrderError
 from .._frozen import Frozen
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
+from ..certificates import Guarantee
 from ..safe_actions import StepCheck, System
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
 from ._core import require_parts, tested
@@ -122,8 +123,8 @@ class GymSafeguardWrapper(
         self._check = StepCheck.of(system) if monitor else None
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.unwrapped, self.system)
 
     def reset(

@@ -8,6 +8,7 @@ import jax
 
 from .._errors import CertificateError, MissingDependencyError, WrapperOrderError
 from .._frozen import Frozen
+from ..certificates import Guarantee
 from ..safe_actions import System
 from ..safeguards import Safeguard
 from ._brax_wrapper import SafeguardWrapper
@@ -120,8 +121,8 @@ class PlaygroundSafeguardWrapper(Frozen, MjxEnv):
         return self.as_brax_env.step(state, action)  # pyright: ignore[reportReturnType, reportArgumentType]
 
     @property
-    def guarantee(self) -> str:
-        """What stands behind the safety of this environment, in one line."""
+    def guarantee(self) -> Guarantee:
+        """What stands behind the safety of this environment."""
         return tested(self.env, self.system)
 
     @property

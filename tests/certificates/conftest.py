@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from safe_wrappers.certificates import Certificate
+from safe_wrappers.certificates import Claim
 from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.sets import Box, Polytope, Zonotope
 
@@ -25,12 +25,16 @@ GENERATORS = np.array(
 
 @pytest.fixture(scope="session")
 def certify():
-    """Makes a certificate of the pendulum from rows H, shape (m, 2)."""
+    """Makes a claim about the pendulum from rows H, shape (m, 2)."""
 
-    def make(H, *, model=None, w=0.1, x_max=(np.pi / 3, 8.0), **kwargs) -> Certificate:
+    def make(H, *, model=None, w=0.1, x_max=(np.pi / 3, 8.0), **kwargs) -> Claim:
         X, W = Box.symmetric(np.array(x_max)), Box.symmetric([w])
-        return Certificate.create(
-            model or pendulum(), Polytope(H, np.ones(len(H))), X, W, name="test", **kwargs
+        return Claim(
+            model or pendulum(),
+            safe_state_set=Polytope(H, np.ones(len(H))),
+            constraint_set=X,
+            disturbance_set=W,
+            **kwargs,
         )
 
     return make
@@ -53,4 +57,5 @@ def walter(certify):
     """
     generators = np.concatenate([GENERATORS, -GENERATORS[:, :2]], axis=1)
     zonotope = Zonotope(np.zeros(2), generators)
-    return certify(zonotope.to_polytope().normalised().H, x_max=(np.inf, np.inf), zonotope=zonotope)
+    H = zonotope.to_polytope().normalised().H
+    return certify(H, x_max=(np.inf, np.inf), generators=zonotope)

@@ -2,7 +2,7 @@
 written anew in NumPy.
 
 A mutant is a shipped certificate with one thing wrong: a facet, the plant, the disturbances or the
-constraints. It is made with `Certificate.create` and loaded from its file, so that checksum,
+constraints. It is made as a `Claim` and loaded from its file, so that checksum,
 fingerprint and margins are valid and nothing but the proof can reject it. Not every change makes a
 false claim: the paper's zonotope and the larger time steps below, for instance, have room to spare.
 So a moved facet counts as a mutant only if it is refuted, and must be refuted if a vertex without a
@@ -20,7 +20,7 @@ from plants import PLANTS, action_rows, cart_pole, disturbance_vertices, facets
 from scipy.optimize import linprog
 
 from safe_wrappers import envs
-from safe_wrappers.certificates import Certificate, prove
+from safe_wrappers.certificates import Certificate, Claim, prove
 from safe_wrappers.envs import dynamics
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
@@ -40,19 +40,26 @@ class Mutant(NamedTuple):
     W: float = 1.0
     X: float = 1.0
 
-    def claim(self, certificate, path):
-        """The certificate of the mutant, from its file."""
-        W, X, H = certificate.disturbance_set, certificate.constraint_set, facets(certificate)
+    def claim(self, claim, path):
+        """The claim of the mutant, from its file."""
+        W, X, H = claim.disturbance_set, claim.constraint_set, facets(claim)
         S = Polytope(H * self.H, np.ones(len(H)))
         X = Box(np.asarray(X.lower) * self.X, np.asarray(X.upper) * self.X)
         W = Box(np.asarray(W.lower, np.float64) * self.W, np.asarray(W.upper, np.float64) * self.W)
-        Certificate.create(self.model, S, X, W, name="mutant", blocks=certificate.blocks).save(path)
-        return Certificate.load(path)
+        mutant = Claim(
+            self.model,
+            safe_state_set=S,
+            constraint_set=X,
+            disturbance_set=W,
+            blocks=claim.blocks,
+        )
+        Certificate(mutant, "mutant").save(path)
+        return Certificate.load(path, self.model).claim
 
 
 @functools.cache
 def shipped(system, name):
-    return envs.load_certificate(system, name)
+    return envs.load_certificate(system, name).claim
 
 
 def changed(system, **parameters):
@@ -81,53 +88,53 @@ def reversed_hinge():
     return Mutant(turned, functools.partial(cart_pole, hinge=-1))
 
 
-def margin_at(certificate, plant, x):
+def margin_at(claim, plant, x):
     """The largest margin min_i (1 - max_w H_i f(x, a, w)) of any action at the state x, shape (n,),
     in float64.
     """
-    (A,), (b,) = action_rows(certificate, plant, x[None])
-    bounds = [(-1.0, 1.0)] * certificate.action_size + [(None, None)]
+    (A,), (b,) = action_rows(claim, plant, x[None])
+    bounds = [(-1.0, 1.0)] * claim.model.action_size + [(None, None)]
     program = linprog(
-        [*[0.0] * certificate.action_size, -1.0],
+        [*[0.0] * claim.model.action_size, -1.0],
         A_ub=np.column_stack([A, np.ones(len(b))]),
         b_ub=b,
         bounds=bounds,
     )
     assert program.status == 0
     # The best action as found, evaluated on the plant itself.
-    after = np.array([plant(x, program.x[:-1], w) for w in disturbance_vertices(certificate)])
-    margin = float((1 - after @ facets(certificate).T).min())
+    after = np.array([plant(x, program.x[:-1], w) for w in disturbance_vertices(claim)])
+    margin = float((1 - after @ facets(claim).T).min())
     assert margin == pytest.approx(-program.fun, abs=1e-8)
     return margin
 
 
-def outside(certificate, x):
+def outside(claim, x):
     """Whether a state violates the constraints X, a box."""
-    X = certificate.constraint_set
+    X = claim.constraint_set
     return bool(np.any(x < X.lower) or np.any(x > X.upper))
 
 
-def is_refuted(certificate, mutant):
+def is_refuted(claim, mutant):
     """Whether the proof refutes a mutant by a state of S that has no safe action or lies outside
     X.
     """
-    result = prove(certificate, mutant.model, max_cells=MAX_CELLS)
+    result = prove(claim, max_cells=MAX_CELLS)
     if result.status != "counterexample":
         return False
     x = result.counterexample
-    assert (facets(certificate) @ x <= 1 + 1e-12).all()
+    assert (facets(claim) @ x <= 1 + 1e-12).all()
     # A state whose safe actions keep a margin below sigma refutes the claim as well, but is not
     # counted here.
-    largest = certificate.sigma if result.margin > 0 else -1e-7
-    assert outside(certificate, x) or margin_at(certificate, mutant.plant, x) < largest
+    largest = claim.sigma if result.margin > 0 else -1e-7
+    assert outside(claim, x) or margin_at(claim, mutant.plant, x) < largest
     return result.margin < 0
 
 
-def is_false(certificate, mutant):
+def is_false(claim, mutant):
     """Whether some vertex of S has no safe action or lies outside X."""
-    vertices = certificate.safe_state_set.vertices() * (1 - 1e-9)
-    return any(outside(certificate, x) for x in vertices) or any(
-        margin_at(certificate, mutant.plant, x) < -1e-6 for x in vertices
+    vertices = claim.safe_state_set.vertices() * (1 - 1e-9)
+    return any(outside(claim, x) for x in vertices) or any(
+        margin_at(claim, mutant.plant, x) < -1e-6 for x in vertices
     )
 
 
@@ -248,7 +255,7 @@ def test_some_states_without_a_safe_action_are_no_vertices(tmp_path):
         claim = mutant.claim(shipped("safe_pendulum", name), tmp_path / "mutant.json")
         assert not is_false(claim, mutant)
         assert is_refuted(claim, mutant)
-        assert prove(claim, mutant.model).depth > 0
+        assert prove(claim).depth > 0
 
 
 @pytest.mark.parametrize(
@@ -258,6 +265,4 @@ def test_a_change_that_leaves_the_claim_true_is_proved(system, name, tmp_path):
     """Time steps of 1.05 times the length: rejecting everything is no proof."""
     dt = 1.05 * envs.get_model(system).parameters["dt"]
     mutant = changed(system, dt=dt)
-    assert prove(
-        mutant.claim(shipped(system, name), tmp_path / "variant.json"), mutant.model
-    ).proved
+    assert prove(mutant.claim(shipped(system, name), tmp_path / "variant.json")).proved

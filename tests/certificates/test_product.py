@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linprog
 
 from safe_wrappers import CertificateError
-from safe_wrappers.certificates import Block, Certificate, prove
+from safe_wrappers.certificates import Block, Certificate, Claim, prove
 from safe_wrappers.certificates._enclosure import ModelEnclosure
 from safe_wrappers.certificates._product import candidates, reduction
 from safe_wrappers.models import Model
@@ -30,21 +30,20 @@ def coupled(state=0.05, action=0.05):
 
 def certify(model, *, x_max=(1.1, 1.2, 1.3), H=None, blocks=BLOCKS, constraint_set=None):
     H = np.concatenate([np.eye(3), -np.eye(3)]) if H is None else H
-    return Certificate.create(
+    return Claim(
         model,
-        Polytope(H, np.ones(len(H))),
-        constraint_set or Box.symmetric(x_max),
-        W,
-        name="test",
+        safe_state_set=Polytope(H, np.ones(len(H))),
+        constraint_set=constraint_set or Box.symmetric(x_max),
+        disturbance_set=W,
         blocks=blocks,
     )
 
 
-def largest_margin(certificate, model, x):
+def largest_margin(claim, model, x):
     """max_a min_i [1 - max_w H_i f(x, a, w)] of the joint system, independently in float64."""
     with jax.enable_x64():
         c, B, E = (np.asarray(part) for part in model.affine(jnp.asarray(x)))
-    H = np.asarray(certificate.safe_state_set.H, np.float64)
+    H = np.asarray(claim.safe_state_set.H, np.float64)
     center, radius = (np.asarray(part, np.float64) for part in (W.center, W.radius))
     b = 1 - H @ c - H @ E @ center - np.abs(H @ E) @ radius
     program = linprog(
@@ -58,12 +57,12 @@ def largest_margin(certificate, model, x):
 
 def test_a_product_is_proved_block_by_block():
     model = coupled()
-    certificate = certify(model)
-    result = prove(certificate, model)
+    claim = certify(model)
+    result = prove(claim)
     assert result.proved
     rng = np.random.default_rng(0)
-    for x in [*certificate.safe_state_set.vertices(), *rng.uniform(-1, 1, (50, 3))]:
-        assert largest_margin(certificate, model, x) >= result.margin - 1e-9
+    for x in [*claim.safe_state_set.vertices(), *rng.uniform(-1, 1, (50, 3))]:
+        assert largest_margin(claim, model, x) >= result.margin - 1e-9
 
 
 def test_dependence_is_that_of_the_operations():
@@ -77,7 +76,7 @@ def test_dependence_is_that_of_the_operations():
 @pytest.mark.parametrize(("block", "given", "opposed"), [(FIRST, [0], []), (SECOND, [], [0])])
 def test_the_reduced_model_is_the_joint_one_whatever_the_arguments_left_out(block, given, opposed):
     model = coupled()
-    claim, reduced = reduction(certify(model), model, block)
+    goal, reduced = reduction(certify(model), block)
     states, actions = [*block.states, *given], [*block.actions, *opposed]
     assert (reduced.state_size, reduced.action_size, reduced.disturbance_size) == (
         len(states),
@@ -98,11 +97,11 @@ def test_the_reduced_model_is_the_joint_one_whatever_the_arguments_left_out(bloc
             )
             np.testing.assert_array_equal(y[len(block.states) :], 0)
     assert (
-        np.asarray(claim.disturbance_set.lower).tolist()
+        np.asarray(goal.disturbance_set.lower).tolist()
         == [-1.0] * len(opposed) + np.asarray(W.lower, np.float64).tolist()
     )
     assert (
-        np.asarray(claim.disturbance_set.upper).tolist()
+        np.asarray(goal.disturbance_set.upper).tolist()
         == [1.0] * len(opposed) + np.asarray(W.upper, np.float64).tolist()
     )
 
@@ -110,8 +109,8 @@ def test_the_reduced_model_is_the_joint_one_whatever_the_arguments_left_out(bloc
 def test_the_reduced_set_holds_the_factor_and_all_that_x_allows_of_the_others():
     box = Box([-0.3, -1.2, -1.3], [0.7, 1.2, 1.3])
     H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([0.2, 1.0, 1.0])
-    claim, _ = reduction(certify(coupled(), H=H, constraint_set=box), coupled(), FIRST)
-    S = claim.safe_state_set
+    goal, _ = reduction(certify(coupled(), H=H, constraint_set=box), FIRST)
+    S = goal.safe_state_set
     for corner in (
         [1.0, box.lower[0]],
         [1.0, box.upper[0]],
@@ -121,17 +120,17 @@ def test_the_reduced_set_holds_the_factor_and_all_that_x_allows_of_the_others():
         assert np.all(np.asarray(S.H) @ np.asarray(corner, np.float64) <= 1)
     for beyond in ([1.001, 0.0], [0.0, 0.701], [0.0, -0.301]):
         assert np.any(np.asarray(S.H) @ np.array(beyond) > 1)
-    assert np.asarray(claim.constraint_set.upper).tolist() == [pytest.approx(1.2), np.inf]
+    assert np.asarray(goal.constraint_set.upper).tolist() == [pytest.approx(1.2), np.inf]
 
 
 def test_a_coupling_that_is_too_strong_is_rejected_by_a_true_counterexample():
     model = coupled(state=0.5)
-    certificate = certify(model)
-    result = prove(certificate, model)
+    claim = certify(model)
+    result = prove(claim)
     assert result.status == "counterexample"
     x = result.counterexample
     assert np.max(np.abs(x)) <= 1
-    assert largest_margin(certificate, model, x) == pytest.approx(result.margin, abs=1e-9)
+    assert largest_margin(claim, model, x) == pytest.approx(result.margin, abs=1e-9)
     assert result.margin < 0
 
 
@@ -142,27 +141,27 @@ def test_a_state_without_safe_action_is_found_although_an_earlier_block_is_incon
     model, answers = coupled(state=0.3), []
     for reach in (1.0, 5.0):
         H = np.concatenate([np.eye(3), -np.eye(3)]) / np.array([1.0, 1.0, reach])
-        certificate = certify(model, H=H, x_max=(1.6, 1.2, 6.0))
-        answers.append(prove(certificate, model))
+        claim = certify(model, H=H, x_max=(1.6, 1.2, 6.0))
+        answers.append(prove(claim))
     assert [answer.status for answer in answers] == ["inconclusive", "counterexample"]
     assert abs(answers[1].counterexample[2]) == pytest.approx(5.0)
-    assert largest_margin(certificate, model, answers[1].counterexample) < 0
+    assert largest_margin(claim, model, answers[1].counterexample) < 0
 
 
 def test_a_set_that_is_safe_only_if_the_blocks_agree_is_inconclusive():
     """Against every action 0 the second block fails, but with action 0 at rest it does not."""
     model = coupled(state=0.0, action=0.5)
-    certificate = certify(model)
-    for vertex in certificate.safe_state_set.vertices():
-        assert largest_margin(certificate, model, vertex) > certificate.sigma
-    result = prove(certificate, model)
+    claim = certify(model)
+    for vertex in claim.safe_state_set.vertices():
+        assert largest_margin(claim, model, vertex) > claim.sigma
+    result = prove(claim)
     assert result.status == "inconclusive"
     assert not result.proved
-    assert "refutes the blocks, not the set" in result.message
+    assert "refutes the blocks, not the set" in result.reason
 
 
 def test_a_factor_outside_the_constraints_is_a_counterexample():
-    result = prove(certify(coupled(), x_max=(1.1, 1.2, 0.9)), coupled())
+    result = prove(certify(coupled(), x_max=(1.1, 1.2, 0.9)))
     assert result.status == "counterexample"
     assert abs(result.counterexample[2]) > 0.9
     assert np.max(np.abs(result.counterexample)) <= 1
@@ -170,8 +169,8 @@ def test_a_factor_outside_the_constraints_is_a_counterexample():
 
 def test_limits_are_inconclusive_never_proved():
     model = coupled(state=0.3)
-    assert prove(certify(model), model).proved
-    result = prove(certify(model), model, max_depth=0)
+    assert prove(certify(model)).proved
+    result = prove(certify(model), max_depth=0)
     assert result.status == "inconclusive"
     assert np.isnan(result.margin)
 
@@ -191,7 +190,7 @@ def test_a_needed_bound_that_x_does_not_give_is_asked_for():
         (Polytope(*Box.symmetric([1.1, 1.2, 1.3]).halfspaces()), "must be a box"),
     ):
         with pytest.raises(CertificateError, match=message):
-            prove(certify(coupled(), constraint_set=constraint_set), coupled())
+            prove(certify(coupled(), constraint_set=constraint_set))
 
 
 @pytest.mark.parametrize(
@@ -215,12 +214,12 @@ def test_blocks_that_are_not_those_of_the_set_are_refused(blocks, message):
 
 
 def test_blocks_round_trip_through_the_file(tmp_path):
-    certificate = certify(coupled())
-    certificate.save(tmp_path / "product.json")
-    loaded = Certificate.load(tmp_path / "product.json")
+    model = coupled()
+    Certificate(certify(model), "product").save(tmp_path / "product.json")
+    loaded = Certificate.load(tmp_path / "product.json", model).claim
     assert loaded.blocks == BLOCKS
-    assert prove(loaded, coupled()).proved
-    alone = certify(coupled(), blocks=())
-    alone.save(tmp_path / "alone.json")
-    assert Certificate.load(tmp_path / "alone.json").blocks == ()
-    assert prove(alone, coupled()).proved  # the same set by the ordinary proof
+    assert prove(loaded).proved
+    alone = certify(model, blocks=())
+    Certificate(alone, "alone").save(tmp_path / "alone.json")
+    assert Certificate.load(tmp_path / "alone.json", model).claim.blocks == ()
+    assert prove(alone).proved  # the same set by the ordinary proof

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from safe_wrappers.certificates._intervals import Interval
-from safe_wrappers.certificates._rounding import Rounded, rounding_bound, total
+from safe_wrappers.certificates._rounded import Rounded, total
+from safe_wrappers.certificates._rounding import rounding_bound
 from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope

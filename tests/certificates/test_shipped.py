@@ -12,7 +12,7 @@ from plants import PLANTS, action_rows, disturbance_vertices, facets, interval
 from scipy.linalg import solve_discrete_are
 
 from safe_wrappers import BoundaryProjection, SafeguardWrapper, envs
-from safe_wrappers.certificates import Certificate, prove
+from safe_wrappers.certificates import Claim, prove
 from safe_wrappers.safe_actions import ModelSystem
 
 SHIPPED = [
@@ -41,12 +41,13 @@ certificate_of = functools.cache(envs.load_certificate)
 
 @pytest.mark.parametrize(("system", "name"), SHIPPED)
 def test_it_is_about_the_bundled_model_and_proved(system, name):
-    certificate, model = certificate_of(system, name), envs.get_model(system)
-    certificate.check(model)
+    certificate = certificate_of(system, name)
     assert certificate.name == name
-    result = prove(certificate, model)
-    assert result.status == "proved", result.message
-    assert result.margin >= certificate.sigma == 2e-4
+    assert certificate.claim.model.name == system
+    result = prove(certificate.claim)
+    assert result.status == "proved", result.reason
+    assert result.record == certificate.record  # the shipped file records this very proof
+    assert result.margin >= certificate.claim.sigma == 2e-4
     assert result.counterexample is None
     assert result.seconds < 60  # about 1 s each on an idle core
 
@@ -57,7 +58,7 @@ def test_all_sets_of_the_documentation_are_shipped():
 
 @pytest.mark.parametrize(("system", "name"), SIZES)
 def test_it_is_as_large_as_promised_with_as_few_facets(system, name):
-    S = certificate_of(system, name).safe_state_set
+    S = certificate_of(system, name).claim.safe_state_set
     volume, most_facets = SIZES[system, name]
     assert S.volume() >= volume
     assert len(S.H) <= most_facets
@@ -65,13 +66,13 @@ def test_it_is_as_large_as_promised_with_as_few_facets(system, name):
 
 @pytest.mark.parametrize(("system", "name"), BOUNDS)
 def test_it_fills_its_angle_and_keeps_the_bound(system, name):
-    certificate = certificate_of(system, name)
+    claim = certificate_of(system, name).claim
     angle = 0 if system == "safe_pendulum" else 1
     bound = BOUNDS[system, name]
     np.testing.assert_array_equal(
-        [-certificate.constraint_set.lower[angle], certificate.constraint_set.upper[angle]], bound
+        [-claim.constraint_set.lower[angle], claim.constraint_set.upper[angle]], bound
     )
-    assert 0.99999 * bound < np.abs(certificate.safe_state_set.vertices()[:, angle]).max() <= bound
+    assert 0.99999 * bound < np.abs(claim.safe_state_set.vertices()[:, angle]).max() <= bound
 
 
 def test_the_papers_zonotope_leaves_the_velocity_box():
@@ -79,33 +80,33 @@ def test_the_papers_zonotope_leaves_the_velocity_box():
 
     So its certificate bounds the angle only.
     """
-    certificate = certificate_of("safe_pendulum", "walter2025")
-    reach = np.abs(certificate.safe_state_set.vertices()).max(axis=0)
+    claim = certificate_of("safe_pendulum", "walter2025").claim
+    reach = np.abs(claim.safe_state_set.vertices()).max(axis=0)
     np.testing.assert_allclose(reach, [2.636, 11.58], atol=5e-3)
-    np.testing.assert_allclose(
-        np.abs(certificate.zonotope.generators).sum(axis=1), reach, rtol=1e-6
-    )
-    assert reach[1] > certificate_of("safe_pendulum", "full").constraint_set.upper[1] == 8.0
-    np.testing.assert_array_equal(certificate.constraint_set.upper, [np.pi, np.inf])
+    np.testing.assert_allclose(np.abs(claim.generators.generators).sum(axis=1), reach, rtol=1e-6)
+    assert reach[1] > certificate_of("safe_pendulum", "full").claim.constraint_set.upper[1] == 8.0
+    np.testing.assert_array_equal(claim.constraint_set.upper, [np.pi, np.inf])
     model, boxed = (
         envs.get_model("safe_pendulum"),
-        certificate_of("safe_pendulum", "full").constraint_set,
+        certificate_of("safe_pendulum", "full").claim.constraint_set,
     )
     result = prove(
-        Certificate.create(
-            model, certificate.safe_state_set, boxed, certificate.disturbance_set, name="boxed"
-        ),
-        model,
+        Claim(
+            model,
+            safe_state_set=claim.safe_state_set,
+            constraint_set=boxed,
+            disturbance_set=claim.disturbance_set,
+        )
     )
     assert result.status == "counterexample"
     assert abs(result.counterexample[1]) > 8.0
 
 
-def boundary_heavy(certificate, count, rng):
+def boundary_heavy(claim, count, rng):
     """States of S, shape (count, n), float32: a fifth uniform, the rest within 1e-6 of the
     boundary, half of these near edges and vertices.
     """
-    S, H = certificate.safe_state_set, facets(certificate)
+    S, H = claim.safe_state_set, facets(claim)
     fan = S.triangulate()
     simplices = np.asarray(fan.simplices, np.float64)[
         rng.choice(len(fan.volumes), count, p=fan.volumes / fan.volumes.sum())
@@ -147,11 +148,9 @@ def smallest_margin(system, name, count, seed):
     """The least 1 - H_i x' over states, extreme and middle actions of the safe action set as
     computed in float32, and all vertices of W.
     """
-    certificate, plant = certificate_of(system, name), PLANTS[system]
-    runtime = ModelSystem.from_certificate(
-        certificate, envs.get_model(system), state=lambda state: state
-    )
-    x = boundary_heavy(certificate, count, np.random.default_rng(seed))
+    claim, plant = certificate_of(system, name).claim, PLANTS[system]
+    runtime = ModelSystem(certificate_of(system, name), state=lambda state: state)
+    x = boundary_heavy(claim, count, np.random.default_rng(seed))
     action_set = jax.jit(jax.vmap(runtime.safe_action_set))(x)
     actions = [
         np.clip(a, -1, 1).astype(np.float32)
@@ -159,9 +158,9 @@ def smallest_margin(system, name, count, seed):
     ]
     exact = x.astype(np.float64)
     return min(
-        float((1 - plant(exact, a.astype(np.float64), w) @ facets(certificate).T).min())
+        float((1 - plant(exact, a.astype(np.float64), w) @ facets(claim).T).min())
         for a in actions
-        for w in disturbance_vertices(certificate)
+        for w in disturbance_vertices(claim)
     )
 
 
@@ -190,10 +189,10 @@ def test_every_state_has_an_action_of_margin_sigma(system, name):
     """The claim itself, at states: the interval of the actions that keep H x' <= 1 - sigma is not
     empty.
     """
-    certificate = certificate_of(system, name)
-    x = boundary_heavy(certificate, 50_000, np.random.default_rng(100)).astype(np.float64)
-    A, b = action_rows(certificate, PLANTS[system], x)
-    lower, upper = interval(A[..., 0], b - certificate.sigma)
+    claim = certificate_of(system, name).claim
+    x = boundary_heavy(claim, 50_000, np.random.default_rng(100)).astype(np.float64)
+    A, b = action_rows(claim, PLANTS[system], x)
+    lower, upper = interval(A[..., 0], b - claim.sigma)
     assert (lower <= upper).all()
 
 
@@ -286,6 +285,10 @@ def test_every_recorded_step_is_the_plants(system, backend):
     x, a, w = (part.astype(np.float64) for part in rollout(system, backend))
     residual = np.abs(x[1:] - PLANTS[system](x[:-1], a, w))
     H = np.abs(
-        facets(certificate_of(system, {"safe_pendulum": "full", "safe_cart_pole": "wide"}[system]))
+        facets(
+            certificate_of(
+                system, {"safe_pendulum": "full", "safe_cart_pole": "wide"}[system]
+            ).claim
+        )
     )
     assert (residual @ H.T).max() < 5e-6 / 10  # a tenth of eps, in the scale of the set

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from safe_wrappers import ModelError
-from safe_wrappers.models._interpreter import Arithmetic, interpret, trace
+from safe_wrappers.models._interpreter import Arithmetic, interpret
+from safe_wrappers.models._trace import trace
 
 
 class Exact:

@@ -84,7 +84,6 @@ def test_a_state_without_a_margin_violates():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"action_size": 0}, "`action_size` must be at least 1, but it is 0"),
         (
             {"action_size": 3},
             r"`rows` must return shapes \(m, 3\) and \(m,\), but they are \(4, 2\) and \(4,\)",
@@ -102,3 +101,18 @@ def test_a_state_without_a_margin_violates():
 def test_wrong_shapes_are_refused(changes, message):
     with pytest.raises(sw.SetDimensionError, match=message):
         corridor(**changes).safe_action_set(jnp.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"action_size": 0}, ValueError, "`action_size` is 0, but it must be an integer"),
+        ({"action_size": 2.0}, TypeError, r"`action_size` is 2\.0, but it must be an integer"),
+        ({"rows": 5}, TypeError, "`rows` is 5, but it must be a function"),
+        ({"margin": None}, TypeError, "`margin` is None, but it must be a function"),
+        ({"anchor": np.zeros(2)}, TypeError, r"`anchor` is array\(.*, but it must be a function"),
+    ],
+)
+def test_parts_of_another_kind_are_refused_by_name(changes, error, message):
+    with pytest.raises(error, match=message):
+        corridor(**changes)

@@ -334,10 +334,50 @@ def test_a_state_that_is_not_finite_gets_the_neutral_action(large):
 def test_sets_that_do_not_fit_are_refused():
     with pytest.raises(
         sw.SetDimensionError,
-        match=r"`safe_state_set` must have dimension 6 for the model 'safe_quadrotor', but it has 2",
+        match=r"`safe_state_set` must have dimension 6 for the model .*, but it has 2",
     ):
         quadrotor_system(Zonotope(np.zeros(2), np.eye(2)))
     with pytest.raises(
         sw.SetDimensionError, match="must span all 6 dimensions, but their rank is 3"
     ):
         quadrotor_system(Zonotope(np.zeros(6), np.eye(6)[:, :3]))
+
+
+def unit_square(step, **changes):
+    """A system on the unit square whose model has one action."""
+    parts = {
+        "model": sw.Model("test", step, 2, 1, 1),
+        "safe_state_set": Zonotope([0.0, 0.0], np.eye(2)),
+        "disturbance_set": Box.symmetric([1.0]),
+        "constraint_set": Box.symmetric([9.0, 9.0]),
+        "state": lambda env_state: env_state,
+    }
+    return ZonotopeSystem(**{**parts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("push", "through"),
+    [(lambda a: 0.15 * a**2, "integer_pow"), (lambda a: jnp.tanh(3 * a), "tanh")],
+)
+def test_a_model_that_is_not_affine_in_the_action_is_refused(push, through):
+    """The rows are those of the linearisation at a = 0, and say nothing of what is left."""
+    with pytest.raises(sw.ModelError, match=f"must be affine .* passes through `{through}`"):
+        unit_square(lambda x, a, w: jnp.stack([x[0] + push(a[0]) + 0.01 * w[0], 0.9 * x[1]]))
+
+
+def linear(x, a, w):
+    return jnp.stack([1.05 * x[0] + 0.2 * a[0] + 0.01 * w[0], 0.9 * x[1]])
+
+
+@pytest.mark.parametrize("eps", [-1.0, np.nan, np.inf, "-0.01", None, np.zeros(2)])
+def test_an_eps_that_is_no_bound_is_refused(eps):
+    with pytest.raises(sw.SetDimensionError, match="`eps`"):
+        unit_square(linear, eps=eps)
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "safe_state_set", "disturbance_set", "constraint_set", "state"]
+)
+def test_parts_of_another_kind_are_refused_by_name(name):
+    with pytest.raises(TypeError, match=f"`{name}` is 3, but it must be a"):
+        unit_square(linear, **{name: 3})

@@ -145,10 +145,14 @@ def test_gradient_of_the_margin_points_away_from_the_nearest_face():
         (
             [0.0, 2.0],
             [1.0, 1.0],
-            r"`lower` must not exceed `upper`, but lower = \[0. 2.\] and upper = \[1. 1.\]",
+            r"`lower` must not exceed `upper`.* lower = array\(\[0., 2.\]",
         ),
         ([np.inf], [np.inf], "`lower` must not exceed `upper`"),
         ([-np.inf], [-np.inf], "`lower` must not exceed `upper`"),
+        ([-1e300], [1.0], r"`lower` is \[-1e\+300\], but float32 holds numbers up to 3.403e\+38"),
+        (["0"], ["1"], r"`lower` is \['0'\], but it must be made of real numbers"),
+        ([0j], [1j], r"`lower` is \[0j\], but it must be made of real numbers"),
+        (None, [1.0], "`lower` is None, but it must be made of real numbers"),
     ],
 )
 def test_impossible_bounds_are_refused(lower, upper, message):
@@ -160,7 +164,7 @@ def test_impossible_bounds_are_refused(lower, upper, message):
 def test_batches_of_points_are_refused(method):
     with pytest.raises(
         SetDimensionError,
-        match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch with `jax.vmap`",
+        match=r"must have shape \(2,\), but its shape is \(5, 2\); map over a batch",
     ):
         getattr(Box.symmetric([1.0, 1.0]), method)(np.zeros((5, 2)))
 
@@ -172,3 +176,32 @@ def test_a_box_never_changes():
     assert box.upper[0] == 1
     with pytest.raises(ValueError, match="read-only"):
         box.upper[0] = 9
+
+
+def test_the_corners_of_a_box_with_too_many_sides_are_refused_with_the_limit():
+    box = Box(-np.ones(32), np.ones(32))
+    with pytest.raises(SetDimensionError, match=r"32 sides .* 2\^32 corners, .* up to 16 sides"):
+        box.vertices()
+    flat = Box(np.r_[-np.ones(2), np.zeros(30)], np.r_[np.ones(2), np.zeros(30)])
+    assert flat.vertices().shape == (4, 32)
+
+
+def test_a_box_of_no_dimensions_is_one_point():
+    nowhere = Box([], [])
+    assert float(nowhere.margin(np.zeros(0))) == np.inf
+    assert bool(nowhere.contains(np.zeros(0)))
+    assert nowhere.vertices().shape == (1, 0)
+
+
+@pytest.mark.parametrize("radius", [[-1.0], [np.nan]])
+def test_a_negative_radius_is_refused_by_name(radius):
+    with pytest.raises(SetDimensionError, match="`radius`"):
+        Box.symmetric(radius)
+
+
+@pytest.mark.parametrize("dtype", ["float16", jnp.bfloat16])
+def test_short_floats_are_compared_as_float32(dtype):
+    """1 + 2^-10 rounds to 1 in bfloat16 when computed in it, and 1.003 - 1 to 0.003 in neither."""
+    x = jnp.asarray([1.0078125], dtype)
+    assert not bool(Box([-1.0], [1.0]).contains(x))
+    assert Box([-1.0], [1.0]).margin(x).dtype == jnp.float32

@@ -31,7 +31,7 @@ def random_polytope(rng, dim, rows, dtype=np.float64):
 
 
 @given(
-    H=hnp.arrays(np.float32, (1, 4), elements=st.floats(-16, 16, width=32)),
+    H=hnp.arrays(np.float32, (1, 4), elements=st.floats(-16, 16, width=32, allow_subnormal=False)),
     x=hnp.arrays(np.float32, 4, elements=st.floats(-16, 16, width=32)),
     h=st.floats(-16, 16, width=32),
 )
@@ -259,8 +259,10 @@ def test_wrong_arguments_are_refused():
         SetDimensionError, match=r"`direction` must have shape \(2,\), but its shape is \(3,\)"
     ):
         TRIANGLE.support([1.0, 0.0, 0.0])
-    with pytest.raises(SetDimensionError, match=r"`factor` must be positive, but it is -1\.0"):
+    with pytest.raises(ValueError, match=r"`factor` is -1\.0, but it must be a finite number, gr"):
         TRIANGLE.scaled(-1.0)
+    with pytest.raises(TypeError, match="`factor` is '2', but it must be a finite number"):
+        TRIANGLE.scaled("2")
     with pytest.raises(SetDimensionError, match="The origin must lie strictly inside"):
         TRIANGLE.normalised()
 
@@ -268,3 +270,26 @@ def test_wrong_arguments_are_refused():
 def test_cached_vertices_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         TRIANGLE.vertices()[0] = 0
+
+
+@pytest.mark.parametrize(
+    ("H", "h", "message"),
+    [
+        ([[1e300, 0.0]], [1.0], "`H` is .* float32 holds numbers up to"),
+        (np.array([[1.0]]) * 1j, [1.0], "`H` is .* must be made of real numbers"),
+        ([["1"]], [1.0], "`H` is .* must be made of real numbers"),
+        ([[1.0], [1.0, 2.0]], [1.0], "`H` is .* as many in every row"),
+        (np.ma.masked_array([[1.0]], [[True]]), [1.0], "`H` is a masked array"),
+        ([[1.0]], np.zeros(1, "datetime64[s]"), "`h` is .* must be made of real numbers"),
+        ([[1e-40, 0.0]], [1e-40], "Row 0 of `H` .* take it for 0"),
+    ],
+)
+def test_what_is_no_array_of_real_numbers_is_refused_by_name(H, h, message):
+    with pytest.raises(SetDimensionError, match=message):
+        Polytope(H, h)
+
+
+def test_a_polytope_without_rows_is_the_whole_space():
+    space = Polytope(np.zeros((0, 2)), np.zeros(0))
+    assert float(space.margin(np.ones(2))) == np.inf
+    assert bool(space.contains(np.ones(2)))

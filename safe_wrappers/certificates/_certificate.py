@@ -1,0 +1,212 @@
+"""Certificates: a claim with its name, the record of its proof, and the file that holds both."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._errors import CertificateError
+from ..models import Model
+from ..sets import Box, Polytope, Zonotope
+from ._block import Block
+from ._claim import Claim
+from ._encoding import decode_set
+from ._file import PathLike, Source, read, write
+from ._fingerprint import POINTS, agrees, distance, fingerprint
+from ._result import Proof, ProofRecord
+
+_NAME_LENGTH = 100
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Certificate:
+    """A claim that has a name, and the record of its proof if there is one.
+
+    A certificate by itself proves nothing: `prove(certificate.claim)` does.
+
+    Args:
+        claim: What is claimed, and of which model.
+        name: Name of the set, for example "full": printable, at most 100 characters.
+        proof: A successful proof of the claim, to be recorded, or its record. Default: none.
+        metadata: How the set was found and what is known of it, for people; must be JSON.
+
+    Attributes:
+        record: Who proved what, or None.
+
+    Raises:
+        CertificateError: If the name cannot be printed, or the proof failed or is of another claim.
+    """
+
+    claim: Claim
+    name: str
+    _: dataclasses.KW_ONLY
+    proof: dataclasses.InitVar[Proof | ProofRecord | None] = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    record: ProofRecord | None = dataclasses.field(init=False)
+
+    def __post_init__(self, proof: Proof | ProofRecord | None):
+        _require(
+            isinstance(self.claim, Claim),
+            f"`claim` must be a `Claim`, but it is a `{type(self.claim).__name__}`.",
+        )
+        _require(
+            isinstance(self.name, str)
+            and self.name.isprintable()
+            and 0 < len(self.name) <= _NAME_LENGTH,
+            f"`name` must be a printable text of at most {_NAME_LENGTH} characters, but it is "
+            f"{str(self.name)[:_NAME_LENGTH]!r}.",
+        )
+        _require(
+            isinstance(self.metadata, Mapping),
+            f"`metadata` must be a dictionary, but it is {str(self.metadata)[:_NAME_LENGTH]!r}.",
+        )
+        if isinstance(proof, Proof):
+            _require(
+                proof.record is not None,
+                f"Only a proof that succeeded can be recorded, but this one says: {proof.reason}",
+            )
+            proof = proof.record
+        _require(
+            proof is None or proof.claim == self.claim.digest,
+            f"The certificate {self.name!r} has the record of a proof of another claim: its sets "
+            "or numbers were changed. Prove the claim and create the certificate anew.",
+        )
+        object.__setattr__(self, "record", proof)
+
+    def save(self, path: PathLike) -> None:
+        """Writes the certificate as JSON, atomically: another process sees the old file or the new
+        one.
+        """
+        write(path, self._content())
+
+    @classmethod
+    def load(cls, source: Source, model: Model) -> "Certificate":
+        """Reads a certificate of this model from a path or a package resource.
+
+        Args:
+            source: The file.
+            model: The model that the file is about: a file holds numbers, and no program.
+
+        Raises:
+            CertificateError: If the file is missing, damaged, changed by hand, of another format
+                version, or about another model.
+        """
+        content = read(source)
+        try:
+            return cls._from_content(content, model)
+        except CertificateError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CertificateError(
+                f"The certificate file {source} must hold all entries of its format version, "
+                f"but: {error!r}."
+            ) from error
+
+    def _content(self) -> dict[str, Any]:
+        claim = self.claim
+        return {
+            "name": self.name,
+            "model": {"name": claim.model.name, "parameters": _parameters(claim.model)},
+            **claim.numbers(),
+            "record": None if self.record is None else self.record._asdict(),
+            "metadata": dict(self.metadata),
+            "next_states": _rounded(
+                fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+            ),
+        }
+
+    @classmethod
+    def _from_content(cls, content: dict[str, Any], model: Model) -> "Certificate":
+        name = str(content["name"])[:_NAME_LENGTH]
+        _require_model(name, content, model)
+        generators = content["generators"]
+        claim = Claim(
+            model,
+            safe_state_set=decode_set(content["safe_state_set"], Polytope),
+            constraint_set=decode_set(content["constraint_set"], Box, Polytope),
+            disturbance_set=decode_set(content["disturbance_set"], Box),
+            sigma=content["sigma"],
+            blocks=tuple(
+                Block(tuple(block["states"]), tuple(block["actions"]))
+                for block in content["blocks"]
+            ),
+            generators=None if generators is None else decode_set(generators, Zonotope),
+            eps=np.asarray(content["eps"], np.float32),
+            gain=np.asarray(content["gain"], np.float32),
+        )
+        record = None if content["record"] is None else ProofRecord(**content["record"])
+        certificate = cls(claim, content["name"], proof=record, metadata=content["metadata"])
+        if record is None or record.program != claim.program:
+            certificate._require_fingerprint(content["next_states"])
+        return certificate
+
+    def _require_fingerprint(self, stored: Any) -> None:
+        claim = self.claim
+        stored = np.asarray(stored, np.float64)
+        expected = (POINTS, claim.model.state_size)
+        _require(
+            stored.shape == expected,
+            f"`next_states` must have shape {expected}, but its shape is {stored.shape}.",
+        )
+        found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+        _require(
+            agrees(found, stored),
+            f"The certificate {self.name!r} is about another function of the name "
+            f"{claim.model.name!r}: its next states differ by up to {distance(found, stored):.3g}. "
+            "Synthesise and prove a set for this model.",
+        )
+
+    def __repr__(self) -> str:
+        proved = "no record of a proof" if self.record is None else "with the record of a proof"
+        return f"Certificate({self.name!r}, {self.claim!r}, {proved})"
+
+
+def model_name(source: Source) -> str:
+    """The name of the model that a certificate file is about.
+
+    Raises:
+        CertificateError: If the file is missing or damaged.
+    """
+    try:
+        return str(read(source)["model"]["name"])
+    except (KeyError, TypeError) as error:
+        raise CertificateError(f"{source} does not name its model.") from error
+
+
+def _require_model(name: str, content: dict[str, Any], model: Model) -> None:
+    about = content["model"]["name"]
+    _require(
+        model.name == about,
+        f"The certificate {name!r} is about the model {about!r}, not {model.name!r}.",
+    )
+    stored, parameters = dict(content["model"]["parameters"]), _parameters(model)
+    differing = [
+        key for key in sorted({*parameters, *stored}) if parameters.get(key) != stored.get(key)
+    ]
+    found = ", ".join(f"{k} = {parameters.get(k)} instead of {stored.get(k)}" for k in differing)
+    _require(
+        not differing,
+        f"The certificate {name!r} is about other parameters of {about!r}: {found}. Synthesise a "
+        "set for them.",
+    )
+    size = content["action_size"]
+    _require(
+        size == model.action_size and not isinstance(size, bool),
+        f"The certificate {name!r} is about {size} actions, but the model {model.name!r} has "
+        f"{model.action_size}.",
+    )
+
+
+def _parameters(model: Model) -> dict[str, float]:
+    return {key: float(value) for key, value in model.parameters.items()}
+
+
+def _rounded(values: np.ndarray) -> list[list[float]]:
+    """Float32 numbers in their shortest form."""
+    return [[float(str(value)) for value in row] for row in values]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CertificateError(message)

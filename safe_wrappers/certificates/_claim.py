@@ -1,0 +1,234 @@
+"""The claim: all that a promise of safety consists of, in one frozen object."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from .._errors import CertificateError, ModelError, SetDimensionError
+from .._gate import as_bound, as_number
+from .._margins import tau
+from ..models import EnclosedModel, Model, program_digest, require_affine
+from ..sets import Box, Polytope, Zonotope
+from ._block import Block, require_product
+from ._encoding import encode_set
+from ._rounding import rounding_bound
+
+SIGMA = 2e-4
+# The least allowance per facet. A tenth of it covers the residual of Brax's generalized pipeline
+# and of MJX (at most 4e-7 of the set per step); more would move the boundary of the safe action set
+# where an action has little authority.
+MIN_EPS = 5e-6
+# What is left of sigma beyond the rounding margins, so that a certified state has a float32 action
+# with room to spare.
+RESERVE = 1e-5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Claim:
+    """The claim that S is robust control invariant for a model, with a margin, and lies in X.
+
+    For every x in S there is an action a in [-1, 1]^d with H f(x, a, w) <= 1 - sigma for all w in
+    W; S lies in X; the float32 arithmetic of a safeguarded step is off by at most eps_i along the
+    facet H_i; and the generators, if there are any, span a set inside S. A claim need not be true:
+    `prove` decides that, and derives every field anew. Systems and environments take S, X, W and
+    eps from a claim and from nowhere else.
+
+    The arrays are read-only copies in float32: the numbers that are proved are those that run.
+
+    Args:
+        model: The one-step model f with n states, d actions and k disturbances, affine in action
+            and disturbance.
+        safe_state_set: S, the origin strictly inside. It is scaled to {x : H x <= 1} and rounded to
+            float32; H has shape (m, n).
+        constraint_set: X, dimension n. Infinite bounds of a box are allowed.
+        disturbance_set: W, dimension k, bounded; it is rounded to float32.
+        sigma: The margin to be proved, in the scale h = 1.
+        blocks: The groups of states and actions that share out S, if it is a product; then it is
+            proved block by block, and anchors and initial states come block by block.
+        generators: A zonotope whose copy, shrunk by the factor 1 - 1e-4 about its centre, lies in
+            S; then initial states can be sampled in its generator space.
+        eps: Allowance for run-time rounding per facet, shape (m,). Default: the bound that is
+            computed from the model's own operations, at least 5e-6. Give it only for a model whose
+            operations have no rounding rule, or to read it from a file; `prove` refuses an
+            allowance below the bound.
+        gain: Bound of the Euclidean length of H_i B(x) over S, shape (m,). Default: computed with
+            eps, or 0 if eps is given alone.
+
+    Raises:
+        SetDimensionError: If a set does not fit the model.
+        ModelError: If the model is not affine in action and disturbance, or if its rounding cannot
+            be bounded and `eps` is not given.
+        CertificateError: If the parts do not fit together, or sigma leaves no room for rounding.
+    """
+
+    model: Model
+    _: dataclasses.KW_ONLY
+    safe_state_set: Polytope
+    constraint_set: Box | Polytope
+    disturbance_set: Box
+    sigma: float = SIGMA
+    blocks: tuple[Block, ...] = ()
+    generators: Zonotope | None = None
+    eps: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    gain: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self):
+        if not isinstance(self.model, Model):
+            raise ModelError(
+                f"`model` must be a `Model`, but it is a `{type(self.model).__name__}`."
+            )
+        n, k = self.model.state_size, self.model.disturbance_size
+        for name, kinds, size in (
+            ("safe_state_set", Polytope, n),
+            ("constraint_set", (Box, Polytope), n),
+            ("disturbance_set", Box, k),
+            ("generators", (Zonotope, type(None)), n),
+        ):
+            _require_set(name, getattr(self, name), kinds, size, self.model.name)
+        # A Brax step inside an enclosed model takes minutes to interpret, and could not change
+        # the form c + B a + E w that stands around it.
+        if not (isinstance(self.model, EnclosedModel) and self.model.affine_by_construction):
+            require_affine(self.model)
+        self._set("safe_state_set", _scaled(self.safe_state_set))
+        self._set("disturbance_set", _bounded(self.disturbance_set))
+        self._set("sigma", as_number("sigma", self.sigma, above=0.0))
+        self._set("blocks", tuple(Block(tuple(b[0]), tuple(b[1])) for b in self.blocks))
+        if self.blocks:
+            require_product(self.blocks, self.safe_state_set, self.model.action_size)
+        eps, gain = self._allowances()
+        self._set("eps", eps)
+        self._set("gain", gain)
+        self._require_room()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _allowances(self) -> tuple[np.ndarray, np.ndarray]:
+        facets = len(self.safe_state_set.H)
+        if self.eps is not None:
+            gain = np.zeros(facets) if self.gain is None else self.gain
+            return _allowance("eps", self.eps, facets), _allowance("gain", gain, facets)
+        try:
+            eps, gain = rounding_bound(self.model, self.safe_state_set, self.disturbance_set)
+        except ModelError as error:
+            raise ModelError(
+                f"The rounding of the model {self.model.name!r} cannot be bounded: {error} "
+                "Or give `eps`, of the order of 1e-5 for each facet; the guarantee is then tested, "
+                "not proved."
+            ) from error
+        # Rounded up: the float32 number that is used at run time must still be a bound.
+        up = np.float32(np.inf)
+        eps = np.nextafter(np.maximum(eps, MIN_EPS).astype(np.float32), up)
+        gain = np.nextafter(gain.astype(np.float32), up)
+        return _allowance("eps", eps, facets), _allowance("gain", gain, facets)
+
+    def _require_room(self) -> None:
+        """With err_i <= eps_i the error of a row as computed, a certified state leaves the float32
+        rows a slack of sigma - eps_i - err_i, of which the safeguards use 2 tau |H_i B|.
+        """
+        test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
+        largest = float((2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE).max())
+        if not self.sigma >= largest:
+            raise CertificateError(
+                f"`sigma` is {self.sigma:.3g}, but the rounding of the model {self.model.name!r} "
+                f"needs at least 2 eps_i + 2 tau |H_i B| + {RESERVE:g} = {largest:.3g}; raise "
+                "sigma, or scale the model's units so that float32 loses less."
+            )
+
+    @functools.cached_property
+    def program(self) -> str:
+        """SHA-256 of the program that runs: the float32 jaxprs of the model and their constants."""
+        return program_digest(self.model)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of all numbers of the claim; `program` is that of its model."""
+        canonical = json.dumps(self.numbers(), sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+    def numbers(self) -> dict[str, Any]:
+        """All of the claim but the model, as JSON."""
+        generators = None if self.generators is None else encode_set(self.generators)
+        return {
+            "action_size": self.model.action_size,
+            "safe_state_set": encode_set(self.safe_state_set),
+            "constraint_set": encode_set(self.constraint_set),
+            "disturbance_set": encode_set(self.disturbance_set),
+            "sigma": self.sigma,
+            "blocks": [{key: list(v) for key, v in b._asdict().items()} for b in self.blocks],
+            "generators": generators,
+            "eps": [float(str(value)) for value in self.eps],
+            "gain": [float(str(value)) for value in self.gain],
+        }
+
+    def describe(self) -> str:
+        """What is claimed, in a few lines: the size of S, X, W, sigma and eps."""
+        S, X, W = self.safe_state_set, self.constraint_set, self.disturbance_set
+        axes = np.eye(S.dim)
+        reach = [(-S.support(-axis), S.support(axis)) for axis in axes]
+        return "\n".join(
+            [
+                f"S     {len(S.H)} facets, x in {_ranges(reach)}",
+                f"X     {_bounds(X)}",
+                f"W     {_bounds(W)}",
+                f"sigma {self.sigma:.3g}, eps {self.eps.min():.3g} to {self.eps.max():.3g}",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        n, d, k = self.model.state_size, self.model.action_size, self.model.disturbance_size
+        return (
+            f"Claim({self.model.name!r}, {n} states, {d} actions, {k} disturbances, "
+            f"{len(self.safe_state_set.H)} facets, sigma={self.sigma:g})"
+        )
+
+
+def _require_set(name: str, value: Any, kinds: Any, size: int, model: str) -> None:
+    if not isinstance(value, kinds):
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        names = " or a ".join(f"`{k.__name__}`" for k in kinds if k is not type(None))
+        raise SetDimensionError(
+            f"`{name}` must be a {names}, but it is a `{type(value).__name__}`."
+        )
+    if value is not None and value.dim != size:
+        raise SetDimensionError(
+            f"`{name}` must have dimension {size} for the model {model!r}, but it has {value.dim}."
+        )
+
+
+def _scaled(safe_state_set: Polytope) -> Polytope:
+    """{x : H x <= 1} with float32 rows, the stored numbers if they have that form already."""
+    H, h = (np.asarray(value) for value in safe_state_set.halfspaces())
+    if not np.all(h == 1):
+        H = np.asarray(safe_state_set.normalised().H)
+    return Polytope(H.astype(np.float32), np.ones(len(H), np.float32))
+
+
+def _bounded(disturbance_set: Box) -> Box:
+    lower, upper = (
+        np.asarray(bound, np.float32) for bound in (disturbance_set.lower, disturbance_set.upper)
+    )
+    if not np.isfinite([lower, upper]).all():
+        raise CertificateError(
+            f"`disturbance_set` must be bounded, but it is from {lower} to {upper}."
+        )
+    return Box(lower, upper)
+
+
+def _allowance(name: str, value: Any, facets: int) -> np.ndarray:
+    """One number >= 0 per facet, float32: read-only, with a flag that cannot be set back."""
+    return np.frombuffer(as_bound(name, value, (facets,)).tobytes(), np.float32)
+
+
+def _bounds(value: Box | Polytope) -> str:
+    if isinstance(value, Polytope):
+        return f"{len(value.H)} facets"
+    return _ranges(zip(np.asarray(value.lower), np.asarray(value.upper), strict=True))
+
+
+def _ranges(pairs: Any) -> str:
+    return " x ".join(f"[{low:.4g}, {high:.4g}]" for low, high in pairs) or "none"

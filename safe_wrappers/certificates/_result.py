@@ -1,0 +1,64 @@
+"""The answer of a proof, and the record of it that a file can hold."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+# Raised whenever the prover accepts or refuses other claims than before.
+PROVER = "2"
+
+
+class ProofRecord(NamedTuple):
+    """Who proved what. It is not signed: proving again is what convinces.
+
+    Attributes:
+        prover: Version of the prover.
+        claim: `Claim.digest` of what was proved: all its numbers.
+        program: `Claim.program`: the program of its model.
+        cells: Number of proved simplices.
+        margin: The proved margin, in the scale h = 1.
+    """
+
+    prover: str
+    claim: str
+    program: str
+    cells: int
+    margin: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """The outcome of a proof.
+
+    Args:
+        status: "proved", "counterexample", or "inconclusive", which is never a success.
+        cells: Number of proved simplices.
+        depth: Number of bisections of the most divided simplex.
+        margin: If proved, what every simplex keeps of the scale h = 1, at least sigma; for a
+            counterexample a bound of the largest margin that any action has there, at most sigma,
+            or how far it lies in X (negative); else NaN.
+        seconds: Time taken.
+        counterexample: A state in S without a safe action or outside X, shape (n,), or None.
+        reason: What was found, in a sentence.
+        record: Who proved what, if the claim is proved.
+    """
+
+    status: str
+    cells: int
+    depth: int
+    margin: float
+    seconds: float
+    counterexample: np.ndarray | None
+    reason: str
+    record: ProofRecord | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether the claim is proved."""
+        return self.status == "proved"
+
+
+def inconclusive(reason: str, cells: int = 0, depth: int = 0) -> Proof:
+    """The answer that decides nothing, with the reason."""
+    return Proof("inconclusive", cells, depth, float("nan"), 0.0, None, reason)

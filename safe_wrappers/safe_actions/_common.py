@@ -1,0 +1,99 @@
+"""What systems have in common: the action box, and for those with a model its sizes and its state
+constraints.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._errors import SetDimensionError
+from .._gate import function, instance_of
+from ..models import Model
+from ..sets import Box, Polytope, Zonotope
+
+
+class BoxSystem:
+    """A system whose actions live in [-1, 1]^d: it rests in the middle of the box.
+
+    Attributes:
+        action_size: Number of actions d.
+    """
+
+    action_size: int
+
+    @property
+    def neutral_action(self) -> jax.Array:
+        """What is executed, flagged, when the state itself is not finite: 0, shape (d,)."""
+        return jnp.zeros(self.action_size, jnp.float32)
+
+    @property
+    def action_room(self) -> float:
+        """How far an executed action may be from the verified one, a Euclidean distance in the
+        action box, beyond what the accept test leaves, if the system's rows are tightened by as
+        much: 0 where nothing is known about the room in its safe action sets.
+        """
+        return 0.0
+
+
+class SystemOfModel(BoxSystem):
+    """A system with a model x' = f(x, a, w) and state constraints X.
+
+    Attributes:
+        model: The one-step model f.
+        constraint_set: X.
+    """
+
+    model: Model
+    constraint_set: Box | Polytope
+
+    @property
+    def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Number of actions d."""
+        return self.model.action_size
+
+    def violation(self, x: jax.Array) -> jax.Array:
+        """1 if x lies outside X, else 0, float32, shape ()."""
+        return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
+
+
+def require_sets(
+    model: Model,
+    state: Callable[[Any], jax.Array],
+    *,
+    safe_state_set: Polytope | Zonotope,
+    kind: type,
+    constraint_set: Box | Polytope,
+    disturbance_set: Box,
+) -> None:
+    """Checks the types and dimensions of what a system over a model is made of.
+
+    Args:
+        model: n states, k disturbances.
+        state: Reads x from an environment's state.
+        safe_state_set: S, n dimensions.
+        kind: The class that S must have.
+        constraint_set: X, n dimensions.
+        disturbance_set: W, k dimensions.
+
+    Raises:
+        TypeError: If one of them is something else.
+        SetDimensionError: If a dimension does not fit the model.
+    """
+    instance_of("model", model, Model)
+    instance_of("safe_state_set", safe_state_set, kind)
+    instance_of("constraint_set", constraint_set, Box, Polytope)
+    instance_of("disturbance_set", disturbance_set, Box)
+    function("state", state, "(environment's state) -> x, shape (n,)")
+    n, k = model.state_size, model.disturbance_size
+    for name, found, needed in (
+        ("safe_state_set", safe_state_set.dim, n),
+        ("constraint_set", constraint_set.dim, n),
+        ("disturbance_set", disturbance_set.dim, k),
+    ):
+        if found != needed:
+            raise SetDimensionError(
+                f"`{name}` must have dimension {needed} for the model "
+                f"{model.name!r}, but it has {found}."
+            )
