@@ -7,6 +7,7 @@ from ._explicit import ExplicitSystem as ExplicitSystem
 from ._model_system import ModelSystem as ModelSystem
 from ._protocol import ModelBased as ModelBased
 from ._protocol import System as System
+from ._rounded_actions import onto_space as onto_space
 from ._step_check import Explanation as Explanation
 from ._step_check import StepCheck as StepCheck
 from ._zonotope_system import ZonotopeSystem as ZonotopeSystem
