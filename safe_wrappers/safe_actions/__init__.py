@@ -5,6 +5,7 @@ given explicitly.
 from ._action_set import SafeActionSet as SafeActionSet
 from ._explicit import ExplicitSystem as ExplicitSystem
 from ._model_system import ModelSystem as ModelSystem
+from ._protocol import ModelBased as ModelBased
 from ._protocol import System as System
 from ._rounded_actions import onto_space as onto_space
 from ._step_check import Explanation as Explanation
