@@ -7,7 +7,7 @@ from brax import base
 from brax.io import mjcf
 
 from safe_wrappers._gate import one_of
-from safe_wrappers.certificates import Certificate
+from safe_wrappers.certificates import Certificate, shipped
 from safe_wrappers.models import Model
 
 
@@ -32,7 +32,7 @@ def certificate_of(model: Model, safe_set: str) -> Certificate:
         certificate_names(model.name),
         why=" A path to a certificate file must end in .json.",
     )
-    return Certificate.load(asset(f"{model.name}.{safe_set}.json"), model)
+    return shipped(Certificate.load(asset(f"{model.name}.{safe_set}.json"), model))
 
 
 def certificate_names(system: str) -> tuple[str, ...]:

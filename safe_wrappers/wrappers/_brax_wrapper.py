@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from .._errors import CertificateError, WrapperOrderError
 from .._frozen import Frozen
 from .._gate import as_flag, as_key, as_state, function
-from ..certificates import Guarantee, Guaranteed
+from .._own import own
+from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
     GradientDiagnosis,
@@ -23,7 +24,7 @@ from ..safeguards import (
     diagnose_gradient,
     safe_action,
 )
-from ._core import require_parts, tested, verified
+from ._core import require_parts, tested, unverified
 from ._protocols import BoundedEnv, StartableEnv, SystemEnv
 from ._record import nothing_done, nothing_lost, step_metrics, step_record
 from ._starts import ATTEMPTS, first_safe_key, no_safe_start
@@ -219,16 +220,21 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
             return self.env.observation_bound()
         return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
+    @own
     @property
     def guarantee(self) -> Guarantee:
         """What stands behind the safety of this environment: "tested", unless the library itself
         steps the model of a claim, behind its own verified call.
         """
-        own = self._own_system and isinstance(self.env, Guaranteed)
-        if not own or not verified(self, SafeguardWrapper, self.safeguard):
+        own_system = self.system is getattr(self.env, "system", None)
+        if not (own_system and isinstance(self.env, Guaranteed)):
             return tested(self.env, self.system)
-        return self.env.guarantee  # pyright: ignore[reportAttributeAccessIssue]
+        changed = unverified(self, self.safeguard)
+        if changed is not None:
+            return Guarantee("tested", changed)
+        return guarantee_by_the_library(self.env)
 
+    @own
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         x = self.system.state(state)
@@ -259,6 +265,7 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         explanation = self._check.nothing() if self._check else None
         return self._reported(state, nothing_done(d), diagnosis, explanation)
 
+    @own
     def _reported(
         self,
         state: envs.State,
@@ -292,6 +299,7 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
     def backend(self) -> str:
         return self.env.backend
 
+    @own
     @property
     def unwrapped(self) -> "SafeguardWrapper":
         return self

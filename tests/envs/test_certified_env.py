@@ -37,7 +37,7 @@ from safe_wrappers.envs import SafePendulum
         ({"safe_set": "my_set"}, r"A path to a certificate file must end in \.json\."),
         (
             {"safe_set": "narrow", "initial_states": "generators"},
-            r"needs a zonotope, but the safe set 'narrow' is a polytope",
+            r"needs a safe set with generators, but Certificate\('narrow', .* has none",
         ),
     ],
 )
