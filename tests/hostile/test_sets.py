@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hostile.tally import RIGHT, UNSAFE, WRONG, Case, check, right
+from hostile.tally import FLAGGED, RIGHT, UNSAFE, WRONG, Case, check, right
 from hostile.values import Tensor
 
 import safe_wrappers as sw
@@ -230,36 +230,60 @@ def test_zonotopes():
     check(cases, 16)
 
 
-A = EYE
+# All of four rows, so that one program serves them.
 ACTION_SETS = {
-    "ints": (A.astype(int), np.ones(2, int)),
-    "lists": (A.tolist(), [1.0, 1.0]),
-    "NaN in A": (A * np.nan, np.ones(2, np.float32)),
-    "inf in b": (A, np.full(2, np.inf, np.float32)),
-    "an empty set": (np.r_[A, -A], -np.ones(4, np.float32)),
-    "no rows": (np.zeros((0, 2), np.float32), np.zeros(0, np.float32)),
-    "1e30": (A * np.float32(1e30), np.full(2, 1e29, np.float32)),
-    "1e-45": (A * np.float32(1e-45), np.full(2, 1e-45, np.float32)),
+    "ordinary": (H4, 0.1 * ONES),
+    "NaN in A": (H4 * np.float32(np.nan), ONES),
+    "NaN in b": (H4, ONES * np.float32(np.nan)),
+    "inf in A": (np.where(H4 > 0, np.float32(np.inf), H4), ONES),
+    "inf in b": (H4, ONES * np.float32(np.inf)),
+    "an empty set": (H4, -ONES),
+    "a point": (H4, 0 * ONES),
+    "zero rows": (0 * H4, ONES),
+    "impossible zero rows": (0 * H4, -ONES),
+    "1e30": (H4 * np.float32(1e30), ONES * np.float32(1e29)),
+    "1e-45": (H4 * np.float32(1e-45), ONES * np.float32(1e-45)),
 }
 
 
-@pytest.mark.parametrize("request_", [np.ones(2, np.float32), np.full(2, np.nan, np.float32)])
-def test_action_sets(request_):
-    def use(rows):
-        found = sw.SafeActionSet.from_rows(*rows)
-        return found, sw.BoundaryProjection()(found, request_)
+@jax.jit
+def projected(A, b, request):
+    found = sw.SafeActionSet.from_rows(A, b)
+    return found, sw.BoundaryProjection()(found, request)
 
-    def judge(result):
-        rows, output = result
-        a = np.asarray(output.action, np.float64)
-        if not np.isfinite(a).all() or np.abs(a).max() > 1:
-            return UNSAFE, f"executed {a}"
-        A, b = np.asarray(rows.A, np.float64), np.asarray(rows.b, np.float64)
-        holds = bool(np.all(A @ a <= b + 1e-6 * np.abs(A).max(initial=1)))
-        if not holds and output.feasible:
-            return UNSAFE, f"executed {a}, reported as safe"
-        return RIGHT, ""
 
-    check(
-        [Case(name, functools.partial(use, rows), judge) for name, rows in ACTION_SETS.items()], 8
-    )
+def judged(result):
+    rows, output = result
+    a = np.asarray(output.action, np.float64)
+    if not np.isfinite(a).all() or np.abs(a).max() > 1:
+        return UNSAFE, f"executed {a}"
+    A, b = np.asarray(rows.A, np.float64), np.asarray(rows.b, np.float64)
+    holds = bool(np.all(A @ a <= b + 1e-6 * np.abs(A).max(initial=1)))
+    if not holds and output.feasible:
+        return UNSAFE, f"executed {a}, reported as safe"
+    return (RIGHT if output.feasible else FLAGGED), ""
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
+@pytest.mark.parametrize("value", [1, np.nan, np.inf, 1e30])
+def test_action_sets(value):
+    request = np.full(2, value, np.float32)
+    cases = [
+        Case(name, functools.partial(projected, *rows, request), judged)
+        for name, rows in ACTION_SETS.items()
+    ]
+    check(cases, 11)
+
+
+def test_rows_that_do_not_fit_each_other_are_refused():
+    of = sw.SafeActionSet.from_rows
+    cases = [
+        Case("lengths", lambda: of(H4, ONES[:3]), None, "`b`"),
+        Case("rank 1", lambda: of(H4[0], ONES), None, "`A`"),
+        Case("rank 3", lambda: of(H4[None], ONES), None, "`A`"),
+        Case("None", lambda: of(None, None), None, "`A`"),
+        Case("str", lambda: of("a", "b"), None, "`A`"),
+        Case("complex", lambda: of(H4 * 1j, ONES), None, "`A`"),
+        Case("masked", lambda: of(np.ma.masked_array(H4, H4 > 0), ONES), None, "`A`"),
+    ]
+    check(cases, 7)
