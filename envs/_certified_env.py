@@ -9,12 +9,13 @@ from brax import base, kinematics
 from brax.generalized import pipeline as generalized
 from brax.mjx import pipeline as mjx
 
+from safe_wrappers._gate import one_of
 from safe_wrappers._own import own
 from safe_wrappers.certificates import Certificate, Claim
 from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
-from ._model_env import Disturbance, ModelEnv, joint_state, one_of
+from ._model_env import Disturbance, ModelEnv, joint_state
 
 BACKENDS = ("closed_form", "generalized", "mjx")
 _ROUNDING = 1e-5

@@ -4,8 +4,7 @@ exits.
 
 import abc
 import dataclasses
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,6 +14,7 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
+from safe_wrappers._gate import as_key, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
 from safe_wrappers.models import Model
@@ -27,21 +27,6 @@ DISTURBANCES = ("uniform", "none", "worst_case")
 
 # Keeps the key of an episode's task apart from those of its disturbances.
 _TASK = 240
-
-
-def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
-    """Returns `value` if it is valid.
-
-    Raises:
-        ValueError: Otherwise, naming the valid values and the nearest one.
-    """
-    if value in valid:
-        return value
-    nearest = difflib.get_close_matches(str(value), valid, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(
-        f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}"
-    )
 
 
 class ModelEnv(Frozen, envs.Env, Guaranteed):
@@ -200,8 +185,12 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         return self.system.sample_initial(key)
 
     def reset(self, rng: jax.Array) -> envs.State:
-        """A fresh state, drawn anew at every reset."""
-        start, key = jax.random.split(rng)
+        """A fresh state, drawn anew at every reset; `rng` is a random key of either kind.
+
+        Raises:
+            TypeError: If `rng` is something else.
+        """
+        start, key = jax.random.split(as_key("rng", rng))
         x = self.sample_initial(start)
         return self.reset_to(x, key)
 
@@ -209,8 +198,15 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """A given state x, shape (n,); `rng` seeds the disturbances and the task.
 
-        For evaluation on chosen states.
+        For evaluation on chosen states, safe ones or not. A state of less precision becomes
+        float32.
+
+        Raises:
+            SetDimensionError: If x has another shape, or is not made of real numbers.
+            TypeError: If `rng` is no random key.
         """
+        x = as_state("x", x, self.model.state_size)
+        rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
         no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))

@@ -1,11 +1,7 @@
-"""What all wrappers share: checks of their parts, and sentences about where the guarantee ends."""
+"""What all wrappers share: checks of their parts, and what stands behind the result."""
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from .._errors import CertificateError
 from .._own import replacement
 from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import System
@@ -33,16 +29,6 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
         raise ValueError(
             f"`regularisation` must be finite and at least 0, but it is {regularisation}."
         )
-
-
-def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
-    """The error of an episode that starts outside the safe set, where nothing is guaranteed;
-    `tried` is the subject of "gave".
-    """
-    return CertificateError(
-        f"An episode must start in the safe set, but {tried} gave states like "
-        f"{np.asarray(x).tolist()}. {instead}"
-    )
 
 
 def tested(env: Any, system: System) -> Guarantee:

@@ -1,3 +1,4 @@
+import copy
 import functools
 
 import jax
@@ -159,10 +160,18 @@ def test_regularisation_is_in_the_reward_and_not_in_the_task_reward():
 
 
 def test_a_dead_regularisation_is_noticed():
-    dead = safeguarded(regularisation=0.1)
-    dead.regularisation = 0.0
     with pytest.raises(AssertionError):
-        check_regularisation(dead, 0.1)
+        check_regularisation(safeguarded(), 0.1)
+
+
+@pytest.mark.parametrize(
+    "name", ["env", "system", "safeguard", "regularisation", "start", "_check"]
+)
+def test_what_compiled_programs_hold_cannot_be_changed(name):
+    for env in (safeguarded(), copy.deepcopy(safeguarded())):
+        message = f"`{name}` of a `SafeguardWrapper` cannot be changed after construction"
+        with pytest.raises(AttributeError, match=message):
+            setattr(env, name, None)
 
 
 @pytest.mark.parametrize("gradient", ["exact", "passthrough"])
@@ -360,9 +369,7 @@ def test_a_system_with_another_number_of_actions_is_refused():
 
 def test_the_dictionaries_of_the_environment_are_copied(env):
     state = env.env.reset(jax.random.PRNGKey(0))
-    wrapped = env._annotate(
-        state, sw.BoundaryProjection()(env.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1))
-    )
+    wrapped = env._unmoved(state)
     assert "safeguard" in wrapped.info
     assert "safeguard" not in state.info
     assert "safeguard/task_reward" not in state.metrics

@@ -349,3 +349,9 @@ def test_the_monitor_flags_other_physics_and_nothing_else():
 def test_it_can_be_made_again_from_its_spec(env):
     again = gymnasium.make(env.spec)
     np.testing.assert_array_equal(again.reset(seed=1)[0], env.reset(seed=1)[0])
+
+
+@pytest.mark.parametrize("name", ["env", "system", "safeguard", "regularisation", "set_state"])
+def test_what_compiled_programs_hold_cannot_be_changed(name):
+    with pytest.raises(AttributeError, match=f"`{name}` of a `GymSafeguardWrapper` cannot be chan"):
+        setattr(wrapped(), name, None)
