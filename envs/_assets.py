@@ -6,10 +6,9 @@ import warnings
 from brax import base
 from brax.io import mjcf
 
+from safe_wrappers._gate import one_of
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
-
-from ._model_env import one_of
 
 
 def asset(name: str):

@@ -9,11 +9,12 @@ from brax import base, kinematics
 from brax.generalized import pipeline as generalized
 from brax.mjx import pipeline as mjx
 
+from safe_wrappers._gate import one_of
 from safe_wrappers.certificates import Certificate, Claim
 from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
-from ._model_env import Disturbance, ModelEnv, joint_state, one_of, own
+from ._model_env import Disturbance, ModelEnv, joint_state, own
 
 BACKENDS = ("closed_form", "generalized", "mjx")
 _ROUNDING = 1e-5

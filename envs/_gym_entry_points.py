@@ -11,11 +11,11 @@ from brax import envs
 from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode
 
+from safe_wrappers._gate import one_of
 from safe_wrappers.adapters import Draw, GymEnv, GymVectorEnv
 from safe_wrappers.safeguards import make_safeguard
 from safe_wrappers.wrappers import SafeguardWrapper
 
-from ._model_env import one_of
 from ._registration import get_environment
 
 

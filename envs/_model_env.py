@@ -4,8 +4,7 @@ exits.
 
 import abc
 import dataclasses
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -15,6 +14,7 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
+from safe_wrappers._gate import one_of
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
 from safe_wrappers.models import Model
 from safe_wrappers.safe_actions import ModelSystem, System
@@ -26,21 +26,6 @@ DISTURBANCES = ("uniform", "none", "worst_case")
 
 # Keeps the key of an episode's task apart from those of its disturbances.
 _TASK = 240
-
-
-def one_of(name: str, value: str, valid: Sequence[str], why: str = "") -> str:
-    """Returns `value` if it is valid.
-
-    Raises:
-        ValueError: Otherwise, naming the valid values and the nearest one.
-    """
-    if value in valid:
-        return value
-    nearest = difflib.get_close_matches(str(value), valid, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(
-        f"`{name}` must be one of {', '.join(map(repr, valid))}, but it is {value!r}.{why}{hint}"
-    )
 
 
 # The library's own methods that decide where an environment goes. A guarantee speaks of these.

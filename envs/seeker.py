@@ -33,13 +33,14 @@ import numpy as np
 from brax import base
 
 from safe_wrappers._errors import CertificateError
+from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
 from safe_wrappers.certificates import COMPILED, DISTURBED, OBSERVED, Guarantee
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
 from . import dynamics
-from ._model_env import Disturbance, ModelEnv, joint_state, one_of, own
+from ._model_env import Disturbance, ModelEnv, joint_state, own
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
 STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most

@@ -293,7 +293,10 @@ def test_unknown_options_are_refused_with_the_valid_ones():
     for options, message in [
         ({"safe_st": "narrow"}, "Did you mean 'safe_set'"),
         ({"safe_set": "narow"}, "Did you mean 'narrow'"),
-        ({"safeguard": "boundary"}, "The safeguard must be one of 'boundary_projection'"),
+        (
+            {"safeguard": "boundary"},
+            "`safeguard` is 'boundary', but it must be one of 'boundary_projection'",
+        ),
         ({"safeguard": None, "regularisation": 0.1}, "need a safeguard, but `safeguard` is None"),
     ]:
         with pytest.raises(ValueError, match=message):

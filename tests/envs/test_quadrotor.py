@@ -335,7 +335,7 @@ def test_a_far_goal_lies_on_the_other_side():
     assert np.all(goal * position < 0)
     with pytest.raises(
         ValueError,
-        match=r"`goal` must be one of 'start', 'far', but it is 'fat'. Did you mean 'far'\?",
+        match=r"`goal` is 'fat', but it must be one of 'start', 'far'. Did you mean 'far'\?",
     ):
         SafeQuadrotor(goal="fat")
 
@@ -403,7 +403,7 @@ def test_it_is_registered_with_closed_form_physics_only():
     assert (env.observation_size, env.action_size) == (8, 2)
     assert jax.eval_shape(env.reset, jax.random.PRNGKey(0)).obs.shape == (8,)
     assert sw.envs.get_model("safe_quadrotor").state_size == 6
-    with pytest.raises(ValueError, match="`backend` must be one of 'closed_form'"):
+    with pytest.raises(ValueError, match="`backend` is .*, but it must be one of 'closed_form'"):
         SafeQuadrotor(backend="generalized")
 
 
