@@ -36,15 +36,15 @@ def safe_action(system: System, safeguard: Safeguard, x: Any, action: Any) -> Sa
         SetDimensionError: At trace time, if x or the action has another shape, or is not made of
             real numbers (complex numbers, text, dates, objects, masked arrays).
     """
-    action = as_action(action, system.action_size)
+    request = as_action(action, system.action_size)
     size = system.model.state_size if isinstance(system, SystemOfModel) else None
-    x = as_state("x", x, size)
+    state = as_state("x", x, size)
     with jax.default_matmul_precision("highest"):
         # 1. The state, as far as it is known.
-        known = jnp.all(jnp.isfinite(x))
+        known = jnp.all(jnp.isfinite(state))
         # 2. Its safe action set. At an unknown state no action is known to be safe: unsatisfiable
         # rows, and the neutral action as the anchor.
-        action_set = system.safe_action_set(jnp.where(known, x, 0.0))
+        action_set = system.safe_action_set(jnp.where(known, state, 0.0))
         b = jnp.where(known, action_set.b, -jnp.inf)
         neutral = system.neutral_action.astype(action_set.anchor.dtype)
         anchor = jnp.where(known, action_set.anchor, neutral)
@@ -53,5 +53,5 @@ def safe_action(system: System, safeguard: Safeguard, x: Any, action: Any) -> Sa
         guard = (
             jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
         )
-        output = guard(SafeActionSet(action_set.A, b, anchor), action)
-        return output._replace(inside=known & (system.margin(x) >= 0))
+        output = guard(SafeActionSet(action_set.A, b, anchor), request)
+        return output._replace(inside=known & (system.margin(state) >= 0))

@@ -17,11 +17,13 @@ from safe_wrappers.envs import SafePendulum
         ),
         (
             {"backend": "spring"},
-            r"`backend` is 'spring', but it must be one of .*\. The maximal-coordinate backends step another system",
+            r"`backend` is 'spring', but it must be one of .*\. "
+            "The maximal-coordinate backends step another system",
         ),
         (
             {"backend": "positional"},
-            r"`backend` is 'positional', but it must be one of .*\. The maximal-coordinate backends step another system",
+            r"`backend` is 'positional', but it must be one of .*\. "
+            "The maximal-coordinate backends step another system",
         ),
         (
             {"disturbance": "worst-case"},
@@ -30,7 +32,8 @@ from safe_wrappers.envs import SafePendulum
         ),
         (
             {"initial_states": "generator"},
-            r"`initial_states` is 'generator', but it must be one of 'uniform', 'generators'.* Did you mean 'generators'\?",
+            r"`initial_states` is 'generator', but it must be one of 'uniform', 'generators'.* "
+            r"Did you mean 'generators'\?",
         ),
         (
             {"safe_set": "walter2052"},
@@ -40,7 +43,7 @@ from safe_wrappers.envs import SafePendulum
         ({"safe_set": "my_set"}, r"A path to a certificate file must end in \.json\."),
         (
             {"safe_set": "narrow", "initial_states": "generators"},
-            r"needs a zonotope, but the safe set 'narrow' is a polytope",
+            "needs a safe set with generators, but .*'narrow'.* has none",
         ),
     ],
 )
