@@ -30,7 +30,6 @@ from ..sets import Box, Polytope
 from ._intervals import Interval
 from ._rounded import ROUNDING, SAFETY, UNIT_ROUNDOFF, Rounded, total
 
-
 # Boxes into which the states are divided, so that intervals stay narrow.
 _BOXES = 256
 
