@@ -234,7 +234,7 @@ def test_the_lemma_holds_for_its_constants_and_not_for_others():
     slack = seeker.certified_slack()
     assert slack == pytest.approx(0.25 - np.sqrt(2) * 0.15 - 1e-4 - 1e-5, abs=1e-6)
     assert SafeSeeker().slack == slack
-    assert f"{slack:.4f} m" in SafeSeeker().guarantee
+    assert f"{slack:.4f} m" in SafeSeeker().guarantee.by
     for wrong in (
         {"gap": 0.49},
         {"noise": 0.1},
