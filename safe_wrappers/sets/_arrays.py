@@ -50,7 +50,8 @@ def as_vector(name: str, value: Any, dim: int) -> jax.Array:
         SetDimensionError: On what is no array of real numbers, and on any other shape, batches
             included: broadcasting would answer another question silently.
     """
-    vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so outside
+        vector = jnp.asarray(as_numbers(name, value, overflow=True))
     if vector.shape != (dim,):
         raise SetDimensionError(
             f"`{name}` must have shape ({dim},), but its shape is "
