@@ -17,7 +17,6 @@ class _FreezesWhenConstructed(abc.ABCMeta):
         constructed.__dict__["_constructed"] = True
         return constructed
 
-
     @property
     def __signature__(cls) -> inspect.Signature:
         """That of the constructor, which `__call__` above would hide."""
