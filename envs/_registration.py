@@ -7,12 +7,13 @@ from typing import Any
 import gymnasium
 from brax import envs
 
+from safe_wrappers._gate import one_of
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
 from . import dynamics
 from ._assets import certificate_of
-from ._model_env import ModelEnv, one_of
+from ._model_env import ModelEnv
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor

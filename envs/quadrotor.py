@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
 
 from . import dynamics
 from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
-from ._model_env import Disturbance, one_of
+from ._model_env import Disturbance
 
 GOALS = ("start", "far")
 # Where far goals lie, m. At the speed limits an episode of 12 s covers 9.6 m in x and 12 m in z.

@@ -167,7 +167,7 @@ def as_number(
         TypeError: If the value is not one real number; True is none.
         ValueError: If it is not finite, or out of this range.
     """
-    must = _range(low, high, above)
+    must = range_in_words(low, high, above)
     try:
         single = np.ndim(as_numbers(name, value)) == 0 and not _is_flag(value)
         number = float(np.asarray(value, np.float64)) if single and not is_traced(value) else None
@@ -208,6 +208,27 @@ def as_seed(value: Any, name: str = "seed") -> int:
         ValueError: If it is out of this range.
     """
     return as_integer(name, value, 0, _SEEDS)
+
+
+def as_key(name: str, value: Any) -> jax.Array:
+    """A random key of JAX as raw numbers, which is what Brax's wrappers read the shape of.
+
+    Args:
+        name: Name of the argument.
+        value: `jax.random.PRNGKey(seed)`, `jax.random.key(seed)`, or a tracer of one.
+
+    Raises:
+        TypeError: If the value is something else, a batch of keys included.
+    """
+    key = value
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    if not isinstance(key, jax.Array | np.ndarray) or not _is_raw_key(key):
+        raise TypeError(
+            f"`{name}` is {shown(value)}, but it must be a random key, such as "
+            "`jax.random.PRNGKey(0)`; map over a batch of keys with `jax.vmap`."
+        )
+    return jnp.asarray(key)
 
 
 def as_flag(name: str, value: Any) -> bool:
@@ -282,7 +303,12 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_
 
 
-def _range(low: float, high: float, above: float | None) -> str:
+def _is_raw_key(key: Array) -> bool:
+    # Two words of 32 bits, or four for the generator `rbg`.
+    return key.dtype == np.uint32 and key.shape in ((2,), (4,))
+
+
+def range_in_words(low: float, high: float, above: float | None) -> str:
     bottom = f"greater than {above:g}" if above is not None else f"at least {low:g}"
     parts = [bottom] if above is not None or np.isfinite(low) else []
     parts += [f"at most {high:g}"] if np.isfinite(high) else []

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
+from ..wrappers import StartableEnv
 from ._batches import joined, rows_of
 from ._steps import Steps, executed
 from ._subject import Start, Subject
@@ -67,13 +68,13 @@ class BraxRunner:
             state = self._start(jnp.asarray(x[rows], jnp.float32), keys)
             for request in requests[:, rows]:
                 state, steps = self._advance(state, jnp.asarray(request, jnp.float32))
-                found.append(jax.tree.map(lambda value: np.asarray(value)[:real], steps))  # noqa: B023 (called at once)
+                found.append(jax.tree.map(lambda value: np.asarray(value)[:real], steps))
         return joined(found)
 
 
 def _default_start(subject: Subject) -> Start:
     env = subject.env
-    if hasattr(env, "reset_to"):
+    if isinstance(env, StartableEnv):
         return env.reset_to
     if isinstance(env, envs.PipelineEnv):
         return functools.partial(_start_pipeline, env)

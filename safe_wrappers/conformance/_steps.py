@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from ..safe_actions import System
+from ..safeguards._rows import Rows
 
 
 class Steps(NamedTuple):
@@ -28,8 +28,6 @@ def executed(system: System, x: jax.Array, request: jax.Array) -> jax.Array:
     """A request pulled back towards the anchor until it is safe, shape (d,): only safe actions are
     ever executed, so only they are compared.
     """
-    safe = system.safe_action_set(x)
-    way = request - safe.anchor
-    slack, slope = safe.b - safe.A @ safe.anchor, safe.A @ way
-    reach = jnp.where(slope > 0, jnp.maximum(slack, 0.0) / jnp.where(slope > 0, slope, 1.0), 1.0)
-    return safe.anchor + jnp.min(reach, initial=1.0) * way
+    with jax.default_matmul_precision("highest"):
+        action_set = system.safe_action_set(x)
+        return Rows.of(action_set).pull_back(request, action_set.anchor)

@@ -1,11 +1,15 @@
 """The safe action set of one state: rows, and an action that is certified to satisfy them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from .._errors import SetDimensionError
+from .._gate import as_numbers
 from .._pytree import frozen_pytree
 from ..solvers import max_margin
+from ._candidates import safest
 
 
 @frozen_pytree
@@ -29,27 +33,27 @@ class SafeActionSet:
     @classmethod
     def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
         """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint,
-        clipped to the box, else by a small linear program.
+        clipped to the box, else by a small linear program, whose result stands against a few fixed
+        candidates.
 
         Without rows (m = 0) it is the whole box, with the anchor 0.
 
         Raises:
-            SetDimensionError: If the shapes do not fit.
+            SetDimensionError: If the shapes do not fit, or the rows are not real numbers.
         """
-        A, b = jnp.asarray(A), jnp.asarray(b)
+        A, b = _floating(A, b)
         if A.ndim != 2 or b.shape != A.shape[:1]:
             raise SetDimensionError(
                 "`A` must have shape (m, d) and `b` shape (m,), but they are "
                 f"{A.shape} and {b.shape}."
             )
-        if A.shape[1] == 1:
+        if not len(A):
+            anchor = jnp.zeros(A.shape[1], b.dtype)
+        elif A.shape[1] == 1:
             anchor = midpoint(A, b)[None]
         else:
-            anchor = (
-                max_margin(*_normalise(*_known(A, b)))[0]
-                if len(A)
-                else jnp.zeros(A.shape[1], b.dtype)
-            )
+            rows = jax.lax.stop_gradient(_normalise(*_known(A, b)))
+            anchor = safest(*rows, max_margin(*rows)[0])
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
     def unit_rows(self) -> tuple[jax.Array, jax.Array]:
@@ -62,13 +66,14 @@ class SafeActionSet:
             (A, b), shapes (m', d) and (m',). A zero row becomes 0 a <= 1 (no constraint) or 0 a <=
             -1 (no safe action).
         """
-        if self.A.shape[1] != 1:
-            return _normalise(*_known(self.A, self.b))
-        lower, upper = interval(self.A, self.b)
-        slope = self.A[:, 0]
+        A, b = _floating(self.A, self.b)
+        if A.shape[1] != 1:
+            return _normalise(*_known(A, b))
+        lower, upper = interval(A, b)
+        slope = A[:, 0]
         # What bounds neither end must be a constraint that always holds; a comparison with NaN is
         # False.
-        possible = jnp.all(_bounds(slope, self.b) | (jnp.isfinite(slope) & (self.b >= 0)))
+        possible = jnp.all(_bounds(slope, b) | (jnp.isfinite(slope) & (b >= 0)))
         return jnp.array([[-1.0], [1.0], [0.0]], lower.dtype), jnp.stack(
             [-lower, upper, jnp.where(possible, 1.0, -1.0).astype(lower.dtype)]
         )
@@ -123,6 +128,16 @@ def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
     # An absent side becomes a distant one, so that the midpoint stays defined and lands on the
     # right end of the box.
     return jnp.clip((jnp.clip(lower, -1e6, 1e6) + jnp.clip(upper, -1e6, 1e6)) / 2, -1.0, 1.0)
+
+
+def _floating(A: Any, b: Any) -> tuple[jax.Array, jax.Array]:
+    """Rows in one dtype of at least float32, which the margins for rounding speak about."""
+    A, b = (
+        jnp.asarray(as_numbers("A", A, overflow=True)),
+        jnp.asarray(as_numbers("b", b, overflow=True)),
+    )
+    dtype = jnp.promote_types(A.dtype, b.dtype)
+    return A.astype(dtype), b.astype(dtype)
 
 
 def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

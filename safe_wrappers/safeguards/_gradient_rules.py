@@ -178,6 +178,11 @@ _BY_NAME: dict[str, type[GradientRule]] = {
 }
 
 
+def is_known(rule: GradientRule) -> bool:
+    """Whether a rule is one of the library, which change derivatives and no value."""
+    return type(rule) in _BY_NAME.values()
+
+
 def as_rule(
     owner: str, gradient: GradientRule | str, valid: tuple[type[GradientRule], ...]
 ) -> GradientRule:
@@ -191,7 +196,8 @@ def as_rule(
     Raises:
         ValueError: If it has no such rule.
     """
-    if isinstance(gradient, valid):
+    # By the very class: a subclass could return another action from `after`.
+    if isinstance(gradient, GradientRule) and type(gradient) in valid:
         return gradient
     why = f" These are the gradient rules of {owner}."
     return _BY_NAME[one_of("gradient", gradient, [rule.name for rule in valid], why)]()

@@ -1,21 +1,19 @@
-"""What all wrappers share: checks of their parts, and sentences about where the guarantee ends."""
+"""What all wrappers share: checks of their parts, and what stands behind the result."""
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from .._errors import CertificateError
-from ..certificates import Guarantee, Guaranteed
+from .._gate import as_number
+from .._own import replacement
+from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import System
-from ..safeguards import Safeguard
+from ..safeguards import Safeguard, is_known
 
 
-def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
+def require_parts(system: Any, safeguard: Any, regularisation: Any) -> None:
     """What every wrapper asks of its parts.
 
     Raises:
-        TypeError: If the system or the safeguard is something else.
+        TypeError: If the system or the safeguard is something else, or `regularisation` no number.
         ValueError: If `regularisation` is negative or not finite.
     """
     if not isinstance(system, System):
@@ -28,20 +26,7 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
             "`safeguard` must be a safeguard such as `BoundaryProjection()`, but it "
             f"is {safeguard!r}."
         )
-    if not 0 <= regularisation < float("inf"):
-        raise ValueError(
-            f"`regularisation` must be finite and at least 0, but it is {regularisation}."
-        )
-
-
-def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
-    """The error of an episode that starts outside the safe set, where nothing is guaranteed;
-    `tried` is the subject of "gave".
-    """
-    return CertificateError(
-        f"An episode must start in the safe set, but {tried} gave states like "
-        f"{np.asarray(x).tolist()}. {instead}"
-    )
+    as_number("regularisation", regularisation, 0.0)
 
 
 def tested(env: Any, system: System) -> Guarantee:
@@ -52,13 +37,17 @@ def tested(env: Any, system: System) -> Guarantee:
     )
     if not isinstance(system, Guaranteed):
         return Guarantee("tested", by)
-    promised = system.guarantee
+    promised = guarantee_by_the_library(system)
     by = f"{by}; its system is {promised.status}: {promised.by}"
     return Guarantee("tested", by, promised.assumptions)
 
 
-def verified(wrapper: Any, original: type, safeguard: Safeguard) -> bool:
-    """Whether the executed action is the library's own verified one: neither the wrapper nor the
-    safeguard puts a step or a call of its own in its place.
+def unverified(wrapper: Any, safeguard: Safeguard) -> str | None:
+    """Why the executed action may be another than the library's own verified one: the wrapper, the
+    safeguard or its gradient rule has put code of its own in the place of the library's. None if
+    they have not.
     """
-    return type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__
+    changed = replacement(wrapper) or replacement(safeguard)
+    if changed is None and not is_known(safeguard.rule):
+        changed = f"the gradient rule `{type(safeguard.rule).__name__}` is not one of the library"
+    return changed

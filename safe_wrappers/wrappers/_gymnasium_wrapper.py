@@ -10,14 +10,17 @@ import numpy as np
 from gymnasium import wrappers
 from numpy.typing import ArrayLike
 
-from .._action_box import ActionBox
 from .._errors import WrapperOrderError
+from .._frozen import Frozen
+from .._gate import as_flag, as_numbers, function
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
-from ..safe_actions import Explanation, StepCheck, System
+from ..safe_actions import StepCheck, System, onto_space
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
-from ._core import no_safe_start, require_parts, tested
+from ._core import require_parts, tested
+from ._record import Record, nothing_done, step_record
+from ._starts import ATTEMPTS, no_safe_start
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (
@@ -27,11 +30,10 @@ _HARMLESS = (
     gymnasium.ObservationWrapper,
     gymnasium.RewardWrapper,
 )
-_ATTEMPTS = 100
 
 
 class GymSafeguardWrapper(
-    gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
+    Frozen, gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
 ):
     """Replaces every action by a safe one before a Gymnasium environment sees it.
 
@@ -64,8 +66,9 @@ class GymSafeguardWrapper(
         TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none,
             or `system` is not hashable.
         CertificateError: If the action space is not a bounded box of floating-point numbers, as
-            many as the system has actions, or the system is none that a monitor can compare steps
-            with.
+            many as the system has actions; if they are so far apart that verified actions would be
+            rounded to unsafe ones, and the system has no room for that; or if the system is none
+            that a monitor can compare steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
@@ -76,6 +79,9 @@ class GymSafeguardWrapper(
         cost: 1 if the next state violates the state constraints X.
         task_reward: The reward without regularisation.
     """
+
+    # what Gymnasium itself sets: its random generator and the specification from its registry
+    may_change = frozenset({"_np_random", "_np_random_seed", "_cached_spec"})
 
     def __init__(
         self,
@@ -103,34 +109,23 @@ class GymSafeguardWrapper(
                 "vectorising them."
             )
         require_parts(system, safeguard, regularisation)
+        if set_state is not None:
+            function("set_state", set_state, "(env.unwrapped, x) -> observation")
+        as_flag("monitor", monitor)
         if type(system).__hash__ is None:
             raise TypeError(
                 "`system` must be hashable, to be compiled once; declare "
                 f"`{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`."
             )
         super().__init__(env)
-        self._observers: list[gymnasium.ObservationWrapper[Any, Any, Any]] = []
-        layer = env
-        while isinstance(layer, gymnasium.Wrapper):
-            if not isinstance(layer, _HARMLESS):
-                name = type(layer).__name__
-                raise WrapperOrderError(
-                    "Below `GymSafeguardWrapper` every action must reach the environment once and "
-                    f"unchanged, but `env` contains a `{name}`. "
-                    f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
-                    f"`GymSafeguardWrapper({name}(env), ...)`."
-                )
-            if isinstance(layer, gymnasium.ObservationWrapper):
-                self._observers.insert(0, layer)
-            layer = layer.env
-        self._box = ActionBox(env.action_space, system.action_size)
-        self.safeguard, self.system, self.set_state, self.regularisation = (
-            safeguard,
-            system,
-            set_state,
-            regularisation,
-        )
-        self._claim = StepCheck.of(system) if monitor else None
+        self._observers = _observers(env)
+        # What is verified is safe also after it was rounded to a number of the action space.
+        self._box, self._verified = onto_space(system, env.action_space)
+        self.safeguard = safeguard
+        self.system = system
+        self.set_state = set_state
+        self.regularisation = regularisation
+        self._check = StepCheck.of(system) if monitor else None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -150,9 +145,9 @@ class GymSafeguardWrapper(
             x = np.asarray(_sample(self.system, draw_seed(self.np_random)))
             observation = self._observed(self.set_state(self.unwrapped, x))
         attempts = 1
-        while not self._seen()["inside"]:
-            if self.set_state is not None or attempts == _ATTEMPTS:
-                tried = "`set_state`" if self.set_state is not None else f"{_ATTEMPTS} resets"
+        while not _is_inside(self.system, self._x()):
+            if self.set_state is not None or attempts == ATTEMPTS:
+                tried = "`set_state`" if self.set_state is not None else f"{ATTEMPTS} resets"
                 instead = (
                     "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
                     "environment into the state x, or narrower `options`."
@@ -160,49 +155,34 @@ class GymSafeguardWrapper(
                 raise no_safe_start(tried, self._x(), instead)
             observation, info = self.env.reset(options=options)
             attempts += 1
-        nothing = self._box.physical(np.zeros(self._box.shape, np.float32))
-        flags = {
-            "intervened": 0.0,
-            "changed": 0.0,
-            "distance": 0.0,
-            "feasible": 1.0,
-            "fallback": 0.0,
-        }
-        record = {
-            "requested": nothing,
-            "action": nothing.copy(),
-            **{name: np.float32(value) for name, value in flags.items()},
-        }
-        if self._claim:
-            record |= _seen_by_model(self._claim.nothing())
-        return observation, self._reported(info, record, 0.0)
+        still = np.zeros(self._box.shape, np.float32)
+        record, cost = self._report(None, nothing_done(len(still)), still)
+        nothing = self._box.physical(still)
+        record |= {"requested": nothing, "action": nothing.copy()}
+        return observation, {**info, "safeguard": record, "cost": cost, "task_reward": 0.0}
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, of the shape of the action space.
 
         Raises:
-            SetDimensionError: If the action has another shape; nothing has happened then.
+            SetDimensionError: If the action has another shape or is not made of real numbers, or
+                the environment's state is not; nothing has happened then.
         """
-        request = np.asarray(to_action(action, self._box.shape))
+        request = np.asarray(to_action(action, self._box.shape, self._box.dtype))
         with np.errstate(over="ignore", invalid="ignore"):
             unit = self._box.unit(request).astype(np.float32)
         x = self._x()
-        output = to_numpy(_guard(self.system, self.safeguard, x, unit))
+        output = to_numpy(_guard(self._verified, self.safeguard, x, unit))
         # A safe request passes bit for bit; the way to [-1, 1] and back would round it. That way
         # may have rounded it into the box, hence the clip.
         executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        record = {
-            name: np.float32(value)
-            for name, value in output._asdict().items()
-            if np.ndim(value) == 0
-        }
+        record, cost = self._report(x, output, self._box.unit(executed).astype(np.float32))
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
-        if self._claim:
-            record |= _seen_by_model(_explain(self._claim, x, output.action, self._x()))
+        reward = float(reward)
+        info = {**info, "safeguard": record, "cost": cost, "task_reward": reward}
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
-        info = self._reported(info, record, reward)
-        return observation, float(reward) - penalty, terminated, truncated, info
+        return observation, reward - penalty, terminated, truncated, info
 
     def _observed(self, observation: Any) -> Any:
         """What the observation wrappers inside make of an observation of the environment itself."""
@@ -216,20 +196,44 @@ class GymSafeguardWrapper(
         return observation
 
     def _x(self) -> np.ndarray:
-        return np.asarray(self.system.state(self.unwrapped), np.float32)
+        state = as_numbers("system.state(env)", self.system.state(self.unwrapped), overflow=True)
+        with np.errstate(over="ignore"):
+            return np.asarray(state).astype(np.float32)
 
-    def _seen(self) -> dict[str, Any]:
-        margin, cost = to_numpy(_outcome(self.system, self._x()))
-        return {"margin": margin, "inside": np.float32(margin >= 0), "cost": cost}
-
-    def _reported(
-        self, info: dict[str, Any], record: dict[str, Any], task_reward: Any
-    ) -> dict[str, Any]:
-        seen = self._seen()
-        cost = seen.pop("cost")
-        return {**info, "safeguard": record | seen, "cost": cost, "task_reward": float(task_reward)}
+    def _report(
+        self, before: np.ndarray | None, output: SafeguardOutput, executed: np.ndarray
+    ) -> tuple[dict[str, Any], np.float32]:
+        """The record and the cost of a step from the state `before` by the executed action, in
+        units of [-1, 1]^d; or of a reset.
+        """
+        return to_numpy(_report(self.system, self._check, before, output, executed, self._x()))
 
 
+def _observers(
+    env: gymnasium.Env[Any, Any],
+) -> tuple[gymnasium.ObservationWrapper[Any, Any, Any], ...]:
+    """The observation wrappers in `env`, the innermost first.
+
+    Raises:
+        WrapperOrderError: If there is another wrapper that may change, repeat or skip actions.
+    """
+    found = []
+    while isinstance(env, gymnasium.Wrapper):
+        if not isinstance(env, _HARMLESS):
+            name = type(env).__name__
+            raise WrapperOrderError(
+                "Below `GymSafeguardWrapper` every action must reach the environment once and "
+                f"unchanged, but `env` contains a `{name}`. "
+                f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
+                f"`GymSafeguardWrapper({name}(env), ...)`."
+            )
+        if isinstance(env, gymnasium.ObservationWrapper):
+            found.append(env)
+        env = env.env
+    return tuple(reversed(found))
+
+
+# Each is compiled once for a system, however many environments share it.
 @functools.partial(jax.jit, static_argnums=0)
 def _guard(
     system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
@@ -237,21 +241,26 @@ def _guard(
     return safe_action(system, safeguard, x, action)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _report(
+    system: System,
+    check: StepCheck | None,
+    before: jax.Array | None,
+    output: SafeguardOutput,
+    executed: jax.Array,
+    x: jax.Array,
+) -> tuple[Record, jax.Array]:
+    explanation = None
+    if check is not None:
+        explanation = check.nothing()
+        if before is not None:
+            explanation = check.monitor(before, executed, x)
+    return step_record(system, output, x, explanation), system.violation(x)
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _explain(claim: StepCheck, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
-    return claim.monitor(x, action, next_x)
-
-
-def _seen_by_model(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "residual": to_numpy(explanation.disturbance),
-        "modelled": np.float32(explanation.modelled),
-    }
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _outcome(system: System, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return system.margin(x), system.violation(x)
+def _is_inside(system: System, x: jax.Array) -> jax.Array:
+    return system.margin(x) >= 0
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from safe_wrappers import BoundaryProjection, GaugeMap, RayMask
+from safe_wrappers import (
+    Blend,
+    BoundaryProjection,
+    Exact,
+    GaugeMap,
+    Inward,
+    Passthrough,
+    RayMask,
+    StraightThrough,
+)
 from safe_wrappers.safe_actions import SafeActionSet
 
 
@@ -39,17 +48,12 @@ def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
     with jax.enable_x64():
         problems = random_sets(d, 64)
 
-        def derivatives(**kw):
-            return jax.jit(jax.vmap(jax.jacrev(call(safeguard(**kw)), (0, 1, 2))))(*problems)
+        def derivatives(rule):
+            return jax.jit(jax.vmap(jax.jacrev(call(safeguard(rule)), (0, 1, 2))))(*problems)
 
-        exact, blended = derivatives(), derivatives(gradient="blend", blend=0.3)
-        forward = jax.jit(
-            jax.vmap(jax.jacfwd(call(safeguard(gradient="blend", blend=0.3)), (0, 1, 2)))
-        )(*problems)
-        values = [
-            jax.vmap(call(safeguard(**kw)))(*problems)
-            for kw in ({}, {"gradient": "blend", "blend": 0.3})
-        ]
+        exact, blended = derivatives(Exact()), derivatives(Blend(0.3))
+        forward = jax.jit(jax.vmap(jax.jacfwd(call(safeguard(Blend(0.3))), (0, 1, 2))))(*problems)
+        values = [jax.vmap(call(safeguard(rule)))(*problems) for rule in (Exact(), Blend(0.3))]
     np.testing.assert_array_equal(*values)
     assert np.abs(np.asarray(exact[2]) - np.eye(d)).max() > 0.1
     np.testing.assert_allclose(blended[2], 0.3 * np.eye(d) + 0.7 * np.asarray(exact[2]), atol=1e-10)
@@ -65,7 +69,7 @@ IDENTITIES = [
 
 
 @pytest.mark.parametrize(
-    "guard", IDENTITIES, ids=lambda guard: f"{type(guard).__name__}-{guard.gradient}"
+    "guard", IDENTITIES, ids=lambda guard: f"{type(guard).__name__}-{guard.rule.name}"
 )
 def test_the_distance_pulls_the_request_towards_its_safe_action(guard):
     """Were its derivative that of the action, a request would take its safe action along and no
@@ -94,15 +98,37 @@ def test_the_weight_of_the_blend_is_data():
     derivative = jax.jit(jax.jacrev(executed))
     for weight in (0.0, 0.25, 1.0):
         np.testing.assert_allclose(
-            derivative(jnp.array([0.9]), BoundaryProjection("blend", weight)), [[weight]]
+            derivative(jnp.array([0.9]), BoundaryProjection(Blend(weight))), [[weight]]
         )
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("weight", [-0.1, 1.1, np.nan])
-def test_a_weight_outside_the_unit_interval_is_refused(weight):
-    with pytest.raises(ValueError, match=r"`blend` must lie in \[0, 1\]"):
-        BoundaryProjection("blend", weight)
+@pytest.mark.parametrize("weight", [-0.1, 1.1, np.nan, None, "0.3", [0.3, 0.4], True, 0.5j])
+def test_a_weight_that_is_no_number_of_the_unit_interval_is_refused(weight):
+    with pytest.raises(ValueError, match=r"`alpha` is .* must be a number in \[0, 1\]"):
+        Blend(weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("exact", Exact()),
+        ("passthrough", Passthrough()),
+        ("straight_through", StraightThrough()),
+        ("blend", Blend(0.5)),
+        ("inward", Inward()),
+    ],
+)
+def test_a_name_is_short_for_the_rule(name, rule):
+    assert BoundaryProjection(name).rule == BoundaryProjection(rule).rule == rule
+    assert BoundaryProjection(gradient=name).rule.name == name
+    assert hash(BoundaryProjection(name).rule) == hash(rule)
+
+
+def test_rules_of_another_kind_or_with_other_numbers_differ():
+    rules = [Exact(), Passthrough(), StraightThrough(), Blend(0.3), Blend(0.4), Inward()]
+    for i, one in enumerate(rules):
+        assert [other == one for other in rules] == [j == i for j in range(len(rules))]
 
 
 def projected_gradient(A, b, safe, descent):
@@ -214,10 +240,11 @@ def test_inward_has_no_forward_mode():
         )
 
 
-def test_inward_is_for_boundary_projection_alone():
+@pytest.mark.parametrize("rule", ["inward", Inward()])
+def test_inward_is_for_boundary_projection_alone(rule):
     with pytest.raises(
         ValueError,
-        match="`gradient` of RayMask must be one of exact, passthrough, "
-        "straight_through, blend, but it is 'inward'",
+        match=r"`gradient` is .*nward.* must be one of 'exact', 'passthrough', 'straight_through', "
+        "'blend'. These are the gradient rules of RayMask",
     ):
-        RayMask("inward")
+        RayMask(rule)

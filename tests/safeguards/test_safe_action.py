@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import facets, states_in, worst_margins
+from helpers import facets, margins, states_in, worst_margins
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -77,6 +77,113 @@ def test_actions_of_another_shape_are_refused_at_trace_time(shape, hint):
             lambda a: sw.safe_action(ENV.system, sw.BoundaryProjection(), jnp.zeros(2), a),
             jax.ShapeDtypeStruct(shape, jnp.float32),
         )
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 2), (2, 2)])
+def test_states_of_another_shape_are_refused_at_trace_time(shape):
+    with pytest.raises(
+        sw.SetDimensionError,
+        match=r"`x` must have shape \(2,\), but its shape is .* one value per state variable.*vmap",
+    ):
+        jax.eval_shape(
+            lambda x: sw.safe_action(ENV.system, sw.BoundaryProjection(), x, jnp.zeros(1)),
+            jax.ShapeDtypeStruct(shape, jnp.float32),
+        )
+
+
+def test_of_a_system_without_a_model_the_state_must_be_a_vector():
+    system = sw.envs.get_environment("safe_seeker").system
+    with pytest.raises(sw.SetDimensionError, match=r"`x` must have shape \(n,\)"):
+        sw.safe_action(system, sw.BoundaryProjection(), np.zeros((2, 2)), [0.0, 0.0])
+
+
+NO_NUMBERS = {
+    "None": None,
+    "text": ["0.5", "0.5"],
+    "bytes": b"ab",
+    "objects": [None, 1.0],
+    "complex numbers": np.array([1j, 0.0]),
+    "complex numbers of JAX": jnp.array([1j, 0.0]),
+    "dates": np.array(["2020-01-01", "2020-01-02"], "M8[D]"),
+    "a masked array": np.ma.array([0.1, 0.2], mask=[False, True]),
+    "a random key": jax.random.key(0),
+    "rows of several lengths": [[0.1], [0.1, 0.2]],
+    "a dictionary": {"x": 0.1},
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_array_of_numbers_is_refused_by_name(kind):
+    for name, x, action in (("x", NO_NUMBERS[kind], [0.0]), ("action", [0, 0], NO_NUMBERS[kind])):
+        with pytest.raises(sw.SetDimensionError, match=f"`{name}` is .*"):
+            sw.safe_action(ENV.system, sw.BoundaryProjection(), x, action)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_state_of_less_precision_is_computed_in_float32(dtype):
+    """Its rows, eps and tau would be rounded with it, and the next state would leave the set."""
+    x = jnp.asarray(states_in(ENV, 4000), dtype)
+    exact = np.asarray(x.astype(jnp.float32))
+    output = SAFE_ACTION(x, jnp.sign(x[:, 1:]))
+    inside = margins(facets(ENV), exact) >= 0
+    assert output.action.dtype == output.distance.dtype == jnp.float32
+    assert inside.sum() > 2000
+    assert worst_margins(facets(ENV), exact, np.asarray(output.action)[:, 0])[inside].min() > 0
+    np.testing.assert_array_equal(output.inside[margins(facets(ENV), exact) > 1e-6], True)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, bool, np.float16, np.float64])
+def test_states_and_actions_of_any_real_dtype_give_the_same(kind):
+    x, action = np.array([0, 1], kind), np.array([1], kind)
+    output = sw.safe_action(ENV.system, sw.BoundaryProjection(), x, action)
+    same = sw.safe_action(ENV.system, sw.BoundaryProjection(), [0.0, 1.0], [1.0])
+    for one, other in zip(output, same, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_inside_tells_where_the_guarantee_ends():
+    """Just outside all other flags are still green, since a safe action exists there too."""
+    inner = np.asarray(states_in(ENV, 2000)[1000:], np.float64)  # within 1e-6 of the boundary
+    gauge = 1 - margins(facets(ENV), inner)[:, None]
+    for scale, expected in ((1 - 1e-6, True), (1 + 1e-6, False), (1 + 1e-2, False)):
+        x = (inner / gauge * scale).astype(np.float32)
+        output = SAFE_ACTION(x, np.zeros((len(x), 1), np.float32))
+        np.testing.assert_array_equal(output.inside, expected)
+        if scale == 1 + 1e-6:
+            assert np.mean(output.feasible & ~output.fallback) > 0.9
+    unknown = SAFE_ACTION(np.array([[np.nan, 0.0]], np.float32), np.zeros((1, 1), np.float32))
+    assert not unknown.inside[0]
+
+
+def test_a_safeguard_that_is_called_with_a_set_itself_takes_the_state_to_be_inside():
+    output = sw.BoundaryProjection()(ENV.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1))
+    assert output.inside.dtype == bool
+    assert output.inside
+
+
+def test_all_matrix_products_run_at_the_highest_precision():
+    """Accelerators round products to 10 bits or fewer by default, which would void eps."""
+    turn = np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)
+    model = sw.Model("turn", lambda x, a, w: turn @ x + 0.3 * (turn @ a) + 0.01 * w, 2, 2, 2)
+    square = sw.Polytope(np.concatenate([np.eye(2), -np.eye(2)]), np.ones(4))
+    claim = sw.Claim(
+        model,
+        safe_state_set=square,
+        constraint_set=sw.Box.symmetric([2.0, 2.0]),
+        disturbance_set=sw.Box.symmetric([1.0, 1.0]),
+    )
+    system = sw.ModelSystem(claim, state=lambda state: state)
+
+    def value_and_derivatives(x, action):
+        def executed(x, action):
+            return sw.safe_action(system, sw.BoundaryProjection(), x, action).action
+
+        return executed(x, action), jax.vjp(executed, x, action)[1](jnp.ones(2))
+
+    program = str(jax.make_jaxpr(value_and_derivatives)(jnp.zeros(2), jnp.zeros(2)))
+    assert program.count("dot_general") >= 4
+    assert program.count("dot_general") == program.count("precision=(Precision.HIGHEST")
 
 
 def test_plain_lists_will_do():

@@ -318,13 +318,16 @@ def test_vmap_is_a_loop_and_jit_is_eager(gradient):
 def test_gradient_names_are_checked():
     with pytest.raises(
         ValueError,
-        match="`gradient` of BoundaryProjection must be one of exact, "
-        "passthrough, straight_through, blend, inward, but",
+        match=r"`gradient` is 'pasthrough', but it must be one of 'exact', 'passthrough', "
+        r"'straight_through', 'blend', 'inward'.*BoundaryProjection.* Did you mean 'passthrough'",
     ):
-        BoundaryProjection(gradient="pass")
+        BoundaryProjection(gradient="pasthrough")
 
 
 def test_numbers_are_data_and_strings_static():
-    leaves, structure = jax.tree.flatten(BoundaryProjection(gradient="passthrough"))
-    assert leaves == [0.5]  # the weight of a blend
-    assert jax.tree.unflatten(structure, leaves).gradient == "passthrough"
+    leaves, structure = jax.tree.flatten(sw.RayMask(gradient=sw.Blend(0.3), mapping="linear"))
+    assert leaves == [0.3]
+    mask = jax.tree.unflatten(structure, [0.4])
+    assert mask.rule == sw.Blend(0.4)
+    assert mask.mapping == "linear"
+    assert jax.tree.leaves(BoundaryProjection("passthrough")) == []

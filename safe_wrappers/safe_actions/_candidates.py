@@ -1,0 +1,54 @@
+"""A second anchor that owes nothing to a solver: the best of a few fixed actions, by their rows."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._margins import tau
+
+# A grid of the action box has at most so many points.
+_MOST = 32
+
+
+def candidates(d: int) -> np.ndarray:
+    """Actions spread over the box [-1, 1]^d, its centre first, shape (k, d).
+
+    For two actions a grid of 5 points an axis, for three one of 3 points an axis, and for more the
+    middle and the end of each half-axis.
+    """
+    for points in (5, 3):
+        if points**d <= _MOST:
+            grid = np.array(list(itertools.product(np.linspace(-1, 1, points), repeat=d)))
+            return grid[np.argsort(np.abs(grid).max(axis=1), kind="stable")]
+    eye = np.eye(d)
+    return np.concatenate([np.zeros((1, d)), eye / 2, -eye / 2, eye, -eye])
+
+
+def safest(A: jax.Array, b: jax.Array, anchor: jax.Array) -> jax.Array:
+    """The anchor that a solver gave, or the candidate that the rows say is better, shape (d,).
+
+    An anchor with room to spare stays unless a candidate is more than 2 tau deeper: the solver's
+    point is within that of the deepest one, and continuous in the rows, which a candidate is not.
+    Any other anchor stands against the candidates by its depth alone, whatever is wrong with it.
+
+    Args:
+        A: Unit rows, shape (m, d), m >= 1.
+        b: Offsets, shape (m,).
+        anchor: What the solver gave, shape (d,); perhaps NaN or outside the box.
+    """
+    d = A.shape[1]
+    margin = tau(d, A.dtype)
+    given = jnp.clip(jnp.nan_to_num(anchor), -1.0, 1.0)
+    actions = jnp.concatenate([given[None], jnp.asarray(candidates(d), A.dtype)])
+    # Elementwise, action by action: accelerators may round matrix products to 10 bits, and on a CPU
+    # this fuses into one loop.
+    reached = sum(actions[:, j, None] * A[:, j] for j in range(d))
+    depths = jnp.min(b - reached, axis=1)
+    bonus = jnp.where(depths[0] >= margin / 2, 2 * margin, 0.0)
+    merits = jnp.where(np.arange(len(actions)) == 0, depths + bonus, depths)
+    # The first of the best ones; cheaper than argmax on a CPU.
+    ranks = np.arange(len(actions), dtype=np.int32)
+    first = jnp.min(jnp.where(merits == jnp.max(merits), ranks, len(actions) - 1))
+    return actions[first]
