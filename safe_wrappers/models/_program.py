@@ -104,7 +104,8 @@ class _Writer:
         inner = _Writer(self._digest)
         inner._text("jaxpr")
         inner._variables(jaxpr.constvars)
-        for variable, const in zip(jaxpr.constvars, consts):
+        # A jaxpr that is not closed holds no constants.
+        for variable, const in zip(jaxpr.constvars, consts, strict=False):
             # As it runs, whatever the type in which it is held.
             extended = jnp.issubdtype(variable.aval.dtype, jax.dtypes.extended)
             inner._array(const if extended else np.asarray(const).astype(variable.aval.dtype))
