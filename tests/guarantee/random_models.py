@@ -61,6 +61,8 @@ TERMS = {
     "clip": lambda x, i, j, p, q: jnp.clip(p * x[i], -0.5, 0.4),
     "where": lambda x, i, j, p, q: jnp.where(x[i] > q, 0.3 * x[i], 0.1 * x[j]),
     "where and": lambda x, i, j, p, q: jnp.where((x[i] > q) & ~(x[j] > 0.5), 0.2, 0.1 * x[i]),
+    "where of states": lambda x, i, j, p, q: jnp.where(x[i] > x[j], 0.1, -0.1) * x[i],
+    "where of a value": lambda x, i, j, p, q: jnp.where(jnp.sin(p * x[i]) > q, 1e-5, 0.0),
     "condition as a number": lambda x, i, j, p, q: (x[i] > q) * 0.2,
     "cond": lambda x, i, j, p, q: jax.lax.cond(x[i] > q, lambda v: 0.2 * v, jnp.sin, x[j]),
     "relu": lambda x, i, j, p, q: jax.nn.relu(x[i] + q),
