@@ -100,10 +100,10 @@ def draw_trajectories(ax, x, intervened, pair):
     ax.plot(x[0, :, i], x[0, :, j], "o", color="black", markersize=3.4, zorder=4)
 
 
-def draw_set(ax, certificate, pair, color, opacity=0.10, **style):
+def draw_set(ax, claim, pair, color, opacity=0.10, **style):
     """The projection of a set, pale with a solid edge."""
     draw(
-        certificate.safe_state_set,
+        claim.safe_state_set,
         ax,
         axes=pair,
         facecolor=(*matplotlib.colors.to_rgb(color), opacity),
@@ -154,14 +154,9 @@ def pendulum():
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
     colors = {"walter2025": PURPLE, "full": BLUE, "upright": TEAL, "narrow": PINK}
     for name, color in colors.items():
-        certificate = sw.envs.load_certificate(system, name)
-        draw_set(
-            axes[0],
-            certificate,
-            pair,
-            color,
-            label=f"{name}: {certificate.safe_state_set.volume():.1f}",
-        )
+        claim = sw.envs.load_certificate(system, name).claim
+        label = f"{name}: {claim.safe_state_set.volume():.1f}"
+        draw_set(axes[0], claim, pair, color, label=label)
     finish(axes[0], system, pair, "the shipped sets")
     axes[0].set_ylim(-13, 19)
     axes[0].legend(
@@ -173,9 +168,9 @@ def pendulum():
         title_fontsize=8.5,
     )
     for ax, name in zip(axes[1:], ("full", "narrow"), strict=True):
-        certificate = sw.envs.load_certificate(system, name)
-        draw_bounds(ax, certificate.constraint_set, pair)
-        draw_set(ax, certificate, pair, colors[name])
+        claim = sw.envs.load_certificate(system, name).claim
+        draw_bounds(ax, claim.constraint_set, pair)
+        draw_set(ax, claim, pair, colors[name])
         draw_trajectories(ax, *trajectories(system, name, hold=12), pair)
         finish(ax, system, pair, f"trajectories in “{name}”")
     key(figure, [BOUNDS, *PATHS])
@@ -187,20 +182,14 @@ def projections(system, names, pairs, shape):
     figure, axes = plt.subplots(
         *shape, figsize=(4.35 * shape[1], 3.7 * shape[0]), layout="constrained"
     )
-    certificates = [sw.envs.load_certificate(system, name) for name in names]
+    claims = [sw.envs.load_certificate(system, name).claim for name in names]
     x, intervened = trajectories(system, names[0])
     colors = (BLUE, TEAL)
     for ax, pair in zip(axes.flat, pairs, strict=True):
-        draw_bounds(ax, certificates[0].constraint_set, pair)
+        draw_bounds(ax, claims[0].constraint_set, pair)
         draw_trajectories(ax, x, intervened, pair)
-        for certificate, color in zip(certificates, colors, strict=False):
-            draw_set(
-                ax,
-                certificate,
-                pair,
-                color,
-                opacity=0.10 if certificate is certificates[0] else 0.0,
-            )
+        for claim, color in zip(claims, colors, strict=False):
+            draw_set(ax, claim, pair, color, opacity=0.10 if claim is claims[0] else 0.0)
         finish(ax, system, pair)
     sets = [
         (f"“{name}”, projected", {"color": color, "linewidth": 1.8})

@@ -12,6 +12,7 @@ from ._certified_env import CertifiedEnv as CertifiedEnv
 from ._gym_entry_points import SafeGymEnv as SafeGymEnv
 from ._gym_entry_points import SafeGymVectorEnv as SafeGymVectorEnv
 from ._model_env import ModelEnv as ModelEnv
+from ._model_env import joint_state as joint_state
 from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
 from ._registration import load_certificate as load_certificate

@@ -7,7 +7,7 @@ from brax import base
 from brax.io import mjcf
 
 from safe_wrappers._gate import one_of
-from safe_wrappers.certificates import Certificate
+from safe_wrappers.certificates import Certificate, shipped
 from safe_wrappers.models import Model
 
 
@@ -24,7 +24,7 @@ def certificate_of(model: Model, safe_set: str) -> Certificate:
         ValueError: If there is no such set.
         CertificateError: If the file is damaged, or about another model.
     """
-    if safe_set.endswith(".json"):
+    if isinstance(safe_set, str) and safe_set.endswith(".json"):
         return Certificate.load(safe_set, model)
     one_of(
         "safe_set",
@@ -32,7 +32,7 @@ def certificate_of(model: Model, safe_set: str) -> Certificate:
         certificate_names(model.name),
         why=" A path to a certificate file must end in .json.",
     )
-    return Certificate.load(asset(f"{model.name}.{safe_set}.json"), model)
+    return shipped(Certificate.load(asset(f"{model.name}.{safe_set}.json"), model))
 
 
 def certificate_names(system: str) -> tuple[str, ...]:

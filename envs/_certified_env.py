@@ -10,11 +10,12 @@ from brax.generalized import pipeline as generalized
 from brax.mjx import pipeline as mjx
 
 from safe_wrappers._gate import one_of
+from safe_wrappers._own import own
 from safe_wrappers.certificates import Certificate, Claim
 from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
-from ._model_env import Disturbance, ModelEnv, joint_state, own
+from ._model_env import Disturbance, ModelEnv, joint_state
 
 BACKENDS = ("closed_form", "generalized", "mjx")
 _ROUNDING = 1e-5
@@ -112,6 +113,7 @@ class CertifiedEnv(ModelEnv):
         pipeline = generalized if self._backend == "generalized" else mjx
         return pipeline.step(self.sys, pipeline_state, jnp.concatenate([action, w]))
 
+    @own
     @property
     def backend(self) -> str:
         return self._backend

@@ -11,12 +11,12 @@ from brax import envs
 from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode
 
-from safe_wrappers._gate import one_of
+from safe_wrappers._gate import as_number, instance_of, one_of, shown
 from safe_wrappers.adapters import Draw, GymEnv, GymVectorEnv
-from safe_wrappers.safeguards import make_safeguard
+from safe_wrappers.safeguards import NAMES, make_safeguard
 from safe_wrappers.wrappers import SafeguardWrapper
 
-from ._registration import get_environment
+from ._registration import get_environment, registered_names
 
 
 class SafeGymEnv(GymEnv, EzPickle):
@@ -166,7 +166,14 @@ def safeguarded(
 
     Raises:
         ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
+        TypeError: If an option is an array or something else that cannot be looked up again.
     """
+    one_of("system", system, registered_names())
+    if safeguard is not None:
+        one_of("safeguard", safeguard, NAMES)
+    if safeguard_kwargs is not None:
+        instance_of("safeguard_kwargs", safeguard_kwargs, Mapping)
+    regularisation = as_number("regularisation", regularisation, 0.0)
     if safeguard is None and (safeguard_kwargs or regularisation):
         raise ValueError(
             "`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None."
@@ -177,11 +184,23 @@ def safeguarded(
 
 
 def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again."""
-    return tuple(
-        (name, tuple(value) if isinstance(value, list) else value)
-        for name, value in sorted(options.items())
-    )
+    """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again.
+
+    Raises:
+        TypeError: If an option cannot be hashed.
+    """
+    items = []
+    for name, value in sorted(options.items()):
+        option = tuple(value) if isinstance(value, list) else value
+        try:
+            hash(option)
+        except TypeError as error:
+            raise TypeError(
+                f"`{name}` is {shown(value)}, but an option must be a number, a text, a function "
+                "or a tuple of them."
+            ) from error
+        items.append((name, option))
+    return tuple(items)
 
 
 @functools.lru_cache(maxsize=64)

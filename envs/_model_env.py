@@ -5,7 +5,7 @@ exits.
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,9 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
-from safe_wrappers._gate import one_of
-from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed
+from safe_wrappers._gate import as_key, as_state, one_of
+from safe_wrappers._own import own, replacement
+from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
 from safe_wrappers.models import Model
 from safe_wrappers.safe_actions import ModelSystem, System
 from safe_wrappers.sets import Box
@@ -26,29 +27,6 @@ DISTURBANCES = ("uniform", "none", "worst_case")
 
 # Keeps the key of an episode's task apart from those of its disturbances.
 _TASK = 240
-
-
-# The library's own methods that decide where an environment goes. A guarantee speaks of these.
-_OWN: set[Callable[..., Any]] = set()
-_DECIDING = (
-    "step",
-    "reset_to",
-    "adversaries",
-    "_draw_disturbance",
-    "_pipeline_init",
-    "_pipeline_step",
-    "_report",
-)
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def own(method: Method) -> Method:
-    """Marks a method of the library that decides where an environment goes: one that a subclass
-    puts in its place is not what a guarantee speaks of.
-    """
-    _OWN.add(method)
-    return method
 
 
 class ModelEnv(Frozen, envs.Env, Guaranteed):
@@ -100,7 +78,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         self._sys: Any = None
         self.disturbance_set = disturbance_set
         self._disturbance = disturbance
-        self._vertices = disturbance_set.vertices().astype("float32")
+        if disturbance == "worst_case":
+            disturbance_set.vertices()  # a box with too many of them is refused here
 
     @property
     def sys(self) -> Any:
@@ -141,14 +120,15 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         """
         return self.system.margin(x) >= 0
 
+    @own
     @property
     def guarantee(self) -> Guarantee:
         """What stands behind the safety of the environment behind a safeguard.
 
-        It is computed from what the environment is: the model, the disturbance set and the methods
-        that step it are those of the system's claim, or the status is "tested".
+        It is computed from what the environment is: the model, the disturbance set, the state and
+        the methods that step it are those of the system's claim, or the status is "tested".
         """
-        deviation = self._deviation()
+        deviation = replacement(self) or self._deviation()
         if deviation is not None:
             return Guarantee("tested", deviation)
         promised = self._promised()
@@ -158,22 +138,20 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
                 f"the model: {promised.status}, {promised.by}"
             )
             return Guarantee("tested", by, (*promised.assumptions, CONFORMING))
+        if promised.status == "tested":
+            return promised
         by = f"{promised.by}; the environment steps this very model"
         return promised._replace(by=by)
 
+    @own
     def _promised(self) -> Guarantee:
         """What stands behind the safe action sets of the system."""
-        if isinstance(self.system, Guaranteed):
-            return self.system.guarantee
-        by = f"nothing speaks about the safe action sets of `{type(self.system).__name__}`"
-        return Guarantee("tested", by)
+        return guarantee_by_the_library(self.system)
 
+    @own
     def _deviation(self) -> str | None:
         """Why this environment is not what the system's claim speaks about, or None."""
         name = type(self).__name__
-        changed = [m for m in _DECIDING if getattr(type(self), m) not in _OWN]
-        if changed:
-            return f"`{name}` replaces {', '.join(f'`{m}`' for m in changed)} of the library"
         if callable(self._disturbance):
             return "whether the function `disturbance` stays in W is not checked"
         if isinstance(self.system, ModelSystem):
@@ -182,6 +160,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
                 return f"the model that `{name}` steps is not the object that its claim is about"
             if self.disturbance_set is not claim.disturbance_set:
                 return f"the disturbance set of `{name}` is not the one of its claim"
+            if self.system.state is not joint_state:
+                return "the system reads its state by another function than `envs.joint_state`"
         return None
 
     def observation_bound(self) -> np.ndarray:
@@ -198,15 +178,19 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         Default: the vertices of W, exact where the margin is concave.
         """
         del action
-        return jnp.asarray(self._vertices, x.dtype)
+        return jnp.asarray(self.disturbance_set.vertices(), x.dtype)
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """Where an episode starts, shape (n,)."""
         return self.system.sample_initial(key)
 
     def reset(self, rng: jax.Array) -> envs.State:
-        """A fresh state, drawn anew at every reset."""
-        start, key = jax.random.split(rng)
+        """A fresh state, drawn anew at every reset; `rng` is a random key of either kind.
+
+        Raises:
+            TypeError: If `rng` is something else.
+        """
+        start, key = jax.random.split(as_key("rng", rng))
         x = self.sample_initial(start)
         return self.reset_to(x, key)
 
@@ -214,8 +198,15 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """A given state x, shape (n,); `rng` seeds the disturbances and the task.
 
-        For evaluation on chosen states.
+        For evaluation on chosen states, safe ones or not. A state of less precision becomes
+        float32.
+
+        Raises:
+            SetDimensionError: If x has another shape, or is not made of real numbers.
+            TypeError: If `rng` is no random key.
         """
+        x = as_state("x", x, self.model.state_size)
+        rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
         no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
@@ -290,12 +281,14 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
     ) -> Any:
         del pipeline_state
-        return self._pipeline_init(self.model(x, action, w))
+        # `step` is the function that a claim is about, whatever a subclass makes of a call.
+        return self._pipeline_init(self.model.step(x, action, w))
 
     @property
     def action_size(self) -> int:
         return self.model.action_size
 
+    @own
     @property
     def backend(self) -> str:
         return "closed_form"

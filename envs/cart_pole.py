@@ -7,10 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from safe_wrappers._gate import as_number
+
 from . import dynamics
 from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance
+
+_FAR = 100.0  # m, far outside every safe set
 
 
 class SafeCartPole(CertifiedEnv):
@@ -29,13 +33,14 @@ class SafeCartPole(CertifiedEnv):
     Args:
         safe_set: "wide" (|th| <= 0.5), "classic" (|th| <= 0.2095, 12 degrees), or a path to a
             certificate file.
-        x_target: The position to hold, m.
+        x_target: The position to hold, m, within 100 m.
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform".
 
     Raises:
-        ValueError: On an unknown option.
+        ValueError: On an unknown option, or a position beyond 100 m.
+        TypeError: If the position is no number.
 
     Example:
         >>> env = SafeCartPole()
@@ -59,7 +64,7 @@ class SafeCartPole(CertifiedEnv):
             disturbance=disturbance,
             initial_states=initial_states,
         )
-        self.x_target = x_target
+        self.x_target = as_number("x_target", x_target, -_FAR, _FAR)
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return jnp.stack([x[0], jnp.sin(x[1]), jnp.cos(x[1]), x[2], x[3]])

@@ -7,10 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from safe_wrappers._gate import as_number
+
 from . import dynamics
 from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance
+
+_TURN = 2 * np.pi
 
 
 class SafePendulum(CertifiedEnv):
@@ -30,14 +34,15 @@ class SafePendulum(CertifiedEnv):
         safe_set: "full" (|th| <= pi), "upright" (|th| <= pi / 3), "narrow" (|th| <= 0.5),
             "walter2025" (the paper's zonotope, no velocity bound: it reaches 11.6 rad/s), or a path
             to a certificate file.
-        target_angle: The angle to hold, rad. With 0.8 on the narrow set the optimum presses against
+        target_angle: The angle to hold, rad, within a turn of upright. With 0.8 on the narrow set the optimum presses against
             the boundary.
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform" or "generators".
 
     Raises:
-        ValueError: On an unknown option.
+        ValueError: On an unknown option, or an angle beyond a turn.
+        TypeError: If the angle is no number.
 
     Example:
         >>> env = SafePendulum(safe_set="narrow")
@@ -61,7 +66,7 @@ class SafePendulum(CertifiedEnv):
             disturbance=disturbance,
             initial_states=initial_states,
         )
-        self.target_angle = target_angle
+        self.target_angle = as_number("target_angle", target_angle, -_TURN, _TURN)
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return jnp.stack([jnp.sin(x[0]), jnp.cos(x[0]), x[1], x[0]])

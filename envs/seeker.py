@@ -35,12 +35,13 @@ from brax import base
 from safe_wrappers._errors import CertificateError
 from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
+from safe_wrappers._own import own
 from safe_wrappers.certificates import COMPILED, DISTURBED, OBSERVED, Guarantee
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
 from . import dynamics
-from ._model_env import Disturbance, ModelEnv, joint_state, own
+from ._model_env import Disturbance, ModelEnv, joint_state
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
 STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most
@@ -145,19 +146,18 @@ class SafeSeeker(ModelEnv):
     ):
         one_of("backend", backend, ("closed_form",))
         one_of("initial_states", initial_states, ("uniform",))
-        model = dynamics.seeker()
-        system = ExplicitSystem(
-            action_size=2,
-            rows=rows,
-            margin=margin,
-            sample_initial=sample_initial,
-            state=joint_state,
-            anchor=anchor,
-        )
-        super().__init__(model, system, Box.symmetric([NOISE, NOISE]), disturbance=disturbance)
+        super().__init__(_MODEL, _SYSTEM, _DISTURBANCES, disturbance=disturbance)
         self.slack = certified_slack()
 
+    @own
     def _promised(self) -> Guarantee:
+        stepped = (self.model, self.system, self.disturbance_set)
+        if any(found is not known for found, known in zip(stepped, _LEMMA, strict=True)):
+            by = f"the lemma in safe_wrappers.envs.seeker is about other parts than `{self!r}` has"
+            return Guarantee("tested", by)
+        if type(self).sample_initial is not ModelEnv.sample_initial:
+            by = "the lemma in safe_wrappers.envs.seeker is about layouts with the gaps that it draws"
+            return Guarantee("tested", by)
         by = (
             "the lemma in safe_wrappers.envs.seeker: its explicit safe action sets are sound and "
             "never empty; its constants were checked in exact rationals "
@@ -318,3 +318,17 @@ def _draw_positions(key: jax.Array) -> jax.Array:
     return jax.random.uniform(key, (_CANDIDATES, 2), minval=-1.0, maxval=1.0) * (
         HALF_WIDTH - CLEARANCE
     )
+
+
+# What the lemma speaks about.
+_MODEL = dynamics.seeker()
+_DISTURBANCES = Box.symmetric([NOISE, NOISE])
+_SYSTEM = ExplicitSystem(
+    action_size=2,
+    rows=rows,
+    margin=margin,
+    sample_initial=sample_initial,
+    state=joint_state,
+    anchor=anchor,
+)
+_LEMMA = (_MODEL, _SYSTEM, _DISTURBANCES)

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import prove
 from safe_wrappers.synthesis import synthesise
 
 QUICK = "--quick" in sys.argv
@@ -60,20 +59,22 @@ def main():
     constraints, disturbances = sw.Box.symmetric([1.5, 2.0]), sw.Box.symmetric([0.2])
 
     result = synthesise(model, constraints, disturbances, facets=8)
-    certificate = sw.Certificate.create(
-        model, result.safe_state_set, constraints, disturbances, name="demo"
+    claim = sw.Claim(
+        model,
+        safe_state_set=result.safe_state_set,
+        constraint_set=constraints,
+        disturbance_set=disturbances,
     )
-    proof = prove(certificate, model)
+    proof = sw.prove(claim)
     print(
         f"{len(result.safe_state_set.H)} facets, area {result.volume:.2f} of 12: {proof.status} "
         f"with {proof.cells} cells in {proof.seconds:.2f} s"
     )
-    if proof.status != "proved":
-        raise SystemExit(proof.message)
+    if not proof.proved:
+        raise SystemExit(proof.reason)
 
-    env = sw.SafeguardWrapper(
-        VanDerPol(model, certificate, disturbance="worst_case"), sw.BoundaryProjection()
-    )
+    env = sw.SafeguardWrapper(VanDerPol(claim, disturbance="worst_case"), sw.BoundaryProjection())
+    print(env.guarantee)
     num_timesteps = 2_048 if QUICK else 20_000
     _, _, metrics = sw.algos.shac.train(
         env, num_timesteps=num_timesteps, episode_length=240, num_evals=2, seed=0

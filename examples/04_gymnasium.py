@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import prove
 from safe_wrappers.synthesis import synthesise
 
 QUICK = "--quick" in sys.argv
@@ -78,13 +77,16 @@ def main():
     # between float32 and float64.
     constraints, disturbances = sw.Box.symmetric([0.3, 1.0]), sw.Box.symmetric([0.01])
     result = synthesise(model, constraints, disturbances, facets=6)
-    certificate = sw.Certificate.create(
-        model, result.safe_state_set, constraints, disturbances, name="upright"
+    claim = sw.Claim(
+        model,
+        safe_state_set=result.safe_state_set,
+        constraint_set=constraints,
+        disturbance_set=disturbances,
     )
-    proof = prove(certificate, model)
-    if proof.status != "proved":
-        raise SystemExit(proof.message)
-    system = sw.ModelSystem.from_certificate(certificate, model, state=lambda env: env.state)
+    proof = sw.prove(claim)
+    if not proof.proved:
+        raise SystemExit(proof.reason)
+    system = sw.ModelSystem(claim, state=lambda env: env.state)
     rollout(
         sw.GymSafeguardWrapper(
             gymnasium.make("Pendulum-v1"),

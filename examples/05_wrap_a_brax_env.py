@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import prove
 from safe_wrappers.synthesis import synthesise
 
 QUICK = "--quick" in sys.argv
@@ -60,12 +59,15 @@ def main():
     result = synthesise(
         surrogate.model, limits, W, facets=12 if QUICK else 16, seeds=1, disturbance_scale=1.0
     )
-    certificate = sw.Certificate.create(
-        surrogate.model, result.safe_state_set, limits, W, name="pendulum"
+    claim = sw.Claim(
+        surrogate.model,
+        safe_state_set=result.safe_state_set,
+        constraint_set=limits,
+        disturbance_set=W,
     )
     if not QUICK:
-        print("safe set:", prove(certificate, surrogate.model).status, "for the surrogate")
-    system = sw.ModelSystem.from_certificate(certificate, surrogate.model, plant.state)
+        print("safe set:", sw.prove(claim).status, "for the surrogate")
+    system = sw.ModelSystem(claim, state=plant.state)
 
     safe = sw.SafeguardWrapper(env, sw.BoundaryProjection(), system=system)  # the line to add
     print("safeguarded:", rollout(safe, plant))

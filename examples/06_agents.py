@@ -67,23 +67,27 @@ def make(system, safeguard, tally=None, regularisation=0.0):
     """
     env = sw.envs.get_environment(system)
     if tally is not None:
-        step, lock = env.step, threading.Lock()
+        env = counted(type(env), tally)
+    if not safeguard:
+        return env
+    return sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=regularisation)
 
-        def count(left):
-            with lock:  # callbacks come from several threads
-                tally.update(steps=left.size, outside=int(np.sum(left)))
 
-        def counted(state, action):
-            state = step(state, action)
+def counted(kind, tally):
+    """An environment of this kind that counts its steps."""
+    lock = threading.Lock()
+
+    def count(left):
+        with lock:  # callbacks come from several threads
+            tally.update(steps=left.size, outside=int(np.sum(left)))
+
+    class Counted(kind):
+        def step(self, state, action):
+            state = super().step(state, action)
             jax.debug.callback(count, state.metrics["left_set_per_step"])
             return state
 
-        env.step = counted
-    return (
-        sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=regularisation)
-        if safeguard
-        else env
-    )
+    return Counted()
 
 
 def evaluate(system, safeguard, policy, num_envs=128):

@@ -83,20 +83,23 @@ def state_of(state) -> jax.Array:
     return jnp.concatenate([state.data.qpos, state.data.qvel])
 
 
-def certify(model: sw.Model) -> sw.Certificate:
+def proved_set(model: sw.Model) -> sw.Claim:
     """Synthesises a safe set and proves it."""
     result = synthesise(model, CONSTRAINTS, DISTURBANCES, facets=10, seeds=1, progress=False)
-    certificate = sw.Certificate.create(
-        model, result.safe_state_set, CONSTRAINTS, DISTURBANCES, name="demo"
+    claim = sw.Claim(
+        model,
+        safe_state_set=result.safe_state_set,
+        constraint_set=CONSTRAINTS,
+        disturbance_set=DISTURBANCES,
     )
-    proof = sw.prove(certificate, model)
+    proof = sw.prove(claim)
     print(
         f"{len(result.safe_state_set.H)} facets, volume {result.volume:.2f}, found in "
         f"{result.seconds:.0f} s: {proof.status} with {proof.cells} cells"
     )
     if not proof.proved:
-        raise SystemExit(proof.message)
-    return certificate
+        raise SystemExit(proof.reason)
+    return claim
 
 
 def rollout(env, requests: np.ndarray) -> np.ndarray:
@@ -148,8 +151,7 @@ def main():
         print('MuJoCo Playground is missing; run `pip install "safe-wrappers[playground]"`.')
         return
     env = registry.load("CartpoleBalance", config_overrides={"impl": "jax"})
-    model = cart_pole(env.mj_model)
-    system = sw.ModelSystem.from_certificate(certify(model), model, state=state_of)
+    system = sw.ModelSystem(proved_set(cart_pole(env.mj_model)), state=state_of)
 
     safe = sw.PlaygroundSafeguardWrapper(env, sw.BoundaryProjection(), system=system)
     report = sw.conform(safe, start=functools.partial(start_at, env), samples=4_000)

@@ -6,21 +6,38 @@ import numpy as np
 from gymnasium import spaces
 
 from ._errors import CertificateError
+from ._margins import tau
+
+# How far the nearest float32 number is from a number of [-1, 1] at most: a requested action is
+# rounded to it before it is verified.
+_REQUEST = 2.0**-25
 
 
 class ActionBox:
-    """Maps -1 to `low` and 1 to `high`, exactly.
+    """Maps -1 to `low` and 1 to `high`, exactly, and what lies between to numbers of the space.
+
+    What is verified is an action of [-1, 1]^d, what is executed is a number of the space: the two
+    differ by rounding, up to `rounding`. The accept test leaves tau / 4 as a distance in [-1, 1]^d,
+    which covers the rounding of every space of float32 around 0. A coarser space (float16, bounds
+    far from 0, denormal bounds) is taken only if the system's certificate has room to tighten its
+    rows by the rounding; otherwise safe actions would be rounded to unsafe ones.
 
     Args:
         space: An action space.
         action_size: The system's number of actions d.
+        room: By how much the system's rows may be tightened, a Euclidean distance in [-1, 1]^d.
+
+    Attributes:
+        rounding: The largest distance between a verified and an executed action, component by
+            component, in units of [-1, 1]^d. Shape (d,), float64.
+        coarse: Whether the rows must be tightened by `rounding`.
 
     Raises:
         CertificateError: If the space is not a bounded box of d floating-point numbers, each with
-            room between its bounds.
+            room between its bounds, or if it is too coarse.
     """
 
-    def __init__(self, space: spaces.Space[Any], action_size: int):
+    def __init__(self, space: spaces.Space[Any], action_size: int, room: float = 0.0):
         if (
             not isinstance(space, spaces.Box)
             or not space.is_bounded()
@@ -35,14 +52,31 @@ class ActionBox:
                 "The action space must be of floating-point numbers with `low` < `high`, or safe "
                 f"actions would be rounded to unsafe ones, but it is {space}."
             )
-        self.shape, self.dtype, self._low, self._high = (
-            space.shape,
-            space.dtype,
-            space.low,
-            space.high,
-        )
+        self.shape = space.shape
+        self.dtype = space.dtype
+        self._low = space.low
+        self._high = space.high
         low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
-        self._center, self._radius = (low + high) / 2, (high - low) / 2
+        with np.errstate(over="ignore"):
+            width = high - low
+        if not np.isfinite(width).all():
+            raise CertificateError(
+                "The bounds of the action space must differ by a finite number, but it is "
+                f"{space}; give narrower bounds."
+            )
+        self._center = low + width / 2
+        self._radius = width / 2
+        self.rounding = np.maximum(_spacing(space) / 2 / self._radius, _REQUEST)
+        distance = float(np.linalg.norm(self.rounding))
+        covered = tau(action_size, np.float32) / 4
+        self.coarse = distance > covered
+        if distance > max(covered, room):
+            raise CertificateError(
+                f"The action space is {space}, whose numbers are so far apart that a verified "
+                f"action of [-1, 1] would be rounded by up to {distance:.2g}, but the system has "
+                f"room for {max(covered, room):.2g} only. Give the environment an action space of "
+                "float64 or one around 0, for example by a wrapper of its own."
+            )
 
     def unit(self, action: np.ndarray) -> np.ndarray:
         """An action of the space in units of [-1, 1]^d, float64; what is oversized or not finite
@@ -51,9 +85,19 @@ class ActionBox:
         return (np.asarray(action, np.float64) - self._center) / self._radius
 
     def physical(self, unit: np.ndarray) -> np.ndarray:
-        """An action of [-1, 1]^d in the space."""
-        return self.clip(self._center + self._radius * unit)
+        """The number of the space nearest to an action of [-1, 1]^d."""
+        return self.clip(self._center + self._radius * np.asarray(unit, np.float64))
 
     def clip(self, action: np.ndarray) -> np.ndarray:
         """An action in the space: within its bounds, and of its type."""
-        return np.clip(np.asarray(action, self.dtype), self._low, self._high)
+        with np.errstate(over="ignore"):  # what the type cannot hold is clipped to the bound
+            return np.clip(np.asarray(action, self.dtype), self._low, self._high)
+
+
+def _spacing(space: spaces.Box) -> np.ndarray:
+    """The largest distance of neighbouring numbers of the space, or of float64, in which the map
+    is computed, if that is larger. Shape (d,).
+    """
+    largest = np.maximum(np.abs(space.low), np.abs(space.high))
+    own = np.spacing(largest).astype(np.float64)
+    return np.maximum(own, np.spacing(largest.astype(np.float64)))

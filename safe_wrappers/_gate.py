@@ -210,6 +210,27 @@ def as_seed(value: Any, name: str = "seed") -> int:
     return as_integer(name, value, 0, _SEEDS)
 
 
+def as_key(name: str, value: Any) -> jax.Array:
+    """A random key of JAX as raw numbers, which is what Brax's wrappers read the shape of.
+
+    Args:
+        name: Name of the argument.
+        value: `jax.random.PRNGKey(seed)`, `jax.random.key(seed)`, or a tracer of one.
+
+    Raises:
+        TypeError: If the value is something else, a batch of keys included.
+    """
+    key = value
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    if not isinstance(key, jax.Array | np.ndarray) or not _is_raw_key(key):
+        raise TypeError(
+            f"`{name}` is {shown(value)}, but it must be a random key, such as "
+            "`jax.random.PRNGKey(0)`; map over a batch of keys with `jax.vmap`."
+        )
+    return jnp.asarray(key)
+
+
 def as_flag(name: str, value: Any) -> bool:
     """True or False.
 
@@ -280,6 +301,11 @@ def _as_vector(name: str, subject: str, value: Any, size: int | None, of: str) -
 
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_
+
+
+def _is_raw_key(key: Array) -> bool:
+    # Two words of 32 bits, or four for the generator `rbg`.
+    return key.dtype == np.uint32 and key.shape in ((2,), (4,))
 
 
 def _range(low: float, high: float, above: float | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import SetDimensionError
+from ._gate import as_numbers, one_of
 from ._optional import require
 
 ARRAYS = ("numpy", "jax", "torch")
@@ -22,30 +23,40 @@ def require_array(array: str) -> None:
         ValueError: If it is unknown.
         MissingDependencyError: If it is torch and torch is not installed.
     """
-    if array not in ARRAYS:
-        raise ValueError(
-            f"`array` must be one of {', '.join(map(repr, ARRAYS))}, but it is {array!r}."
-        )
+    one_of("array", array, ARRAYS)
     if array == "torch":
         require("torch", "agents")
 
 
-def to_action(action: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | jax.Array:
-    """The action in float32, a copy: on its device if it is an array of JAX or torch, whose
-    gradient ends here, else in NumPy.
+def to_action(
+    action: Any, shape: tuple[int, ...], dtype: Any = np.float32
+) -> NDArray[np.floating[Any]] | jax.Array:
+    """The action as floating-point numbers, a copy: on its device and in float32 if it is an array
+    of JAX or torch, whose gradient ends here, else in NumPy. What the type cannot hold becomes
+    infinite, and the safeguard flags it.
+
+    Args:
+        action: Real numbers.
+        shape: The shape that they must have.
+        dtype: The type of the result in NumPy.
 
     Raises:
-        SetDimensionError: If its shape is not `shape`.
+        SetDimensionError: If the shape is another one, or the action is not made of real numbers.
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(action, torch.Tensor):
+        if action.is_complex():
+            raise SetDimensionError(
+                f"The action is a tensor of {action.dtype}, but it must be made of real numbers."
+            )
         array = _from_torch(action.to(torch.float32))
-    elif isinstance(action, jax.Array):
-        array = action.astype(np.float32)
     else:
-        # what float32 cannot hold becomes infinite, and the safeguard flags it
-        with np.errstate(over="ignore", invalid="ignore"):
-            array = np.asarray(action).astype(np.float32)
+        array = as_numbers("action", action, overflow=True)
+        if isinstance(array, jax.Array):
+            array = array.astype(np.float32)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                array = np.asarray(action).astype(dtype)
     if array.shape != shape:
         raise SetDimensionError(
             f"The action must have shape {shape}, but its shape is {array.shape}."

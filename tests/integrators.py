@@ -3,9 +3,9 @@
 import brax.envs
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import safe_wrappers as sw
+from safe_wrappers.certificates import Claim
 
 PUSH = 0.125  # exact in float32, so that a disturbance of W's own size is one
 
@@ -18,6 +18,9 @@ def step(x, action, disturbance):
 MODEL = sw.Model("integrator", step, state_size=2, action_size=1, disturbance_size=1)
 
 
+PUSHES = sw.Box.symmetric([PUSH])
+
+
 class System(sw.ModelSystem):
     """Starts that compile in no time: the fan of simplices takes most of a second."""
 
@@ -25,18 +28,17 @@ class System(sw.ModelSystem):
         return jax.random.uniform(key, (2,), minval=-0.999, maxval=0.999)
 
 
-def system(push=PUSH, eps=2e-5):
+def system(disturbance_set=PUSHES, model=MODEL, eps=2e-5):
     """|x1| <= 1, |x2| <= 1 is invariant for |w| <= 0.5."""
-    H = np.concatenate([np.eye(2), -np.eye(2)])
-    X = sw.Box.symmetric([1.0, 1.0])
-    return System(
-        MODEL,
-        sw.Polytope(H, np.ones(4)),
-        sw.Box.symmetric([push]),
-        X,
-        state=lambda state: state.pipeline_state["x"],
+    square = sw.Box.symmetric([1.0, 1.0])
+    claim = Claim(
+        model,
+        safe_state_set=sw.Polytope(*square.halfspaces()),
+        constraint_set=square,
+        disturbance_set=disturbance_set,
         eps=eps,
     )
+    return System(claim, state=lambda state: state.pipeline_state["x"])
 
 
 class Integrator(brax.envs.Env):

@@ -9,14 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from helpers import RecordingPendulum
-from safe_wrappers.safeguards._gradients import with_identity
 
 import safe_wrappers as sw
 from safe_wrappers import BoundaryProjection, Box, Polytope
 from safe_wrappers._pytree import frozen_pytree
 from safe_wrappers.envs import SafePendulum
 from safe_wrappers.models import Model
-from safe_wrappers.safeguards import Safeguard
+from safe_wrappers.safeguards import Passthrough, Safeguard
 from safe_wrappers.safeguards._centers import inner_box
 
 ENV = SafePendulum(safe_set="narrow")
@@ -159,9 +158,8 @@ class WrongDerivative(BoundaryProjection):
     """The projection with the derivative of the identity, which it does not admit."""
 
     def project(self, rows, request, accepted, anchor):
-        return with_identity(
-            jax.lax.stop_gradient(super().project(rows, request, accepted, anchor)), request
-        )
+        projected = jax.lax.stop_gradient(super().project(rows, request, accepted, anchor))
+        return Passthrough().after(projected, request, rows, accepted)
 
 
 SAFEGUARD_MUTANTS = [
@@ -192,13 +190,9 @@ def linearised_once():
 
 
 def system_with(**changes):
-    system = ENV.system
-    parts = {
-        field.name: getattr(system, field.name)
-        for field in dataclasses.fields(system)
-        if field.init
-    }
-    return sw.ModelSystem(**{**parts, **changes})
+    """The pendulum's system with another claim, whose rounding is bounded anew."""
+    claim = dataclasses.replace(ENV.system.claim, **{"eps": None, "gain": None, **changes})
+    return sw.ModelSystem(claim, state=ENV.system.state)
 
 
 SYSTEM_MUTANTS = {
@@ -279,8 +273,8 @@ class StartsOutside(SafePendulum):
 
 
 class AnotherPlant(SafePendulum):
-    """A pendulum that is stepped with another time step than its system's model has."""
+    """A pendulum that steps another model than its system's."""
 
-    def __init__(self, **options):
+    def __init__(self, model, **options):
         super().__init__(**options)
-        self.model = sw.envs.dynamics.pendulum(dt=0.04)
+        self.model = model

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import prove
+from safe_wrappers.certificates import Claim, prove
 from safe_wrappers.synthesis import synthesise
 
 CONSTRAINTS, DISTURBANCES = sw.Box.symmetric([0.3, 1.0]), sw.Box.symmetric([0.01])
@@ -32,11 +32,14 @@ MODEL = sw.Model(
 def system():
     """The system of an environment whose `state` is (th, thd)."""
     found = synthesise(MODEL, CONSTRAINTS, DISTURBANCES, facets=6, progress=False)
-    certificate = sw.Certificate.create(
-        MODEL, found.safe_state_set, CONSTRAINTS, DISTURBANCES, name="test"
+    claim = Claim(
+        MODEL,
+        safe_state_set=found.safe_state_set,
+        constraint_set=CONSTRAINTS,
+        disturbance_set=DISTURBANCES,
     )
-    assert prove(certificate, MODEL).status == "proved"
-    return sw.ModelSystem.from_certificate(certificate, MODEL, state=lambda env: env.state)
+    assert prove(claim).proved
+    return sw.ModelSystem(claim, state=lambda env: env.state)
 
 
 def set_state(env, x):

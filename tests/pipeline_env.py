@@ -11,6 +11,7 @@ from brax import envs
 from brax.io import mjcf
 
 import safe_wrappers as sw
+from safe_wrappers.certificates import Claim
 
 DT, GEAR, DAMPING = 0.02, 3.0, 0.1
 XML = f"""
@@ -84,9 +85,13 @@ def arm_surrogate():
 @functools.cache
 def arm_system():
     surrogate = arm_surrogate()
-    return sw.ModelSystem(
-        surrogate.model, STOPPING, surrogate.disturbance_set, REGION, arm_plant().state
+    claim = Claim(
+        surrogate.model,
+        safe_state_set=STOPPING,
+        constraint_set=REGION,
+        disturbance_set=surrogate.disturbance_set,
     )
+    return sw.ModelSystem(claim, state=arm_plant().state)
 
 
 def safe_arm():

@@ -13,6 +13,7 @@ from brax.training import acting, types
 from brax.training.acme import running_statistics
 
 from safe_wrappers.safeguards import BoundaryProjection
+from safe_wrappers.wrappers import SafeguardedEnv
 
 from . import checkpoint
 from . import networks as shac_networks
@@ -23,20 +24,21 @@ from .rollout import wrap
 def _default_regularisation(environment: envs.Env) -> float:
     # A wrapper that already penalises the correction in the reward must not be doubled.
     base = environment.unwrapped
-    projects = isinstance(getattr(base, "safeguard", None), BoundaryProjection)
-    return 0.1 if projects and not getattr(base, "regularisation", 0.0) else 0.0
+    if not isinstance(base, SafeguardedEnv) or base.regularisation:
+        return 0.0
+    return 0.1 if isinstance(base.safeguard, BoundaryProjection) else 0.0
 
 
 def _check_regularisation(environment: envs.Env, regularisation: float) -> None:
     base = environment.unwrapped
-    in_reward = getattr(base, "regularisation", 0.0)
+    in_reward = base.regularisation if isinstance(base, SafeguardedEnv) else 0.0
     if regularisation and in_reward:
         raise ValueError(
             f"The correction must be penalised once, but the environment subtracts {in_reward} "
             "|a_s - a|^2 from the reward and "
             f"`train` has `regularisation={regularisation}`; set one of them to 0."
         )
-    if regularisation and getattr(base, "safeguard", None) is None:
+    if regularisation and not isinstance(base, SafeguardedEnv):
         raise ValueError(
             f"`regularisation={regularisation}` needs a safeguarded environment; wrap "
             "it in `SafeguardWrapper` or use `regularisation=0`."

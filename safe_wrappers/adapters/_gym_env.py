@@ -13,15 +13,18 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CertificateError, SetDimensionError, WrapperOrderError
+from .._frozen import Frozen
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from .._seeds import draw_seed, key_of
-from ..wrappers._brax_wrapper import SafeguardWrapper
+from ..wrappers import BoundedEnv, SafeguardWrapper, StartableEnv, SystemEnv
+
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
 Draw = Callable[[np.ndarray, Mapping[str, Any]], np.ndarray]
 Result = tuple[jax.Array, jax.Array, jax.Array, dict[str, Any]]
 
 
-class GymEnv(gymnasium.Env[Any, Any]):
+class GymEnv(Frozen, gymnasium.Env[Any, Any]):
     """A Brax environment with a system, safeguarded or not, as a `gymnasium.Env`.
 
     It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded
@@ -64,7 +67,8 @@ class GymEnv(gymnasium.Env[Any, Any]):
         1.0
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (as Gymnasium declares it)
+    may_change = frozenset({"_np_random", "_np_random_seed", "spec", "_state", "_info"})
+    metadata = METADATA
 
     def __init__(
         self,
@@ -78,7 +82,9 @@ class GymEnv(gymnasium.Env[Any, Any]):
         require_render_mode(render_mode, draw)
         require_single(env)
         self.env: Any = env
-        self.array, self.render_mode, self.draw = array, render_mode, draw
+        self.array = array
+        self.render_mode = render_mode
+        self.draw = draw
         self.metadata = self.metadata | frames_per_second(env)
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
@@ -150,7 +156,7 @@ def require_single(env: Any) -> None:
             "`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it "
             f"is a `{name}`."
         )
-    if not hasattr(env, "system"):
+    if not isinstance(env, SystemEnv):
         raise CertificateError(
             f"`{name}` has no `system`; write `SafeguardWrapper(env, safeguard, system=...)`."
         )
@@ -213,7 +219,7 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
         ValueError: If a state is outside the safe set, or the environment cannot be started at
             given states.
     """
-    if not hasattr(env, "reset_to") or not hasattr(env, "admissible"):
+    if not isinstance(env, StartableEnv) or not isinstance(env, BoundedEnv):
         raise ValueError(
             f"`options={{'x': ...}}` needs an environment with `reset_to` and "
             f"`admissible`, but `{type(env).__name__}` has not both."

@@ -13,14 +13,17 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from .._frozen import Frozen
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from . import _gym_env as single
+
+_METADATA = {**single.METADATA, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
 Bools = NDArray[np.bool_]
 Seen = tuple[jax.Array, dict[str, Any]]
 
 
-class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
     """Copies of a Brax environment as a `gymnasium.vector.VectorEnv`, stepped by one compiled
     function.
 
@@ -50,11 +53,10 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         that have it.
     """
 
-    metadata: dict[str, Any] = {
-        "render_modes": ["rgb_array"],
-        "render_fps": 20,
-        "autoreset_mode": AutoresetMode.NEXT_STEP,
-    }
+    may_change = frozenset(
+        {"spec", "closed", "_generators", "_state", "_seen", "_elapsed", "_ended"}
+    )
+    metadata = _METADATA
 
     def __init__(
         self,
@@ -74,8 +76,11 @@ class GymVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
         self.env: Any = env
-        self.num_envs, self.max_episode_steps = num_envs, max_episode_steps
-        self.array, self.render_mode, self.draw = array, render_mode, draw
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps
+        self.array = array
+        self.render_mode = render_mode
+        self.draw = draw
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {
             **self.metadata,

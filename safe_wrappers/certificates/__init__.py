@@ -13,8 +13,10 @@ from ._guarantee import DISTURBED as DISTURBED
 from ._guarantee import OBSERVED as OBSERVED
 from ._guarantee import Guarantee as Guarantee
 from ._guarantee import Guaranteed as Guaranteed
+from ._guarantee import guarantee_by_the_library as guarantee_by_the_library
 from ._guarantee import guarantee_of as guarantee_of
-from ._proof import RESET_SHRINK as RESET_SHRINK
+from ._guarantee import shipped as shipped
+from ._initial_states import RESET_SHRINK as RESET_SHRINK
 from ._proof import prove as prove
 from ._result import Proof as Proof
 from ._result import ProofRecord as ProofRecord

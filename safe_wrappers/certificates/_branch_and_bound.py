@@ -38,6 +38,8 @@ _BLOCK = 2048
 # Weight of an edge's length against how much it curves the bound; some is needed to keep simplices
 # from degenerating.
 _LENGTH = 0.2
+# An input near a jump serves the states on both sides of it within this part of the set's extent.
+_REACH = 0.02
 # Levels of bisection in search of a state without any safe action, once one without an action of
 # margin sigma is known.
 _SEARCHED = 10
@@ -74,6 +76,8 @@ class Search:
         self.midpoints: dict[tuple[int, int], int] = {}
         # The corner whose best input has the smallest margin.
         self.worst, self.worst_margin = np.zeros(self.n), np.inf
+        # Whether a jump was met.
+        self.jumps = False
         self.add(np.vstack([np.zeros((1, self.n)), candidate.points]).T, None)
         self.cells = np.column_stack(
             [np.zeros(len(candidate.simplices), int), candidate.simplices + 1]
@@ -112,7 +116,7 @@ class Search:
                     proved,
                     depth,
                 )
-            middles = self.bisect(edges)
+            middles = self.bisect(edges, np.ptp(self.z[: self.n, cells], axis=2))
             if middles is None:
                 return self.stopped(
                     "Edges became too short to be halved exactly; use a set with more margin.",
@@ -144,6 +148,7 @@ class Search:
         values = self.phi[:, cells].max(axis=2)
         jumps = self.bounds.project(bend.jumps).magnitude
         rough = bend.branches.rough(len(cells))
+        self.jumps |= bend.branches.jumps
         if rough.any():
             smooth = self.bounds.enclosure.without_jumps(bend, corners[:, rough], rough)
             values[:, rough] = self.bounds.project(smooth).hi.max(axis=2)
@@ -207,9 +212,13 @@ class Search:
         )
         return np.sort(pairs, axis=1)
 
-    def bisect(self, edges: np.ndarray) -> np.ndarray | None:
+    def bisect(self, edges: np.ndarray, extents: np.ndarray) -> np.ndarray | None:
         """Indices of the edges' midpoints, made where they are new; None if one is not a float64
         number.
+
+        Args:
+            edges: Pairs of corners, one of each simplex, shape (cells, 2).
+            extents: The ranges of the simplices, shape (n, cells).
         """
         new = [
             edge
@@ -227,19 +236,48 @@ class Search:
             self.midpoints.update(
                 zip(new, range(self.z.shape[1], self.z.shape[1] + len(new)), strict=True)
             )
-            self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]))
+            reach = None
+            if self.jumps:
+                reach = self.widest(np.array(new), edges, extents)
+            self.add(0.5 * total, 0.5 * (first[self.n :] + second[self.n :]), reach)
         return np.array([self.midpoints[edge] for edge in map(tuple, edges.tolist())])
 
-    def add(self, x: np.ndarray, preferred: np.ndarray | None) -> None:
-        """Adds corners x, shape (n, corners), with inputs near the preferred ones, and remembers
-        the weakest of all.
+    def widest(self, new: np.ndarray, edges: np.ndarray, extents: np.ndarray) -> np.ndarray:
+        """The largest ranges of the simplices at each of the new edges, shape (n, new)."""
+        _, owners = np.unique(np.concatenate([new, edges]), axis=0, return_inverse=True)
+        owners = owners.ravel()
+        largest = np.zeros((owners.max() + 1, self.n))
+        np.maximum.at(largest, owners[len(new) :], extents.T)
+        return np.minimum(largest[owners[: len(new)]].T, _REACH / self.scale[:, None])
+
+    def worst_rows(self, x: np.ndarray, reach: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """b at corners, shape (m, corners); the smallest one within reach where f jumps there."""
+        around = Interval(x - reach, x + reach)
+        ones = np.ones((self.d, x.shape[1]))
+        z = Interval(*(np.concatenate(ends) for ends in ((around.lo, -ones), (around.hi, ones))))
+        rough = self.bounds.enclosure.bend(z).branches.rough(x.shape[1])
+        return np.where(rough, self.bounds.rows(around)[1].lo, b)
+
+    def add(
+        self, x: np.ndarray, preferred: np.ndarray | None, reach: np.ndarray | None = None
+    ) -> None:
+        """Adds corners with inputs near the preferred ones, and remembers the weakest of all.
+
+        Args:
+            x: Shape (n, corners).
+            preferred: Shape (d, corners); by default the inputs are the best ones.
+            reach: For a function that jumps, the distances within which an input should serve the
+                states on both sides, shape (n, corners).
         """
         A, b = self.bounds.rows(Interval.point(x))
-        u, margin = (
-            best_inputs(A.middle, b.middle)
-            if preferred is None
-            else steady_inputs(A.middle, b.middle, preferred)
-        )
+        if preferred is None:
+            u, margin = best_inputs(A.middle, b.middle)
+        elif reach is None:
+            u, margin = steady_inputs(A.middle, b.middle, preferred)
+        else:
+            worst = self.worst_rows(x, reach, b.middle)
+            u, _ = steady_inputs(A.middle, worst, preferred)
+            margin = best_inputs(A.middle, b.middle)[1]
         self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
         self.phi = np.concatenate(
             [

@@ -151,6 +151,7 @@ class Branches:
 
     Attributes:
         slopes: For each e_k, how fast its operation's operand moves with each variable.
+        jumps: Whether an open operation may jump and does not just bend.
     """
 
     def __init__(self, variables: int):
@@ -158,6 +159,7 @@ class Branches:
         self._decisions: list[list[np.ndarray]] = []
         self._open: list[np.ndarray] = []
         self.slopes: list[dict[int, np.ndarray]] = []
+        self.jumps = False
 
     def arithmetic(self) -> Arithmetic:
         """Taylor enclosures with these rules."""
@@ -222,6 +224,7 @@ class Branches:
         value = Taylor(Interval.point(middle))
         if np.all(radius == 0):
             return value
+        self.jumps = True
         return value + Taylor(Interval.point(radius)) * self._unknown(radius != 0, _slopes(t))
 
     def _larger(self, first: Taylor, second: Taylor) -> Taylor:
@@ -240,6 +243,7 @@ class Branches:
         chosen = blend(must, when_true, when_false)
         if not undecided.any():
             return chosen
+        self.jumps = True
         middle = (when_false + when_true) * _HALF
         jump = (when_true - when_false) * _HALF * self._unknown(undecided, condition.slopes)
         return blend(undecided, middle + jump, chosen)

@@ -6,17 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import CertificateError
+from .._errors import CertificateError, ModelError
+from .._gate import as_integer, as_number
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block
 from ._claim import Claim
-from ._encoding import decode_set
+from ._encoding import decode_array, decode_set, require_entries
 from ._file import PathLike, Source, read, write
 from ._fingerprint import POINTS, agrees, distance, fingerprint
 from ._result import Proof, ProofRecord
 
 _NAME_LENGTH = 100
+_ENTRIES = (
+    "name",
+    "model",
+    "action_size",
+    "safe_state_set",
+    "constraint_set",
+    "disturbance_set",
+    "sigma",
+    "blocks",
+    "generators",
+    "eps",
+    "gain",
+    "record",
+    "metadata",
+    "next_states",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,12 +112,12 @@ class Certificate:
         content = read(source)
         try:
             return cls._from_content(content, model)
-        except CertificateError:
+        except (CertificateError, ModelError):
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise CertificateError(
-                f"The certificate file {source} must hold all entries of its format version, "
-                f"but: {error!r}."
+                f"The certificate file {source} must hold a claim, but it holds what cannot be "
+                f"one: {error}"
             ) from error
 
     def _content(self) -> dict[str, Any]:
@@ -118,6 +135,7 @@ class Certificate:
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], model: Model) -> "Certificate":
+        require_entries("The content", content, _ENTRIES)
         name = str(content["name"])[:_NAME_LENGTH]
         _require_model(name, content, model)
         generators = content["generators"]
@@ -127,15 +145,12 @@ class Certificate:
             constraint_set=decode_set(content["constraint_set"], Box, Polytope),
             disturbance_set=decode_set(content["disturbance_set"], Box),
             sigma=content["sigma"],
-            blocks=tuple(
-                Block(tuple(block["states"]), tuple(block["actions"]))
-                for block in content["blocks"]
-            ),
+            blocks=tuple(map(_block, content["blocks"])),
             generators=None if generators is None else decode_set(generators, Zonotope),
-            eps=np.asarray(content["eps"], np.float32),
-            gain=np.asarray(content["gain"], np.float32),
+            eps=decode_array("eps", content["eps"], "float32"),
+            gain=decode_array("gain", content["gain"], "float32"),
         )
-        record = None if content["record"] is None else ProofRecord(**content["record"])
+        record = None if content["record"] is None else _record(content["record"], claim)
         certificate = cls(claim, content["name"], proof=record, metadata=content["metadata"])
         if record is None or record.program != claim.program:
             certificate._require_fingerprint(content["next_states"])
@@ -143,7 +158,7 @@ class Certificate:
 
     def _require_fingerprint(self, stored: Any) -> None:
         claim = self.claim
-        stored = np.asarray(stored, np.float64)
+        stored = decode_array("next_states", stored, "float64")
         expected = (POINTS, claim.model.state_size)
         _require(
             stored.shape == expected,
@@ -174,7 +189,23 @@ def model_name(source: Source) -> str:
         raise CertificateError(f"{source} does not name its model.") from error
 
 
+def _block(content: dict[str, Any]) -> Block:
+    require_entries("A block", content, Block._fields)
+    return Block(tuple(content["states"]), tuple(content["actions"]))
+
+
+def _record(content: dict[str, Any], claim: Claim) -> ProofRecord:
+    require_entries("The record", content, ProofRecord._fields)
+    record = ProofRecord(**content)
+    texts = all(isinstance(text, str) for text in (record.prover, record.claim, record.program))
+    _require(texts, "The record of a proof must name prover, claim and program as texts.")
+    cells = as_integer("record.cells", record.cells, 1)
+    margin = as_number("record.margin", record.margin, claim.sigma)
+    return record._replace(cells=cells, margin=margin)
+
+
 def _require_model(name: str, content: dict[str, Any], model: Model) -> None:
+    require_entries("The model", content["model"], ("name", "parameters"))
     about = content["model"]["name"]
     _require(
         model.name == about,
@@ -192,7 +223,7 @@ def _require_model(name: str, content: dict[str, Any], model: Model) -> None:
     )
     size = content["action_size"]
     _require(
-        size == model.action_size and not isinstance(size, bool),
+        size == model.action_size and type(size) is int,
         f"The certificate {name!r} is about {size} actions, but the model {model.name!r} has "
         f"{model.action_size}.",
     )

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from .._errors import CertificateError, ModelError, SetDimensionError
-from .._gate import as_bound, as_number
+from .._gate import as_bound, as_integer, as_number
 from .._margins import tau
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
-from ._encoding import encode_set
+from ._encoding import SET_FIELDS, encode_set
 from ._rounding import rounding_bound
 
 SIGMA = 2e-4
@@ -93,10 +93,12 @@ class Claim:
         # the form c + B a + E w that stands around it.
         if not (isinstance(self.model, EnclosedModel) and self.model.affine_by_construction):
             require_affine(self.model)
+        self._set("constraint_set", _plain(self.constraint_set))
+        self._set("generators", None if self.generators is None else _plain(self.generators))
         self._set("safe_state_set", _scaled(self.safe_state_set))
         self._set("disturbance_set", _bounded(self.disturbance_set))
         self._set("sigma", as_number("sigma", self.sigma, above=0.0))
-        self._set("blocks", tuple(Block(tuple(b[0]), tuple(b[1])) for b in self.blocks))
+        self._set("blocks", tuple(_block(block, self.model) for block in self.blocks))
         if self.blocks:
             require_product(self.blocks, self.safe_state_set, self.model.action_size)
         eps, gain = self._allowances()
@@ -200,11 +202,31 @@ def _require_set(name: str, value: Any, kinds: Any, size: int, model: str) -> No
         )
 
 
+def _plain(value: Any) -> Any:
+    """The set of the same numbers, read-only copies, of the library's own class: a subclass may
+    answer for itself.
+    """
+    for kind, fields in SET_FIELDS.items():
+        if isinstance(value, kind):
+            return kind(*(np.asarray(getattr(value, field)) for field in fields))
+    raise TypeError(f"A set must be a box, a polytope or a zonotope, but it is {value!r}.")
+
+
+def _block(block: Any, model: Model) -> Block:
+    """The block with indices that are integers: True and 1.0 are none, though they equal one."""
+    sizes = model.state_size, model.action_size
+    states, actions = (
+        tuple(as_integer("blocks", index, 0, size) for index in indices)
+        for indices, size in zip(block, sizes, strict=True)
+    )
+    return Block(states, actions)
+
+
 def _scaled(safe_state_set: Polytope) -> Polytope:
     """{x : H x <= 1} with float32 rows, the stored numbers if they have that form already."""
-    H, h = (np.asarray(value) for value in safe_state_set.halfspaces())
+    H, h = (np.asarray(value) for value in (safe_state_set.H, safe_state_set.h))
     if not np.all(h == 1):
-        H = np.asarray(safe_state_set.normalised().H)
+        H = np.asarray(Polytope(H, h).normalised().H)
     return Polytope(H.astype(np.float32), np.ones(len(H), np.float32))
 
 

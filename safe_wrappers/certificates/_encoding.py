@@ -1,6 +1,7 @@
 """Sets and numbers as readable JSON with exact round trip."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..sets import Box, Polytope, Zonotope
 
 # The fields of each kind of set; each is stored with its floating dtype, since float32 and float64
 # round differently.
-_FIELDS: dict[type, tuple[str, ...]] = {
+SET_FIELDS: dict[type, tuple[str, ...]] = {
     Box: ("lower", "upper"),
     Polytope: ("H", "h"),
     Zonotope: ("center", "generators"),
@@ -21,7 +22,7 @@ def encode_set(value: Box | Polytope | Zonotope) -> dict[str, Any]:
     """A set as a dictionary of lists; float32 numbers in their shortest form, an infinite bound as
     null.
     """
-    arrays = {field: np.asarray(getattr(value, field)) for field in _FIELDS[type(value)]}
+    arrays = {field: np.asarray(getattr(value, field)) for field in SET_FIELDS[type(value)]}
     kind = "float32" if all(array.dtype == np.float32 for array in arrays.values()) else "float64"
     lists = {field: _numbers(array.astype(kind)) for field, array in arrays.items()}
     return {"type": type(value).__name__.lower(), "dtype": kind, **lists}
@@ -35,12 +36,28 @@ def decode_set(content: dict[str, Any], *allowed: type) -> Any:
     """
     for cls in allowed:
         if content["type"] == cls.__name__.lower() and content["dtype"] in ("float32", "float64"):
-            return cls(*(_array(content[field], field, content["dtype"]) for field in _FIELDS[cls]))
+            fields = SET_FIELDS[cls]
+            require_entries(f"A {content['type']}", content, ("type", "dtype", *fields))
+            return cls(*(decode_array(f, content[f], content["dtype"]) for f in fields))
     names = " or ".join(repr(cls.__name__.lower()) for cls in allowed)
     raise CertificateError(
         f"A set must be of type {names} and of dtype 'float32' or 'float64', "
         f"but it is {content['type']!r}, {content['dtype']!r}."
     )
+
+
+def require_entries(what: str, content: Any, names: Sequence[str]) -> None:
+    """Checks that a part of a file has these entries and no others.
+
+    Raises:
+        CertificateError: Naming what is missing or unknown.
+    """
+    if not isinstance(content, dict) or set(content) != set(names):
+        found = sorted(content) if isinstance(content, dict) else [type(content).__name__]
+        raise CertificateError(
+            f"{what} of a certificate file must have the entries {', '.join(names)}, but "
+            f"{', '.join(sorted({*names} ^ {*found}))} is missing or unknown."
+        )
 
 
 def to_text(content: dict[str, Any]) -> str:
@@ -54,13 +71,30 @@ def _numbers(array: np.ndarray) -> Any:
     return float(str(array[()])) if np.isfinite(array) else None
 
 
-def _array(numbers: Any, field: str, dtype: str) -> np.ndarray:
+def decode_array(field: str, numbers: Any, dtype: str) -> np.ndarray:
+    """The array of these lists; null is an infinite bound of a box.
+
+    Raises:
+        CertificateError: If something else than a number is in them, or a number too large for the
+            dtype.
+    """
     missing = -np.inf if field == "lower" else np.inf
     array = np.asarray(numbers, object)
+    kinds = {type(number) for number in array.ravel()} - {int, float}
+    if kinds - {type(None)} or (kinds and field not in ("lower", "upper")):
+        raise CertificateError(
+            f"`{field}` must hold numbers, as many in every row, but it holds "
+            f"{', '.join(sorted(f'`{kind.__name__}`' for kind in kinds))}."
+        )
     # Through float64, the numbers of JSON: each float32 number is written by digits that lead back
     # to it.
     filled = [missing if number is None else number for number in array.ravel()]
-    return np.asarray(filled, np.float64).astype(dtype).reshape(array.shape)
+    exact = np.asarray(filled, np.float64)
+    with np.errstate(over="ignore"):
+        stored = exact.astype(dtype)
+    if np.any(np.isinf(stored) & np.isfinite(exact)):
+        raise CertificateError(f"`{field}` must hold numbers of {dtype}, but one is too large.")
+    return stored.reshape(array.shape)
 
 
 def _format(value: Any, indent: str) -> str:

@@ -53,7 +53,12 @@ def read(source: Source) -> dict[str, Any]:
             hand, or of another format version.
     """
     try:
-        content = json.loads(_text(source), parse_constant=_reject, parse_float=_finite)
+        content = json.loads(
+            _text(source),
+            parse_constant=_reject,
+            parse_float=_finite,
+            object_pairs_hook=_without_repetition,
+        )
     except OSError as error:
         raise CertificateError(
             f"The certificate file {source} cannot be read: {error.strerror or error}."
@@ -101,6 +106,15 @@ def _text(source: Source) -> str:
 
 def _reject(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """People read the first of two entries of one name, and JSON takes the last."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the entry {max(names, key=names.count)!r} stands there more than once")
+    return content
 
 
 def _finite(text: str) -> float:

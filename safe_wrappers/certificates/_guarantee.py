@@ -1,12 +1,13 @@
 """What stands behind a promise of safety, as data."""
 
 import abc
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from .._own import own, replacement
 from ._certificate import Certificate
 from ._claim import Claim
 from ._proof import proved_here
-from ._result import PROVER
+from ._result import PROVER, ProofRecord
 
 OBSERVED = "the state is observed exactly"
 DISTURBED = "every disturbance lies in W"
@@ -18,9 +19,10 @@ class Guarantee(NamedTuple):
     """What stands behind the safety of a system or an environment.
 
     Attributes:
-        status: "proved": `prove` succeeded for this claim and this program, in this process or by
-            the record of a file. "certified": a checked file with the record of a proof of another
-            version, or a lemma. "tested": anything short of that.
+        status: "proved": `prove` succeeded for this claim and this program in this process, or the
+            file with the record of that proof comes with the library. "certified": another file
+            with the record of a proof, which is not signed, or a lemma. "tested": anything short
+            of that.
         by: What the status rests on, or why it is no better, in a sentence.
         assumptions: What has to be true beside it.
     """
@@ -36,21 +38,46 @@ class Guarantee(NamedTuple):
         return f"{status}: {self.by}; assuming that {'; that '.join(self.assumptions)}"
 
 
-class Guaranteed(abc.ABC):
-    """A system or an environment of the library, which computes what stands behind it.
+# The records of files that come with the library. Whoever can change these can change the prover.
+_SHIPPED: set[ProofRecord] = set()
 
-    Wrappers believe no other object's word for its own safety.
+
+def shipped(certificate: Certificate) -> Certificate:
+    """The certificate, whose record counts as a proof from now on: for files that come with the
+    library, and whose proofs its tests repeat.
     """
+    if certificate.record is not None:
+        _SHIPPED.add(certificate.record)
+    return certificate
 
+
+class Guaranteed(abc.ABC):
+    """A system or an environment of the library, which computes what stands behind it."""
+
+    @own
     @property
     @abc.abstractmethod
     def guarantee(self) -> Guarantee:
         """What stands behind the safety, computed from what the object is."""
 
 
+def guarantee_by_the_library(value: Any) -> Guarantee:
+    """What stands behind a system or an environment by what the library computes of it: no object's
+    own word for its own safety is believed.
+    """
+    if not isinstance(value, Guaranteed):
+        by = f"nothing in the library speaks about what `{type(value).__name__}` does"
+        return Guarantee("tested", by)
+    changed = replacement(value)
+    return value.guarantee if changed is None else Guarantee("tested", changed)
+
+
 def guarantee_of(claim: Claim, certificate: Certificate | None) -> Guarantee:
     """What stands behind the safe action sets of a claim, and of its certificate if it has one."""
     about = f"the model {claim.model.name!r}"
+    if type(claim) is not Claim:
+        by = f"`{type(claim).__name__}` may change what `Claim` says about {about}"
+        return Guarantee("tested", by)
     assumptions = (OBSERVED, DISTURBED, COMPILED)
     if proved_here(claim) is not None:
         return Guarantee("proved", f"`prove` succeeded for {about} in this process", assumptions)
@@ -60,11 +87,15 @@ def guarantee_of(claim: Claim, certificate: Certificate | None) -> Guarantee:
     if record is None:
         by = f"the certificate {name!r} about {about} holds no record of a proof; `prove` decides"
         return Guarantee("tested", by, assumptions)
+    records = f"the certificate {name!r} records a proof of this claim about {about}"
     if record.prover != PROVER or record.program != claim.program:
         by = (
-            f"the certificate {name!r} about {about} was proved by another version of the prover "
-            "or of JAX, which prints programs differently; `prove` proves it again"
+            f"{records}, but of another program: by another version of the prover or of JAX, which "
+            "prints programs differently, or of another function that is near; `prove` decides"
         )
         return Guarantee("certified", by, assumptions)
-    by = f"the certificate {name!r} records a proof of this claim and this program of {about}"
+    if record not in _SHIPPED:
+        by = f"{records} and this program; a record is not signed, and `prove` proves it again"
+        return Guarantee("certified", by, assumptions)
+    by = f"{records} and this program; it comes with the library, whose tests prove it again"
     return Guarantee("proved", by, assumptions)

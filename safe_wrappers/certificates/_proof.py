@@ -5,10 +5,12 @@ A claim is proved when
 1. the model is affine in action and disturbance, as its own program says, and the rows that the
    safeguard uses are the derivative of the function that is enclosed (`models`, `_derivative`);
 2. the allowances eps and gain are at least the bounds of the program's rounding (`_rounding`);
-3. the generators span a set inside S, so that initial states drawn from them are safe;
+3. initial states as they are sampled in float32, from S or its generators, lie in S
+   (`_initial_states`);
 4. S lies in X; and
 5. S is robust control invariant with margin sigma: S is covered by simplices (`_coverage`), which
-   a branch and bound (`_branch_and_bound`) proves one by one.
+   a branch and bound (`_branch_and_bound`) proves one by one, and the cover lies where the rounding
+   was bounded.
 
 The cover is checked in rationals, and all other numbers are bounded by outward-rounded intervals:
 "proved" is a statement about real numbers.
@@ -16,29 +18,25 @@ The cover is checked in rationals, and all other numbers are bounded by outward-
 
 import dataclasses
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..models import Model, require_affine
-from ..sets import Zonotope
+from ..sets import Box
 from ._block import Block
 from ._branch_and_bound import Search, without_action
 from ._claim import Claim
 from ._coverage import cover, pulled_inside, uncovered, vertex_outside
 from ._derivative import require_one_derivative
 from ._goal import Goal
+from ._initial_states import starts_outside
 from ._inputs import best_inputs
-from ._intervals import Interval, round_up
+from ._intervals import Interval
 from ._product import candidates, reduction
 from ._result import PROVER, Proof, ProofRecord, inconclusive
 from ._rounding import rounding_bound
 from ._rows import RowBounds
-
-# Initial states are drawn from (1 - RESET_SHRINK) S or from generators shrunk alike, so that the
-# rounding of a sampled state cannot put it outside S.
-RESET_SHRINK = 1e-4
-# What the shrunk generators must keep of each facet: far more than a sum of float32 terms loses.
-_SAMPLING_ROOM = 1e-5
 
 # The claims that were proved in this process, by the digests of their numbers and programs.
 _PROVED: dict[tuple[str, str], ProofRecord] = {}
@@ -78,7 +76,7 @@ def proved_here(claim: Claim) -> ProofRecord | None:
 
 
 def _refused(claim: Claim) -> Proof | None:
-    """The answer if an allowance is too small or a generator sticks out, else None."""
+    """The answer if an allowance is too small or an initial state may lie outside, else None."""
     eps, gain = rounding_bound(claim.model, claim.safe_state_set, claim.disturbance_set)
     for name, found, needed, meaning in (
         ("eps", claim.eps, eps, "float32 may lose"),
@@ -92,36 +90,38 @@ def _refused(claim: Claim) -> Proof | None:
                 f"`{name}` of facet {i} is {found[i]:.3g}, but {meaning} up to {needed[i]:.3g}: "
                 "make the claim without giving `eps` and `gain`, and they are computed."
             )
-    if claim.generators is not None:
-        reach = _reach(claim.generators, np.asarray(claim.safe_state_set.H, np.float64))
-        i = int(np.argmax(np.where(np.isnan(reach), np.inf, reach)))
-        if not reach[i] <= 1 - _SAMPLING_ROOM:
-            return inconclusive(
-                f"`generators` must span a set inside S after shrinking by {RESET_SHRINK:g}, but "
-                f"they reach {reach[i]:.6g} along facet {i}, where S ends at 1."
-            )
-    return None
-
-
-def _reach(generators: Zonotope, H: np.ndarray) -> np.ndarray:
-    """Upper bounds of H_i x over the shrunk generators as they are sampled, shape (m,)."""
-    G = np.asarray(generators.generators, np.float64)
-    center = np.asarray(generators.center, np.float64)
-    terms = np.abs(H @ center) + np.sum(np.abs(H @ G), axis=1)
-    # Products of n terms and a sum of all generators, each off by a few units of 2^-52.
-    slack = (G.size + len(center) + 8) * 2.0**-52 * (np.abs(H) @ np.abs(G).sum(axis=1) + terms)
-    signed = H @ center + np.sum(np.abs(H @ G), axis=1)
-    return round_up((1 - RESET_SHRINK) * signed + slack)
+    reason = starts_outside(claim)
+    return None if reason is None else inconclusive(reason)
 
 
 def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
     if claim.blocks:
         return _prove_product(claim, max_cells, max_depth)
-    goal = Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
-    return _prove(goal, claim.model, max_cells, max_depth)
+    bounded = _bounded(claim, range(claim.model.state_size))
+    return _prove(_joint(claim), claim.model, bounded, max_cells, max_depth)
 
 
-def _prove(goal: Goal, model: Model, max_cells: int, max_depth: int) -> Proof:
+def _joint(claim: Claim) -> Goal:
+    """The goal of the whole claim."""
+    return Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
+
+
+def _bounded(claim: Claim, states: Sequence[int], free: int = 0) -> Box:
+    """Where the rounding was bounded, in some of the states and in so many more that are free.
+
+    `rounding_bound` takes the bounding box of the vertices as computed, which are near, not right,
+    padded by twice as much as here.
+    """
+    vertices = claim.safe_state_set.vertices()[:, list(states)]
+    reach = 5e-7 * np.abs(vertices).max(axis=0)
+    unknown = np.full(free, np.inf)
+    return Box(
+        np.concatenate([vertices.min(axis=0) - reach, -unknown]),
+        np.concatenate([vertices.max(axis=0) + reach, unknown]),
+    )
+
+
+def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: int) -> Proof:
     S = goal.safe_state_set
     candidate = cover(S)
     reason = uncovered(candidate, S)
@@ -130,23 +130,32 @@ def _prove(goal: Goal, model: Model, max_cells: int, max_depth: int) -> Proof:
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
+    # `vertex_outside` names a vertex of the outer approximation or, after the last, the origin.
+    corners = np.vstack([candidate.points, np.zeros(S.dim)])
     index = vertex_outside(candidate, goal.constraint_set)
-    # a vertex of the outer approximation, or the origin, the index after the last
     if index is not None:
-        x = pulled_inside(
-            candidate.points[index] if index < len(candidate.points) else np.zeros(S.dim), S
-        )
+        x = pulled_inside(corners[index], S)
         return _outside(goal, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
             "rounding: shrink S by a factor 1 - 1e-6 or "
             "widen X."
+        )
+    index = vertex_outside(candidate, bounded)
+    if index is not None:
+        return inconclusive(
+            f"The rounding of the model was not bounded at {corners[index]}, beyond the "
+            "vertices of S as computed. The set may have facets that nearly coincide."
         )
     return Search(goal, model, candidate).run(max_cells, max_depth)
 
 
 def _prove_product(claim: Claim, max_cells: int, max_depth: int) -> Proof:
     """The goals of the blocks (see `_product`)."""
-    results = [_prove(*reduction(claim, block), max_cells, max_depth) for block in claim.blocks]
+    results = []
+    for block in claim.blocks:
+        goal, model = reduction(claim, block)
+        bounded = _bounded(claim, block.states, model.state_size - len(block.states))
+        results.append(_prove(goal, model, bounded, max_cells, max_depth))
     answers = [
         _refute(claim, block, result)
         for block, result in zip(claim.blocks, results, strict=True)
@@ -172,7 +181,7 @@ def _refute(claim: Claim, block: Block, result: Proof) -> Proof:
     if result.counterexample is None:
         return inconclusive(found, result.cells, result.depth)
     S = claim.safe_state_set
-    goal = Goal(S, claim.constraint_set, claim.disturbance_set, claim.sigma)
+    goal = _joint(claim)
     states = [
         pulled_inside(x, S) for x in candidates(S, claim.blocks, block, result.counterexample)
     ]

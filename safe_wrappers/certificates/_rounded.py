@@ -177,7 +177,9 @@ def total(terms: Sequence[Rounded]) -> Rounded:
 def _compare(name: str) -> Callable[[Rounded, Rounded], Truth]:
     def comparison(first: Rounded, second: Rounded) -> Truth:
         exact = (np.asarray(first.error) == 0) & (np.asarray(second.error) == 0)
-        return compare(name, first.reachable, second.reachable, exact)
+        reachable = first.reachable
+        itself = reachable if first is second else second.reachable
+        return compare(name, reachable, itself, exact)
 
     return comparison
 

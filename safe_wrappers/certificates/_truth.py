@@ -72,8 +72,13 @@ def compare(
 ) -> Truth:
     """The comparison `name` (lt, le, gt, ge, eq or ne) of numbers in two intervals.
 
-    A NaN bound leaves every comparison open.
+    A NaN bound leaves every comparison open. One scalar compared with itself, as in a search for
+    NaN, is equal to itself where it is finite.
     """
+    if first is second:
+        finite = np.isfinite(first.lo) & np.isfinite(first.hi)
+        equal = Truth(finite, np.ones_like(finite), finite | np.asarray(sure), slopes or {})
+        return equal if name in ("eq", "le", "ge") else ~equal
     if name in ("gt", "ge"):
         return compare({"gt": "lt", "ge": "le"}[name], second, first, sure, slopes)
     if name == "ne":

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
+from ..wrappers import StartableEnv
 from ._batches import joined, rows_of
 from ._steps import Steps, executed
 from ._subject import Start, Subject
@@ -73,7 +74,7 @@ class BraxRunner:
 
 def _default_start(subject: Subject) -> Start:
     env = subject.env
-    if hasattr(env, "reset_to"):
+    if isinstance(env, StartableEnv):
         return env.reset_to
     if isinstance(env, envs.PipelineEnv):
         return functools.partial(_start_pipeline, env)

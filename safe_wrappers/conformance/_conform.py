@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from .._errors import CertificateError
-from ..safe_actions import System
-from ..safe_actions._step_check import StepCheck
+from ..safe_actions import ModelBased, StepCheck, System
 from ._adversary import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._batches import in_batches
 from ._brax_runner import BraxRunner
@@ -109,7 +108,7 @@ def conform(
     began = time.perf_counter()
     subject = subject_of(env, system, start)
     system = subject.system
-    claim = _claim(subject.env, system, allowance)
+    check = _step_check(subject.env, system, allowance)
     if isinstance(subject.env, gymnasium.Env):
         if own_disturbance:
             raise ValueError(
@@ -118,9 +117,9 @@ def conform(
             )
         runner: Runner = GymRunner(subject)
     else:
-        runner = BraxRunner(subject, own_disturbance, claim.model.disturbance_size)
+        runner = BraxRunner(subject, own_disturbance, check.model.disturbance_size)
     is_safe = in_batches(lambda x: system.margin(x) >= 0)
-    compare = _Comparison(claim, runner, is_safe, seed)
+    compare = _Comparison(check, runner, is_safe, seed)
     rng = np.random.default_rng(seed)
 
     held_out = -(-samples // 4)
@@ -152,7 +151,7 @@ def conform(
     )
     return ConformanceReport(
         name=subject.name,
-        disturbance_set=claim.disturbance_set,
+        disturbance_set=check.disturbance_set,
         own_disturbance=runner.own_disturbance,
         random=random,
         held_out=rest,
@@ -167,10 +166,12 @@ def conform(
 class _Comparison:
     """Runs the simulator and explains its steps, in float64."""
 
-    def __init__(self, claim: StepCheck, runner: Runner, is_safe: IsSafe, seed: int):
-        self._claim, self._runner, self._is_safe = claim, runner, is_safe
+    def __init__(self, check: StepCheck, runner: Runner, is_safe: IsSafe, seed: int):
+        self._check = check
+        self._runner = runner
+        self._is_safe = is_safe
         self._seeds = iter(np.random.SeedSequence(seed).generate_state(64) >> 1)
-        self._explain = in_batches(claim.explain)
+        self._explain = in_batches(check.explain)
 
     def __call__(self, x: np.ndarray, requests: np.ndarray) -> Sample:
         """The steps that begin in the safe set, of those from x, shape (N, n), under the requests,
@@ -183,21 +184,20 @@ class _Comparison:
         begins_safe = self._is_safe(steps.x)
         steps: Steps = jax.tree.map(lambda value: value[begins_safe], steps)
         if not begins_safe.any():
-            return Sample.empty(self._claim)
+            return Sample.empty(self._check.model)
         with jax.enable_x64():
             explained = self._explain(steps.x, steps.action, steps.next_x, steps.drawn)
         drawn = np.zeros_like(explained.disturbance) if steps.drawn is None else steps.drawn
         return Sample(steps.x, steps.action, steps.next_x, drawn, *explained)
 
 
-def _claim(env: Any, system: System, allowance: np.ndarray | float | None) -> StepCheck:
+def _step_check(env: Any, system: System, allowance: np.ndarray | float | None) -> StepCheck:
     if allowance is None:
         return StepCheck.of(system, _SHARE)
-    source = system if hasattr(system, "model") else env
-    model, disturbance_set = (getattr(source, name, None) for name in ("model", "disturbance_set"))
-    if model is None or disturbance_set is None:
-        raise CertificateError(
-            f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has "
-            "a `model` and a `disturbance_set` to compare with."
-        )
-    return StepCheck.per_state(model, disturbance_set, allowance)
+    for source in (system, env):
+        if isinstance(source, ModelBased):
+            return StepCheck.per_state(source.model, source.disturbance_set, allowance)
+    raise CertificateError(
+        f"Neither `{type(system).__name__}` nor `{type(env).__name__}` has "
+        "a `model` and a `disturbance_set` to compare with."
+    )

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from .._action_box import ActionBox
+from ..safe_actions import onto_space
 from ._steps import Steps, executed
 from ._subject import Subject
 
@@ -17,7 +17,8 @@ class GymRunner:
             requests safe; start, (env, x) -> anything, puts the environment into the state x.
 
     Raises:
-        CertificateError: If the action space is another one.
+        CertificateError: If the action space is another one, or so coarse that safe actions would
+            be rounded to unsafe ones.
         ValueError: Without `start`.
     """
 
@@ -31,8 +32,8 @@ class GymRunner:
             )
         system = subject.system
         self._env, self._system, self._set_state = subject.env.unwrapped, system, subject.start
-        self._box = ActionBox(self._env.action_space, system.action_size)
-        self._executed = jax.jit(lambda x, request: executed(system, x, request))
+        self._box, verified = onto_space(system, self._env.action_space)
+        self._executed = jax.jit(lambda x, request: executed(verified, x, request))
 
     def run(self, x: np.ndarray, requests: np.ndarray, seed: int) -> Steps:
         """Steps from the states x, shape (N, n), under requests that are made safe, shape (T, N,

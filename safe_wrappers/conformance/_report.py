@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError
-from ..safe_actions._step_check import StepCheck
+from ..models import Model
 from ..sets import Box
 from ._scenario import violation_bound
 
@@ -53,9 +53,9 @@ class Sample:
         )
 
     @classmethod
-    def empty(cls, claim: StepCheck) -> "Sample":
-        """No steps."""
-        n, d, k = claim.model.state_size, claim.model.action_size, claim.model.disturbance_size
+    def empty(cls, model: Model) -> "Sample":
+        """No steps of the model."""
+        n, d, k = model.state_size, model.action_size, model.disturbance_size
         return cls(
             *(np.zeros((0, *shape)) for shape in ((n,), (d,), (n,), (k,), (k,), (n,), (), ()))
         )

@@ -7,7 +7,9 @@ import gymnasium
 from brax import envs
 
 from .._errors import CertificateError, WrapperOrderError
+from ..adapters import GymEnv
 from ..safe_actions import System
+from ..wrappers import HasBraxEnv, SafeguardWrapper, SystemEnv
 
 Start = Callable[..., Any]
 
@@ -37,15 +39,13 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
             another way, or has no system.
     """
     if isinstance(env, gymnasium.Env):
-        inside = getattr(env.unwrapped, "env", None)  # of a `GymEnv`, whose wrappers have no system
-        if isinstance(inside, envs.Env) and not env.has_wrapper_attr("system"):
-            return subject_of(inside, system, start)
+        inside = env.unwrapped
+        if isinstance(inside, GymEnv) and not env.has_wrapper_attr("system"):
+            return subject_of(inside.env, system, start)
         return _gymnasium_subject(env, system, start)
-    guarded = getattr(env, "_guarded", None)
-    if isinstance(guarded, envs.Env):  # of a `PlaygroundSafeguardWrapper`
-        return subject_of(guarded, system, start)._replace(
-            name=f"{type(env.env).__name__} on {guarded.backend}"
-        )
+    if isinstance(env, HasBraxEnv):
+        found = subject_of(env.as_brax_env, system, start)
+        return found._replace(name=f"{type(env.env).__name__} on {env.as_brax_env.backend}")
     name = type(env).__name__
     if not isinstance(env, envs.Env):
         raise TypeError(
@@ -57,12 +57,13 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
             "A single environment is compared with its model, but `env` is a "
             f"`{name}`; give the environment inside."
         )
-    system = system if system is not None else getattr(env, "system", None)
+    if system is None and isinstance(env, SystemEnv):
+        system = env.system
     if system is None:
         raise _without_system(name)
-    if hasattr(env, "safeguard"):
-        wrapper: Any = env
-        env, start = wrapper.env, start if start is not None else wrapper._reset_to
+    if isinstance(env, SafeguardWrapper):
+        start = start if start is not None else env.start
+        env = env.env
     return Subject(env, f"{type(env).__name__} on {env.backend}", system, start)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ModelError
+from .._gate import as_integer, as_number, function, instance_of
 
 
 class Affine(NamedTuple):
@@ -32,6 +33,11 @@ class Model:
         action_size: d.
         disturbance_size: k.
         parameters: Physical parameters by name, in SI units, stored in certificates.
+
+    Raises:
+        TypeError: If the name is no text, `step` no function, a size no integer, or a parameter no
+            number.
+        ValueError: If a size is out of range or a parameter is not finite.
     """
 
     name: str
@@ -40,6 +46,15 @@ class Model:
     action_size: int
     disturbance_size: int
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        instance_of("name", self.name, str)
+        function("step", self.step, "(x, a, w) -> x'")
+        for size, low in (("state_size", 1), ("action_size", 1), ("disturbance_size", 0)):
+            object.__setattr__(self, size, as_integer(size, getattr(self, size), low))
+        instance_of("parameters", self.parameters, Mapping)
+        for name, value in self.parameters.items():
+            as_number(f"parameters[{name!r}]", value)
 
     def __call__(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         """The next state x' = f(x, a, w), shape (n,)."""

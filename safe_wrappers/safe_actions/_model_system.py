@@ -11,6 +11,7 @@ import numpy as np
 from .._errors import SetDimensionError
 from .._gate import function
 from .._margins import tau
+from .._own import own
 from ..certificates import (
     RESERVE,
     RESET_SHRINK,
@@ -112,6 +113,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         """The generators from which initial states can be drawn, or None."""
         return self.claim.generators
 
+    @own
     @property
     def guarantee(self) -> Guarantee:
         """What stands behind the safe action sets. Whether an environment steps the model is

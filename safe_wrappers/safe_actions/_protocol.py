@@ -4,6 +4,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
+from ..models import Model
+from ..sets import Box
 from ._action_set import SafeActionSet
 
 
@@ -43,4 +45,19 @@ class System(Protocol):
 
     def sample_initial(self, key: jax.Array, /) -> jax.Array:
         """A state in the safe set, shape (n,)."""
+        ...
+
+
+@runtime_checkable
+class ModelBased(Protocol):
+    """A system or an environment with a model and the set of the model's disturbances."""
+
+    @property
+    def model(self) -> Model:
+        """The one-step model."""
+        ...
+
+    @property
+    def disturbance_set(self) -> Box:
+        """W, shape (k,)."""
         ...

@@ -13,6 +13,7 @@ from ._gradient_rules import GradientRule as GradientRule
 from ._gradient_rules import Inward as Inward
 from ._gradient_rules import Passthrough as Passthrough
 from ._gradient_rules import StraightThrough as StraightThrough
+from ._gradient_rules import is_known as is_known
 from ._ray_mask import RayMask as RayMask
 from ._registry import NAMES as NAMES
 from ._registry import make_safeguard as make_safeguard

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .._gate import as_action
 from .._length import length
+from .._own import own
 from ..safe_actions import SafeActionSet
 from ._gradient_rules import (
     Blend,
@@ -104,6 +105,7 @@ class Safeguard(abc.ABC):
         rule = as_rule(type(self).__name__, self.gradient, self.gradients)
         object.__setattr__(self, "gradient", rule)
 
+    @own
     @property
     def rule(self) -> GradientRule:
         """The gradient rule: `gradient`, which is an object once the safeguard is constructed."""
@@ -122,6 +124,7 @@ class Safeguard(abc.ABC):
             anchor: The certified safe action, shape (d,).
         """
 
+    @own
     def __call__(self, action_set: SafeActionSet, action: jax.Array) -> SafeguardOutput:
         """Replaces `action` by a safe one. Pure and unbatched: batch it with jax.vmap.
 
@@ -161,6 +164,7 @@ class Safeguard(abc.ABC):
             inside=jnp.ones((), bool),
         )
 
+    @own
     def _verified(
         self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
     ) -> tuple[jax.Array, jax.Array]:

@@ -178,6 +178,11 @@ _BY_NAME: dict[str, type[GradientRule]] = {
 }
 
 
+def is_known(rule: GradientRule) -> bool:
+    """Whether a rule is one of the library, which change derivatives and no value."""
+    return type(rule) in _BY_NAME.values()
+
+
 def as_rule(
     owner: str, gradient: GradientRule | str, valid: tuple[type[GradientRule], ...]
 ) -> GradientRule:

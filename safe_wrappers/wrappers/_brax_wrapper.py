@@ -12,7 +12,9 @@ from jax.core import Tracer
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
-from ..certificates import Guarantee, Guaranteed
+from .._frozen import Frozen
+from .._own import own
+from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
     GradientDiagnosis,
@@ -21,12 +23,13 @@ from ..safeguards import (
     diagnose_gradient,
     safe_action,
 )
-from ._core import no_safe_start, require_parts, tested, verified
+from ._core import require_parts, tested, unverified
+from ._protocols import BoundedEnv, StartableEnv, SystemEnv
+from ._record import nothing_done, nothing_lost, step_metrics, step_record
+from ._starts import ATTEMPTS, first_safe_key, no_safe_start
 
-_ATTEMPTS = 100
 
-
-class SafeguardWrapper(envs.Env, Guaranteed):
+class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
     """Replaces every action by a safe one before the environment sees it, and lets the gradient
     through.
 
@@ -76,18 +79,18 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         safeguard/rank_per_step: Its rank.
         safeguard/lost_gradient_per_step: The expected share of the gradient's squared length that
             is lost.
-        safeguard/smallest_singular_value_per_step, safeguard/largest_singular_value_per_step: As
-            they say.
+        safeguard/smallest_singular_value_per_step: Its smallest singular value.
+        safeguard/largest_singular_value_per_step: Its largest singular value.
 
         With `monitor`:
         safeguard/unmodelled_per_step: 1 if no disturbance in W explains the step up to the system's
             rounding allowance eps, so that the guarantee does not cover it (0 on reset).
 
     Info:
-        info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback;
-        margin and inside of the
-            next state; float32, flags as 0 or 1. With `monitor` also residual, the disturbance that
-            explains the step best, shape (k,), and modelled, whether one in W does.
+        info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback, and
+            margin and inside of the next state; float32, flags as 0 or 1. With `monitor` also
+            residual, the disturbance that explains the step best, shape (k,), and modelled, whether
+            one in W does.
         info["cost"]: 1 if the next state violates the state constraints X.
     """
 
@@ -102,21 +105,9 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         diagnostics: bool = False,
         monitor: bool = False,
     ):
-        if isinstance(env, envs.Wrapper):
-            name = type(env).__name__
-            raise WrapperOrderError(
-                f"`SafeguardWrapper` must be the innermost wrapper, but `env` is a `{name}`. "
-                f"Write `{name}(SafeguardWrapper(env, ...))`, not `SafeguardWrapper({name}(env), "
-                "...)`."
-            )
-        if isinstance(env, SafeguardWrapper):
-            raise WrapperOrderError(
-                "`env` must not be safeguarded already, but it is a "
-                "`SafeguardWrapper`; wrap `env.env` instead."
-            )
-        if not isinstance(env, envs.Env):
-            raise TypeError(f"`env` must be a `brax.envs.Env`, but it is a `{type(env).__name__}`.")
-        found = system if system is not None else getattr(env, "system", None)
+        _require_bare(env)
+        own = env.system if isinstance(env, SystemEnv) else None
+        found = system if system is not None else own
         if found is None:
             raise CertificateError(
                 f"`{type(env).__name__}` has no `system`, so there is nothing "
@@ -128,33 +119,31 @@ class SafeguardWrapper(envs.Env, Guaranteed):
                 f"The system must have the environment's {env.action_size} "
                 f"action(s), but it has {found.action_size}."
             )
-        self.env, self.system, self.safeguard, self.regularisation, self.diagnostics = (
-            env,
-            found,
-            safeguard,
-            regularisation,
-            diagnostics,
-        )
-        self._claim = StepCheck.of(found) if monitor else None
-        self._reset_to = reset_to
-        self._inside_key = jax.jit(self._find_inside)
+        self.env = env
+        self.system = found
+        self.safeguard = safeguard
+        self.regularisation = regularisation
+        self.diagnostics = diagnostics
+        self.start = reset_to
+        self._check = StepCheck.of(found) if monitor else None
+        self._safe_key = jax.jit(self._find_safe_key)
         # What an environment with a system of its own says of it: that it starts in the safe set,
         # how large observations are there.
-        self._own_system = found is getattr(env, "system", None)
+        self._own_system = found is own
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
             rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
-        if self._own_system and self._reset_to is None:
-            return self._unmoved(self.env.reset(rng))
-        if self._reset_to is not None:
+        if self.start is not None:
             start, rng = jax.random.split(rng)
             state = self.reset_to(self.system.sample_initial(start), rng)
+        elif self._own_system:
+            state = self._unmoved(self.env.reset(rng))
         else:
-            state = self._unmoved(self.env.reset(self._inside_key(rng)))
+            state = self._unmoved(self.env.reset(self._safe_key(rng)))
         inside = state.info["safeguard"]["inside"]
-        if not isinstance(inside, Tracer) and not inside:
+        if not isinstance(inside, Tracer) and not np.all(inside):
             raise self.no_safe_start(self.system.state(state))
         return state
 
@@ -162,7 +151,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         """The error to raise of a reset that gave the state x outside the safe set, for callers
         that compile `reset`.
         """
-        if self._reset_to is not None:
+        if self.start is not None:
             return no_safe_start(
                 "`reset_to`", x, "It must return the environment's state at the x that it is given."
             )
@@ -171,7 +160,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
             "state x, for example that of a `BraxPlant`."
         )
         return no_safe_start(
-            "its own reset" if self._own_system else f"{_ATTEMPTS} resets", x, instead
+            "its own reset" if self._own_system else f"{ATTEMPTS} resets", x, instead
         )
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
@@ -181,128 +170,95 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         Raises:
             ValueError: If it cannot.
         """
-        reset_to = (
-            self._reset_to if self._reset_to is not None else getattr(self.env, "reset_to", None)
+        if self.start is not None:
+            return self._unmoved(self.start(x, rng))
+        if isinstance(self.env, StartableEnv):
+            return self._unmoved(self.env.reset_to(x, rng))
+        raise ValueError(
+            f"`{type(self.env).__name__}` cannot be put into a given state; give "
+            "`SafeguardWrapper(..., reset_to=)`."
         )
-        if reset_to is None:
-            raise ValueError(
-                f"`{type(self.env).__name__}` cannot be put into a given state; give "
-                "`SafeguardWrapper(..., reset_to=)`."
-            )
-        return self._unmoved(reset_to(x, rng))
 
     def admissible(self, x: jax.Array) -> jax.Array:
         """Whether the guarantee covers episodes from x, shape (n,). Shape (), bool."""
         inside = self.system.margin(x) >= 0
-        return (
-            inside & self.env.admissible(x)
-            if self._own_system and hasattr(self.env, "admissible")
-            else inside
-        )  # pyright: ignore[reportAttributeAccessIssue]
+        if self._own_system and isinstance(self.env, BoundedEnv):
+            return inside & self.env.admissible(x)
+        return inside
 
     def observation_bound(self) -> np.ndarray:
         """What |observation| is at most, in each component, while the state is safe; infinite where
         the environment does not say. Shape of an observation.
         """
-        if self._own_system and hasattr(self.env, "observation_bound"):
-            return self.env.observation_bound()  # pyright: ignore[reportAttributeAccessIssue]
+        if self._own_system and isinstance(self.env, BoundedEnv):
+            return self.env.observation_bound()
         return np.full(self.observation_size, np.inf)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
+    @own
     @property
     def guarantee(self) -> Guarantee:
         """What stands behind the safety of this environment: "tested", unless the library itself
         steps the model of a claim, behind its own verified call.
         """
-        own = self._own_system and isinstance(self.env, Guaranteed)
-        if not own or not verified(self, SafeguardWrapper, self.safeguard):
+        own_system = self.system is getattr(self.env, "system", None)
+        if not (own_system and isinstance(self.env, Guaranteed)):
             return tested(self.env, self.system)
-        return self.env.guarantee  # pyright: ignore[reportAttributeAccessIssue]
+        changed = unverified(self, self.safeguard)
+        if changed is not None:
+            return Guarantee("tested", changed)
+        return guarantee_by_the_library(self.env)
 
-    def _find_inside(self, rng: jax.Array) -> jax.Array:
-        """A key whose reset of the environment starts in the safe set: `rng`, or the first of some
-        others; the last one tried if none does.
-        """
-
-        def outside(carry):
-            attempt, key = carry
-            return (attempt < _ATTEMPTS) & ~(
-                self.system.margin(self.system.state(self.env.reset(key))) >= 0
-            )
-
-        # Only the state is computed here: compilers drop the rest of the reset.
-        return jax.lax.while_loop(
-            outside, lambda carry: (carry[0] + 1, jax.random.fold_in(rng, carry[0])), (1, rng)
-        )[1]
-
-    def _unmoved(self, state: envs.State) -> envs.State:
-        zero = jnp.zeros(self.action_size, jnp.float32)
-        no, yes = jnp.zeros((), bool), jnp.ones((), bool)
-        output = SafeguardOutput(zero, zero, no, no, jnp.zeros(()), yes, no, yes)
-        # The step's annotation on a step that did nothing: reset and step return the same tree by
-        # construction.
-        eye, ones = jnp.eye(self.action_size), jnp.ones(self.action_size)
-        identity = GradientDiagnosis(eye, ones, jnp.asarray(self.action_size), jnp.zeros(()))
-        nothing = self._claim.nothing() if self._claim else None
-        return self._annotate(state, output, identity if self.diagnostics else None, nothing)
-
+    @own
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         x = self.system.state(state)
         output = safe_action(self.system, self.safeguard, x, action)
-        diagnosis = (
-            diagnose_gradient(self.system, self.safeguard, x, action) if self.diagnostics else None
-        )
+        diagnosis, explanation = None, None
+        if self.diagnostics:
+            diagnosis = diagnose_gradient(self.system, self.safeguard, x, action)
         with jax.default_matmul_precision("highest"):
             next_state = self.env.step(state, output.action)
-        explanation = (
-            self._claim.monitor(x, output.action, self.system.state(next_state))
-            if self._claim
-            else None
-        )
-        return self._annotate(next_state, output, diagnosis, explanation)
+        if self._check:
+            next_x = self.system.state(next_state)
+            explanation = self._check.monitor(x, output.action, next_x)
+        return self._reported(next_state, output, diagnosis, explanation)
 
-    def _annotate(
+    def _find_safe_key(self, rng: jax.Array) -> jax.Array:
+        def is_safe(key: jax.Array) -> jax.Array:
+            # Only the state is computed here: compilers drop the rest of the reset.
+            return self.system.margin(self.system.state(self.env.reset(key))) >= 0
+
+        return first_safe_key(is_safe, rng)
+
+    def _unmoved(self, state: envs.State) -> envs.State:
+        """The report of a step that did nothing: reset and step return the same tree by
+        construction.
+        """
+        d = self.action_size
+        diagnosis = nothing_lost(d) if self.diagnostics else None
+        explanation = self._check.nothing() if self._check else None
+        return self._reported(state, nothing_done(d), diagnosis, explanation)
+
+    @own
+    def _reported(
         self,
         state: envs.State,
         output: SafeguardOutput,
-        diagnosis: GradientDiagnosis | None = None,
-        explanation: Explanation | None = None,
+        diagnosis: GradientDiagnosis | None,
+        explanation: Explanation | None,
     ) -> envs.State:
         x = self.system.state(state)
-        margin = self.system.margin(x)
-        number = lambda value: jnp.asarray(value, x.dtype)  # noqa: E731
-        # some Brax environments return a Python number
-        inside, reward = number(margin >= 0), number(state.reward)
-        record = {name: number(value) for name, value in output._asdict().items()}
-        record |= {"margin": number(margin), "inside": inside}
-        metrics = {
-            "safeguard/intervention_per_step": record["intervened"],
-            "safeguard/distance_per_step": record["distance"],
-            "safeguard/infeasible_per_step": 1 - record["feasible"],
-            "safeguard/fallback_per_step": record["fallback"],
-            "safeguard/left_set_per_step": 1 - inside,
-            "safeguard/task_reward": reward,
-        }
-        if diagnosis is not None:
-            metrics |= {
-                "safeguard/rank_per_step": number(diagnosis.rank),
-                "safeguard/lost_gradient_per_step": number(diagnosis.lost_gradient),
-                "safeguard/smallest_singular_value_per_step": number(diagnosis.singular_values[-1]),
-                "safeguard/largest_singular_value_per_step": number(diagnosis.singular_values[0]),
-            }
-        if explanation is not None:
-            record |= {
-                "residual": explanation.disturbance.astype(x.dtype),
-                "modelled": number(explanation.modelled),
-            }
-            metrics["safeguard/unmodelled_per_step"] = 1 - record["modelled"]
+        record = step_record(self.system, output, x, explanation)
+        reward = jnp.asarray(state.reward, x.dtype)  # some Brax environments give a Python number
+        metrics = step_metrics(record, reward, diagnosis)
+        cost = jnp.asarray(self.system.violation(x), x.dtype)
+        if self.regularisation:
+            reward = reward - self.regularisation * jnp.square(output.distance)
         return dataclasses.replace(
             state,
-            reward=reward - self.regularisation * jnp.square(output.distance)
-            if self.regularisation
-            else reward,
+            reward=reward,
             metrics={**state.metrics, **metrics},
-            info={**state.info, "safeguard": record, "cost": number(self.system.violation(x))},
+            info={**state.info, "safeguard": record, "cost": cost},
         )
 
     @property
@@ -317,6 +273,7 @@ class SafeguardWrapper(envs.Env, Guaranteed):
     def backend(self) -> str:
         return self.env.backend
 
+    @own
     @property
     def unwrapped(self) -> "SafeguardWrapper":
         return self
@@ -339,3 +296,20 @@ class SafeguardWrapper(envs.Env, Guaranteed):
         if name == "env" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.env, name)
+
+
+def _require_bare(env: envs.Env) -> None:
+    """Raises an error that says why, if `env` is not a single environment that nobody wraps."""
+    name = type(env).__name__
+    if isinstance(env, envs.Wrapper):
+        raise WrapperOrderError(
+            f"`SafeguardWrapper` must be the innermost wrapper, but `env` is a `{name}`. "
+            f"Write `{name}(SafeguardWrapper(env, ...))`, not `SafeguardWrapper({name}(env), ...)`."
+        )
+    if isinstance(env, SafeguardWrapper):
+        raise WrapperOrderError(
+            "`env` must not be safeguarded already, but it is a "
+            "`SafeguardWrapper`; wrap `env.env` instead."
+        )
+    if not isinstance(env, envs.Env):
+        raise TypeError(f"`env` must be a `brax.envs.Env`, but it is a `{name}`.")

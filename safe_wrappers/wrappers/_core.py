@@ -1,14 +1,11 @@
-"""What all wrappers share: checks of their parts, and sentences about where the guarantee ends."""
+"""What all wrappers share: checks of their parts, and what stands behind the result."""
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from .._errors import CertificateError
-from ..certificates import Guarantee, Guaranteed
+from .._own import replacement
+from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import System
-from ..safeguards import Safeguard
+from ..safeguards import Safeguard, is_known
 
 
 def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
@@ -34,16 +31,6 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
         )
 
 
-def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
-    """The error of an episode that starts outside the safe set, where nothing is guaranteed;
-    `tried` is the subject of "gave".
-    """
-    return CertificateError(
-        f"An episode must start in the safe set, but {tried} gave states like "
-        f"{np.asarray(x).tolist()}. {instead}"
-    )
-
-
 def tested(env: Any, system: System) -> Guarantee:
     """What stands behind the safety of an environment that the library does not step itself."""
     by = (
@@ -52,13 +39,17 @@ def tested(env: Any, system: System) -> Guarantee:
     )
     if not isinstance(system, Guaranteed):
         return Guarantee("tested", by)
-    promised = system.guarantee
+    promised = guarantee_by_the_library(system)
     by = f"{by}; its system is {promised.status}: {promised.by}"
     return Guarantee("tested", by, promised.assumptions)
 
 
-def verified(wrapper: Any, original: type, safeguard: Safeguard) -> bool:
-    """Whether the executed action is the library's own verified one: neither the wrapper nor the
-    safeguard puts a step or a call of its own in its place.
+def unverified(wrapper: Any, safeguard: Safeguard) -> str | None:
+    """Why the executed action may be another than the library's own verified one: the wrapper, the
+    safeguard or its gradient rule has put code of its own in the place of the library's. None if
+    they have not.
     """
-    return type(wrapper).step is original.step and type(safeguard).__call__ is Safeguard.__call__
+    changed = replacement(wrapper) or replacement(safeguard)
+    if changed is None and not is_known(safeguard.rule):
+        changed = f"the gradient rule `{type(safeguard.rule).__name__}` is not one of the library"
+    return changed

@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike
 
 from .._action_box import ActionBox
 from .._errors import WrapperOrderError
+from .._frozen import Frozen
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
-from ..safe_actions import Explanation, StepCheck, System
+from ..safe_actions import StepCheck, System
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
-from ._core import no_safe_start, require_parts, tested
+from ._core import require_parts, tested
+from ._record import Record, nothing_done, step_record
+from ._starts import ATTEMPTS, no_safe_start
 
 # Wrappers under which an action still reaches the environment once and unchanged.
 _HARMLESS = (
@@ -27,11 +30,10 @@ _HARMLESS = (
     gymnasium.ObservationWrapper,
     gymnasium.RewardWrapper,
 )
-_ATTEMPTS = 100
 
 
 class GymSafeguardWrapper(
-    gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
+    Frozen, gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
 ):
     """Replaces every action by a safe one before a Gymnasium environment sees it.
 
@@ -77,6 +79,9 @@ class GymSafeguardWrapper(
         task_reward: The reward without regularisation.
     """
 
+    # what Gymnasium itself sets: its random generator and the specification from its registry
+    may_change = frozenset({"_np_random", "_np_random_seed", "_cached_spec"})
+
     def __init__(
         self,
         env: gymnasium.Env[Any, Any],
@@ -109,28 +114,13 @@ class GymSafeguardWrapper(
                 f"`{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`."
             )
         super().__init__(env)
-        self._observers: list[gymnasium.ObservationWrapper[Any, Any, Any]] = []
-        layer = env
-        while isinstance(layer, gymnasium.Wrapper):
-            if not isinstance(layer, _HARMLESS):
-                name = type(layer).__name__
-                raise WrapperOrderError(
-                    "Below `GymSafeguardWrapper` every action must reach the environment once and "
-                    f"unchanged, but `env` contains a `{name}`. "
-                    f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
-                    f"`GymSafeguardWrapper({name}(env), ...)`."
-                )
-            if isinstance(layer, gymnasium.ObservationWrapper):
-                self._observers.insert(0, layer)
-            layer = layer.env
+        self._observers = _observers(env)
         self._box = ActionBox(env.action_space, system.action_size)
-        self.safeguard, self.system, self.set_state, self.regularisation = (
-            safeguard,
-            system,
-            set_state,
-            regularisation,
-        )
-        self._claim = StepCheck.of(system) if monitor else None
+        self.safeguard = safeguard
+        self.system = system
+        self.set_state = set_state
+        self.regularisation = regularisation
+        self._check = StepCheck.of(system) if monitor else None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -150,9 +140,9 @@ class GymSafeguardWrapper(
             x = np.asarray(_sample(self.system, draw_seed(self.np_random)))
             observation = self._observed(self.set_state(self.unwrapped, x))
         attempts = 1
-        while not self._seen()["inside"]:
-            if self.set_state is not None or attempts == _ATTEMPTS:
-                tried = "`set_state`" if self.set_state is not None else f"{_ATTEMPTS} resets"
+        while not _is_inside(self.system, self._x()):
+            if self.set_state is not None or attempts == ATTEMPTS:
+                tried = "`set_state`" if self.set_state is not None else f"{ATTEMPTS} resets"
                 instead = (
                     "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
                     "environment into the state x, or narrower `options`."
@@ -160,22 +150,10 @@ class GymSafeguardWrapper(
                 raise no_safe_start(tried, self._x(), instead)
             observation, info = self.env.reset(options=options)
             attempts += 1
+        record, cost = self._report(None, nothing_done(self.system.action_size))
         nothing = self._box.physical(np.zeros(self._box.shape, np.float32))
-        flags = {
-            "intervened": 0.0,
-            "changed": 0.0,
-            "distance": 0.0,
-            "feasible": 1.0,
-            "fallback": 0.0,
-        }
-        record = {
-            "requested": nothing,
-            "action": nothing.copy(),
-            **{name: np.float32(value) for name, value in flags.items()},
-        }
-        if self._claim:
-            record |= _seen_by_model(self._claim.nothing())
-        return observation, self._reported(info, record, 0.0)
+        record |= {"requested": nothing, "action": nothing.copy()}
+        return observation, {**info, "safeguard": record, "cost": cost, "task_reward": 0.0}
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, of the shape of the action space.
@@ -192,17 +170,12 @@ class GymSafeguardWrapper(
         # may have rounded it into the box, hence the clip.
         executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        record = {
-            name: np.float32(value)
-            for name, value in output._asdict().items()
-            if np.ndim(value) == 0
-        }
+        record, cost = self._report(x, output)
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
-        if self._claim:
-            record |= _seen_by_model(_explain(self._claim, x, output.action, self._x()))
+        reward = float(reward)
+        info = {**info, "safeguard": record, "cost": cost, "task_reward": reward}
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
-        info = self._reported(info, record, reward)
-        return observation, float(reward) - penalty, terminated, truncated, info
+        return observation, reward - penalty, terminated, truncated, info
 
     def _observed(self, observation: Any) -> Any:
         """What the observation wrappers inside make of an observation of the environment itself."""
@@ -218,18 +191,38 @@ class GymSafeguardWrapper(
     def _x(self) -> np.ndarray:
         return np.asarray(self.system.state(self.unwrapped), np.float32)
 
-    def _seen(self) -> dict[str, Any]:
-        margin, cost = to_numpy(_outcome(self.system, self._x()))
-        return {"margin": margin, "inside": np.float32(margin >= 0), "cost": cost}
-
-    def _reported(
-        self, info: dict[str, Any], record: dict[str, Any], task_reward: Any
-    ) -> dict[str, Any]:
-        seen = self._seen()
-        cost = seen.pop("cost")
-        return {**info, "safeguard": record | seen, "cost": cost, "task_reward": float(task_reward)}
+    def _report(
+        self, before: np.ndarray | None, output: SafeguardOutput
+    ) -> tuple[dict[str, Any], np.float32]:
+        """The record and the cost of a step from the state `before`, or of a reset."""
+        return to_numpy(_report(self.system, self._check, before, output, self._x()))
 
 
+def _observers(
+    env: gymnasium.Env[Any, Any],
+) -> tuple[gymnasium.ObservationWrapper[Any, Any, Any], ...]:
+    """The observation wrappers in `env`, the innermost first.
+
+    Raises:
+        WrapperOrderError: If there is another wrapper that may change, repeat or skip actions.
+    """
+    found = []
+    while isinstance(env, gymnasium.Wrapper):
+        if not isinstance(env, _HARMLESS):
+            name = type(env).__name__
+            raise WrapperOrderError(
+                "Below `GymSafeguardWrapper` every action must reach the environment once and "
+                f"unchanged, but `env` contains a `{name}`. "
+                f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
+                f"`GymSafeguardWrapper({name}(env), ...)`."
+            )
+        if isinstance(env, gymnasium.ObservationWrapper):
+            found.append(env)
+        env = env.env
+    return tuple(reversed(found))
+
+
+# Each is compiled once for a system, however many environments share it.
 @functools.partial(jax.jit, static_argnums=0)
 def _guard(
     system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
@@ -237,21 +230,25 @@ def _guard(
     return safe_action(system, safeguard, x, action)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _report(
+    system: System,
+    check: StepCheck | None,
+    before: jax.Array | None,
+    output: SafeguardOutput,
+    x: jax.Array,
+) -> tuple[Record, jax.Array]:
+    explanation = None
+    if check is not None:
+        explanation = check.nothing()
+        if before is not None:
+            explanation = check.monitor(before, output.action, x)
+    return step_record(system, output, x, explanation), system.violation(x)
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _explain(claim: StepCheck, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
-    return claim.monitor(x, action, next_x)
-
-
-def _seen_by_model(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "residual": to_numpy(explanation.disturbance),
-        "modelled": np.float32(explanation.modelled),
-    }
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _outcome(system: System, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return system.margin(x), system.violation(x)
+def _is_inside(system: System, x: jax.Array) -> jax.Array:
+    return system.margin(x) >= 0
 
 
 @functools.partial(jax.jit, static_argnums=0)

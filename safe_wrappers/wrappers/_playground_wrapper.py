@@ -6,7 +6,8 @@ from typing import Any
 import brax.envs
 import jax
 
-from .._errors import CertificateError, WrapperOrderError
+from .._errors import CertificateError, MissingDependencyError, WrapperOrderError
+from .._frozen import Frozen
 from ..certificates import Guarantee
 from ..safe_actions import System
 from ..safeguards import Safeguard
@@ -16,13 +17,13 @@ from ._core import tested
 try:
     from mujoco_playground import MjxEnv, State, wrapper  # pyright: ignore[reportMissingImports]
 except ImportError as error:
-    raise ImportError(
+    raise MissingDependencyError(
         "`PlaygroundSafeguardWrapper` needs MuJoCo Playground; run `pip install "
         '"safe-wrappers[playground]"`.'
     ) from error
 
 
-class PlaygroundSafeguardWrapper(MjxEnv):
+class PlaygroundSafeguardWrapper(Frozen, MjxEnv):
     """`SafeguardWrapper` for MuJoCo Playground: every action is replaced by a safe one before the
     environment sees it.
 
@@ -37,6 +38,9 @@ class PlaygroundSafeguardWrapper(MjxEnv):
 
     It is its own `unwrapped` and refuses to have its `_mjx_model` replaced, so that domain
     randomisation cannot step around it.
+
+    Attributes:
+        as_brax_env: The same safeguarded environment for code that steps Brax environments.
 
     Args:
         env: A single environment, without any wrapper around it: this wrapper must be innermost.
@@ -90,31 +94,31 @@ class PlaygroundSafeguardWrapper(MjxEnv):
             raise TypeError(
                 f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`."
             )
-        self.env, self.system, self.safeguard, self.regularisation = (
-            env,
-            system,
+        self.env = env
+        self.system = system
+        self.safeguard = safeguard
+        self.regularisation = regularisation
+        self.as_brax_env = SafeguardWrapper(
+            _AsBraxEnv(env),
             safeguard,
-            regularisation,
+            system=system,
+            reset_to=reset_to,
+            regularisation=regularisation,
+            diagnostics=diagnostics,
+            monitor=monitor,
         )
-        options = {
-            "reset_to": reset_to,
-            "regularisation": regularisation,
-            "diagnostics": diagnostics,
-            "monitor": monitor,
-        }
-        self._guarded = SafeguardWrapper(_AsBraxEnv(env), safeguard, system=system, **options)
 
     def reset(self, rng: jax.Array) -> State:
         """Resets the environment; `rng` is a PRNGKey of either kind."""
-        return self._guarded.reset(rng)  # pyright: ignore[reportReturnType]
+        return self.as_brax_env.reset(rng)  # pyright: ignore[reportReturnType]
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> State:
         """Starts at a given state x, shape (n,), by the argument `reset_to`."""
-        return self._guarded.reset_to(x, rng)  # pyright: ignore[reportReturnType]
+        return self.as_brax_env.reset_to(x, rng)  # pyright: ignore[reportReturnType]
 
     def step(self, state: State, action: jax.Array) -> State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
-        return self._guarded.step(state, action)  # pyright: ignore[reportReturnType, reportArgumentType]
+        return self.as_brax_env.step(state, action)  # pyright: ignore[reportReturnType, reportArgumentType]
 
     @property
     def guarantee(self) -> Guarantee:

@@ -120,7 +120,7 @@ def test_unknown_kinds_are_refused():
     for make_env in (gymnasium.make, gymnasium.make_vec):
         with pytest.raises(
             ValueError,
-            match="`array` must be one of 'numpy', 'jax', 'torch', but it is 'tensorflow'",
+            match=r"`array` is 'tensorflow', but it must be one of 'numpy', 'jax', 'torch'",
         ):
             make_env("SafeWrappers/Pendulum-v0", array="tensorflow")
 

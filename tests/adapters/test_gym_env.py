@@ -295,7 +295,7 @@ def test_unknown_options_are_refused_with_the_valid_ones():
         ({"safe_set": "narow"}, "Did you mean 'narrow'"),
         (
             {"safeguard": "boundary"},
-            "`safeguard` is 'boundary', but it must be one of 'boundary_projection'",
+            r"`safeguard` is .*, but it must be one of 'boundary_projection'",
         ),
         ({"safeguard": None, "regularisation": 0.1}, "need a safeguard, but `safeguard` is None"),
     ]:
@@ -347,3 +347,11 @@ def test_a_user_environment_needs_no_more_than_the_wrapper():
     assert env.render() is None
     with pytest.raises(ValueError, match="needs a function `draw"):
         sw.GymEnv(env.env, render_mode="rgb_array")
+
+
+@pytest.mark.parametrize("name", ["env", "array", "draw", "render_mode", "action_space"])
+@pytest.mark.parametrize("make", [sw.GymEnv, sw.GymVectorEnv])
+def test_what_compiled_programs_hold_cannot_be_changed(make, name):
+    env = make(SafePendulum())
+    with pytest.raises(AttributeError, match=f"`{name}` of a `{make.__name__}` cannot be changed"):
+        setattr(env, name, None)

@@ -244,7 +244,6 @@ def test_points_cannot_be_chosen_by_the_file(path):
 
     def at_the_origin(content):
         content["next_states"] = np.zeros((64, 2)).tolist()
-        content["probes"] = {"x": np.zeros((64, 2)).tolist()}
 
     with pytest.raises(CertificateError, match="another function"):
         load(forged(path, at_the_origin))

@@ -130,7 +130,8 @@ def test_a_coupling_that_is_too_strong_is_rejected_by_a_true_counterexample():
     assert result.status == "counterexample"
     x = result.counterexample
     assert np.max(np.abs(x)) <= 1
-    assert largest_margin(claim, model, x) == pytest.approx(result.margin, abs=1e-9)
+    # Constants of the program are float32 numbers, those of the reference are not.
+    assert largest_margin(claim, model, x) == pytest.approx(result.margin, abs=1e-6)
     assert result.margin < 0
 
 

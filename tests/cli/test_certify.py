@@ -1,9 +1,9 @@
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import safe_wrappers as sw
@@ -11,26 +11,22 @@ import safe_wrappers as sw
 
 @pytest.fixture
 def small_set(tmp_path):
-    """A certificate file of the pendulum, made for the test's own model function."""
-    narrow = sw.envs.load_certificate("safe_pendulum", "narrow")
+    """A certificate file of the pendulum."""
     path = tmp_path / "mine.json"
-    narrow.save(path)
+    sw.envs.load_certificate("safe_pendulum", "narrow").save(path)
     return path
 
 
 def too_large(path):
     """The claim about a larger set: false, but with a valid checksum."""
-    certificate = sw.Certificate.load(path)
-    H, h = certificate.safe_state_set.halfspaces()
-    larger = sw.Polytope(np.asarray(H) / 1.05, np.asarray(h))
-    X = sw.Box(np.array([-10.0, -20.0]), np.array([10.0, 20.0]))
-    sw.Certificate.create(
-        sw.envs.get_model("safe_pendulum"),
-        larger.scaled(3.0),
-        X,
-        certificate.disturbance_set,
-        name="large",
-    ).save(path)
+    claim = sw.Certificate.load(path, sw.envs.get_model("safe_pendulum")).claim
+    larger = sw.Claim(
+        claim.model,
+        safe_state_set=claim.safe_state_set.scaled(3.15),
+        constraint_set=sw.Box.symmetric([10.0, 20.0]),
+        disturbance_set=claim.disturbance_set,
+    )
+    sw.Certificate(larger, "large").save(path)
 
 
 def test_all_shipped_sets_of_a_system_are_proved(run_main, capsys):
@@ -108,9 +104,7 @@ def test_a_model_that_is_not_bundled_must_be_given(run_main, tmp_path, capsys):
     bundled = sw.envs.get_model("safe_pendulum")
     model = sw.Model("mine", bundled.step, 2, 1, 1, bundled.parameters)
     path = tmp_path / "mine.json"
-    sw.Certificate.create(
-        model, narrow.safe_state_set, narrow.constraint_set, narrow.disturbance_set, name="mine"
-    ).save(path)
+    sw.Certificate(dataclasses.replace(narrow.claim, model=model), "mine").save(path)
     assert run_main("certify", path) == 2
     assert "--model module:attribute" in capsys.readouterr().err
 

@@ -13,15 +13,13 @@ def test_a_proved_set_is_written_and_can_be_used(run_main, tmp_path, capsys):
     output = tmp_path / "mine.json"
     assert run_main("synthesise", "safe_pendulum", *FAST, "--output", output) == 0
     assert "proved" in capsys.readouterr().out
-    certificate = sw.Certificate.load(output)
-    assert certificate.name == "mine"
-    assert len(certificate.safe_state_set.H) <= 6
-    assert certificate.safe_state_set.volume() > 8
+    env = sw.envs.get_environment("safe_pendulum", safe_set=str(output))
+    assert env.system.certificate.name == "mine"
+    assert len(env.system.safe_state_set.H) <= 6
+    assert env.system.safe_state_set.volume() > 8
+    assert env.system.certificate.record is not None
+    assert env.guarantee.status == "proved"
     assert run_main("certify", output) == 0
-    assert (
-        sw.envs.get_environment("safe_pendulum", safe_set=str(output)).system.certificate
-        is not None
-    )
     assert run_main("synthesise", "safe_pendulum", *FAST, "--output", output) == 2
     assert "exists" in capsys.readouterr().err
 
@@ -62,5 +60,9 @@ def test_an_unproved_set_is_written_on_request(run_main, tmp_path, capsys, wrong
         == 0
     )
     assert "UNPROVED" in capsys.readouterr().out
-    assert json.loads(output.read_text())["name"] == "mine"
+    content = json.loads(output.read_text())
+    assert (content["name"], content["record"]) == ("mine", None)
+    env = sw.envs.get_environment("safe_pendulum", safe_set=str(output))
+    assert env.guarantee.status == "tested"
+    assert "holds no record of a proof" in env.guarantee.by
     assert run_main("certify", output) == 1

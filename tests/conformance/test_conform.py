@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 import warnings
 
@@ -9,8 +8,10 @@ import numpy as np
 import pytest
 from brax.envs.wrappers import training
 from integrators import MODEL, PUSH, Integrator, system
+from mutants import AnotherPlant
 
 import safe_wrappers as sw
+from safe_wrappers.certificates import Claim
 from safe_wrappers.envs import SafePendulum, dynamics
 
 
@@ -43,9 +44,9 @@ def test_a_disturbance_set_that_is_too_small_fails_and_the_fitted_one_does_not()
     assert "a disturbance of (" in found.message
     assert "where W is from (-0.125) to (0.125)" in found.message
     np.testing.assert_allclose(found.fitted.upper, [0.2 + 0.1 * 0.4], rtol=1e-4)
-    wider = dataclasses.replace(system(), disturbance_set=found.fitted)
+    wider = system(found.fitted)
     assert sw.conform(Integrator(push=0.2), wider, samples=600).conforms
-    narrower = dataclasses.replace(system(), disturbance_set=sw.Box.symmetric([0.199]))
+    narrower = system(sw.Box.symmetric([0.199]))
     assert not sw.conform(Integrator(push=0.2), narrower, samples=600).conforms
 
 
@@ -177,8 +178,7 @@ def test_every_bundled_system_is_its_model(name, backend):
     "change", [{"mass": 1.01}, pytest.param({"dt": 0.0499}, marks=pytest.mark.slow)], ids=str
 )
 def test_other_physics_do_not_conform(pendulum, change):
-    other = SafePendulum(safe_set="narrow")
-    other.model = dynamics.pendulum(**change)
+    other = AnotherPlant(dynamics.pendulum(**change), safe_set="narrow")
     found = sw.conform(other, pendulum.system, samples=600)
     assert not found.conforms
     # a mass acts as a force does, a time step does not
@@ -190,13 +190,14 @@ def test_a_brax_environment_is_started_by_its_physics():
     """Brax's own environment, with a model that is not its own: compared, and found not to
     conform.
     """
-
-    H = np.concatenate([np.eye(4), -np.eye(4)]) / np.tile([0.5, 0.1, 0.5, 0.5], 2)[:, None]
-    cart_pole = sw.ModelSystem(
+    claim = Claim(
         dynamics.cart_pole(),
-        sw.Polytope(H, np.ones(8)),
-        sw.Box.symmetric([0.1, 0.005]),
-        sw.Box.symmetric([1.0, 0.2, np.inf, np.inf]),
+        safe_state_set=sw.Polytope(*sw.Box.symmetric([0.5, 0.1, 0.5, 0.5]).halfspaces()),
+        constraint_set=sw.Box.symmetric([1.0, 0.2, np.inf, np.inf]),
+        disturbance_set=sw.Box.symmetric([0.1, 0.005]),
+    )
+    cart_pole = sw.ModelSystem(
+        claim,
         state=lambda state: jnp.concatenate([state.pipeline_state.q, state.pipeline_state.qd]),
     )
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ import pytest
 from helpers import facets, keys, margins, states_in
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import Certificate, prove
+from safe_wrappers.certificates import Claim, prove
 from safe_wrappers.envs import SafeQuadrotor, dynamics, load_certificate
 from safe_wrappers.synthesis import synthesise
 
@@ -49,6 +49,11 @@ def certificate():
 
 
 @pytest.fixture(scope="module")
+def claim(certificate):
+    return certificate.claim
+
+
+@pytest.fixture(scope="module")
 def guarded():
     return sw.SafeguardWrapper(SafeQuadrotor(disturbance="worst_case"), sw.BoundaryProjection())
 
@@ -84,43 +89,39 @@ def test_the_model_is_the_equations_of_the_task():
 
 
 def test_the_shipped_set_is_a_product_of_blocks(env, certificate):
-    H = facets(env)
-    assert [(list(block.states), list(block.actions)) for block in certificate.blocks] == [
+    H, claim = facets(env), certificate.claim
+    assert [(list(block.states), list(block.actions)) for block in claim.blocks] == [
         (Z, [0]),
         (X, [1]),
     ]
-    assert [len(block.facets(H)) for block in certificate.blocks] == [8, 12]
+    assert [len(block.facets(H)) for block in claim.blocks] == [8, 12]
     assert np.all(H[:8][:, X] == 0)
     assert np.all(H[8:][:, Z] == 0)
-    volume = np.prod(
-        [block.factor(certificate.safe_state_set).volume() for block in certificate.blocks]
-    )
+    volume = np.prod([block.factor(claim.safe_state_set).volume() for block in claim.blocks])
     assert volume > 990
     assert certificate.metadata["volume"] == pytest.approx(volume, rel=1e-4)
     bounds = np.array([8, 8, np.pi / 12, 0.8, 1, np.pi / 2])
-    np.testing.assert_allclose(certificate.constraint_set.upper, bounds)
-    assert np.all(np.abs(certificate.safe_state_set.vertices()) <= bounds)
+    np.testing.assert_allclose(claim.constraint_set.upper, bounds)
+    assert np.all(np.abs(claim.safe_state_set.vertices()) <= bounds)
 
 
-def test_the_shipped_set_is_proved(certificate):
-    result = prove(certificate, dynamics.quadrotor())
+def test_the_shipped_set_is_proved(claim):
+    result = prove(claim)
     assert result.proved
-    assert result.margin >= certificate.sigma
+    assert result.margin >= claim.sigma
     assert result.cells < 20_000
     assert result.seconds < 10
 
 
-def remade(certificate, *, model=None, H=None, w=0.1):
-    """A certificate of a mutant, with its own fingerprint and rounding bounds."""
-    H = certificate.safe_state_set.H if H is None else H
-    X, W = certificate.constraint_set, sw.Box.symmetric([w, w])
-    return Certificate.create(
+def remade(claim, *, model=None, H=None, w=0.1):
+    """The claim of a mutant, with its own rounding bounds."""
+    H = claim.safe_state_set.H if H is None else H
+    return Claim(
         model or dynamics.quadrotor(),
-        sw.Polytope(H, np.ones(len(H))),
-        X,
-        W,
-        name="mutant",
-        blocks=certificate.blocks,
+        safe_state_set=sw.Polytope(H, np.ones(len(H))),
+        constraint_set=claim.constraint_set,
+        disturbance_set=sw.Box.symmetric([w, w]),
+        blocks=claim.blocks,
     )
 
 
@@ -145,39 +146,37 @@ def rolls_the_other_way():
     ],
     ids=["thrust", "dt", "desired roll", "sign of the roll"],
 )
-def test_another_plant_is_rejected_by_a_true_counterexample(certificate, model):
-    mutant = remade(certificate, model=model)
-    assert_rejected(mutant, model, prove(mutant, model))
+def test_another_plant_is_rejected_by_a_true_counterexample(claim, model):
+    assert_rejected(remade(claim, model=model))
 
 
 @pytest.mark.parametrize("facet", [1, 2, 3, 8, 13])
-def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(certificate, facet):
-    H = np.array(certificate.safe_state_set.H)
+def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(claim, facet):
+    H = np.array(claim.safe_state_set.H)
     H[[facet, facet + (4 if facet < 8 else 6)]] /= 1.05
-    mutant = remade(certificate, H=H)
-    assert_rejected(mutant, dynamics.quadrotor(), prove(mutant, dynamics.quadrotor()))
+    assert_rejected(remade(claim, H=H))
 
 
-def test_more_wind_is_rejected_by_a_true_counterexample(certificate):
-    mutant = remade(certificate, w=0.15)
-    assert_rejected(mutant, dynamics.quadrotor(), prove(mutant, dynamics.quadrotor()))
+def test_more_wind_is_rejected_by_a_true_counterexample(claim):
+    assert_rejected(remade(claim, w=0.15))
 
 
-def assert_rejected(certificate, model, result):
+def assert_rejected(claim):
     """The counterexample lies in S, and outside X or without any safe action on a fine grid, up to
     the grid's resolution.
     """
+    result = prove(claim)
     assert result.status == "counterexample"
-    x, H = result.counterexample, np.asarray(certificate.safe_state_set.H, np.float64)
+    x, H = result.counterexample, np.asarray(claim.safe_state_set.H, np.float64)
     assert np.all(H @ x <= 1)
-    if np.any(np.abs(x) > np.asarray(certificate.constraint_set.upper)):
+    if np.any(np.abs(x) > np.asarray(claim.constraint_set.upper)):
         return
     assert result.margin < 0
     with jax.enable_x64():
-        c, B, E = (np.asarray(part) for part in model.affine(jnp.asarray(x)))
+        c, B, E = (np.asarray(part) for part in claim.model.affine(jnp.asarray(x)))
     grid = np.linspace(-1, 1, 101)
     actions = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    worst = H @ c + np.abs(H @ E) @ np.asarray(certificate.disturbance_set.upper, np.float64)
+    worst = H @ c + np.abs(H @ E) @ np.asarray(claim.disturbance_set.upper, np.float64)
     assert np.max(np.min(1 - worst - actions @ (H @ B).T, axis=1)) <= result.margin + 1e-9
 
 
@@ -197,7 +196,7 @@ def check_one_step(env, count, seed):
     assert np.any(np.asarray(output.intervened))
     assert np.all(np.abs(np.asarray(output.action)) <= 1)
     assert margins(facets(env), x).min() >= 0
-    anchor = jax.jit(jax.vmap(system.fallback))(x)
+    anchor = jax.jit(jax.vmap(lambda x: system.safe_action_set(x).anchor))(x)
     return worst_margins(facets(env), x, output.action).min(), worst_margins(
         facets(env), x, anchor
     ).min()
@@ -403,7 +402,7 @@ def test_it_is_registered_with_closed_form_physics_only():
     assert (env.observation_size, env.action_size) == (8, 2)
     assert jax.eval_shape(env.reset, jax.random.PRNGKey(0)).obs.shape == (8,)
     assert sw.envs.get_model("safe_quadrotor").state_size == 6
-    with pytest.raises(ValueError, match="`backend` is .*, but it must be one of 'closed_form'"):
+    with pytest.raises(ValueError, match=r"`backend` is .*, but it must be one of 'closed_form'"):
         SafeQuadrotor(backend="generalized")
 
 
@@ -455,6 +454,4 @@ def test_the_synthesis_finds_the_shipped_set_again():
     assert z.volume * x.volume > 985
     H = np.zeros((20, 6))
     H[:8, Z], H[8:, X] = z.safe_state_set.H, x.safe_state_set.H
-    assert prove(
-        remade(load_certificate("safe_quadrotor", "wide"), H=H), dynamics.quadrotor()
-    ).proved
+    assert prove(remade(load_certificate("safe_quadrotor", "wide").claim, H=H)).proved

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import safe_wrappers as sw
+from safe_wrappers.certificates import Claim
+from safe_wrappers.models import enclosed
 from safe_wrappers.synthesis import synthesise
 
 ENVS, STEPS = 250, 100
@@ -36,9 +38,7 @@ def pendulum(backend="generalized"):
         disturbance_scale=1.0,
         progress=False,
     )
-    return plant, sw.ModelSystem(
-        surrogate.model, result.safe_state_set, surrogate.disturbance_set, REGION, plant.state
-    )
+    return plant, system_of(plant, surrogate.model, result, REGION, surrogate.disturbance_set)
 
 
 @functools.cache
@@ -59,9 +59,19 @@ def reacher():
         disturbance_scale=1.0,
         progress=False,
     )
-    return plant, sw.ModelSystem(
-        surrogate.model, result.safe_state_set, surrogate.disturbance_set, ARM_REGION, plant.state
+    return plant, system_of(plant, surrogate.model, result, ARM_REGION, surrogate.disturbance_set)
+
+
+def system_of(plant, model, found, constraints, disturbances, eps=None):
+    """The system of a plant, with the set that was found for a model of it."""
+    claim = Claim(
+        model,
+        safe_state_set=found.safe_state_set,
+        constraint_set=constraints,
+        disturbance_set=disturbances,
+        eps=eps,
     )
+    return sw.ModelSystem(claim, state=plant.state)
 
 
 def attack(system, kind, key, x, held):
@@ -174,9 +184,9 @@ def test_the_pendulum_linearised_as_it_runs():
     nothing = sw.Box.symmetric([0.0] * 4)
     fit = sw.fit_remainder(plant.model, other.safe_state_set, nothing, jax.random.PRNGKey(1))
     assert 1e-3 < fit.largest[3] < 2e-2  # rad/s; it is not affine: two frames are composed
-    system = sw.ModelSystem(
-        plant.model, other.safe_state_set, nothing, REGION, plant.state, remainder=fit.half_widths
-    )
+    model = enclosed(plant.model, fit.half_widths)
+    # Nothing bounds the rounding of Brax's physics.
+    system = system_of(plant, model, other, REGION, model.disturbances(nothing), eps=2e-5)
     env = sw.SafeguardWrapper(
         plant.env, sw.BoundaryProjection(), system=system, reset_to=plant.reset_to
     )

@@ -55,8 +55,8 @@ def check_soak(system, safe_set, safeguard, rollouts):
     led to; the smallest margin of both.
     """
     env, rollout = recorded(system, safe_set, safeguard)
-    H, plant = plants.facets(env.system.certificate), plants.PLANTS[system]
-    corners = plants.disturbance_vertices(env.system.certificate)
+    H, plant = plants.facets(env.system.claim), plants.PLANTS[system]
+    corners = plants.disturbance_vertices(env.system.claim)
     least, interventions = np.inf, 0
     for seed in range(rollouts):
         sent = requests(("random", "bang_bang")[seed % 2], seed, (STEPS, ENVS, env.action_size))
@@ -89,7 +89,7 @@ def test_no_exit_in_50_000_steps(system):
     check_soak(system, "wide", "boundary projection", 2)
     env, raw = recorded(system, "wide", None)
     x = raw(keys(0), requests("bang_bang", 0, (STEPS, ENVS, env.action_size)))[0]
-    assert (margins(plants.facets(env.system.certificate), x) < 0).sum() > 10_000
+    assert (margins(plants.facets(env.system.claim), x) < 0).sum() > 10_000
 
 
 @pytest.mark.slow
@@ -150,9 +150,7 @@ def test_interventions_are_minimal(system):
         value[::6].reshape(-1, *value.shape[2:])
         for value in (x[:-1], action, sent, metrics["safeguard/intervention_per_step"])
     )
-    A, b = plants.action_rows(
-        env.system.certificate, plants.PLANTS[system], np.asarray(x, np.float64)
-    )
+    A, b = plants.action_rows(env.system.claim, plants.PLANTS[system], np.asarray(x, np.float64))
     assert len(x) > 8_000
     assert moved.mean() > 0.005
     np.testing.assert_array_equal(action[moved == 0], sent[moved == 0])

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from helpers import keys
 
 import safe_wrappers as sw
-from safe_wrappers.certificates import prove
+from safe_wrappers.certificates import Claim, prove
 from safe_wrappers.models import enclosed, require_affine
 from safe_wrappers.synthesis import synthesise
 
@@ -26,11 +28,24 @@ X, W = sw.Box.symmetric([1.0, 1.0]), sw.Box.symmetric([0.05])
 
 
 @pytest.fixture(scope="module")
-def certificate():
-    """Found and proved for the enclosing model: for the rows that run."""
-    model, disturbances = enclosed(MODEL, REMAINDER), sw.Box.symmetric([0.05, 1.0, 1.0])
+def claim():
+    """Found for the enclosing model: for the rows that run."""
+    model = enclosed(MODEL, REMAINDER)
+    disturbances = model.disturbances(W)
     result = synthesise(model, X, disturbances, facets=6, seeds=1, progress=False)
-    return sw.Certificate.create(model, result.safe_state_set, X, disturbances, name="bent")
+    return Claim(
+        model,
+        safe_state_set=result.safe_state_set,
+        constraint_set=X,
+        disturbance_set=disturbances,
+    )
+
+
+def system_with(claim, remainder):
+    """The system on the same set, whose model declares another remainder."""
+    return sw.ModelSystem(
+        dataclasses.replace(claim, model=enclosed(MODEL, remainder)), state=lambda x: x
+    )
 
 
 def test_the_enclosing_model_is_affine_and_contains_the_model():
@@ -48,28 +63,17 @@ def test_the_enclosing_model_is_affine_and_contains_the_model():
     )
 
 
-def test_a_set_for_a_model_that_is_not_affine_is_found_and_proved(certificate):
-    model = enclosed(MODEL, REMAINDER)
-    assert prove(certificate, model).status == "proved"
-    proved = sw.ModelSystem.from_certificate(certificate, model, state=lambda x: x)
-    declared = sw.ModelSystem(
-        MODEL,
-        certificate.safe_state_set,
-        W,
-        X,
-        lambda x: x,
-        eps=certificate.eps,
-        remainder=REMAINDER,
-    )
-    x = proved.sample_initial(jax.random.PRNGKey(0))
-    for one, other in zip(
-        jax.tree.leaves(proved.safe_action_set(x)),
-        jax.tree.leaves(declared.safe_action_set(x)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    assert proved.guarantee.startswith("certified for the model 'bent, enclosed' by 'bent'")
-    assert declared.guarantee.startswith("tested, not proved")
+def test_a_set_for_a_model_that_is_not_affine_is_found_and_proved(claim):
+    assert prove(claim).proved
+    system = sw.ModelSystem(claim, state=lambda x: x)
+    assert system.guarantee.status == "proved"
+    # The same rows from the affine form of the model itself, tighter by |H| r.
+    x = system.sample_initial(jax.random.PRNGKey(0))
+    H, action_set = np.asarray(claim.safe_state_set.H), system.safe_action_set(x)
+    c, B, E = (np.asarray(part) for part in MODEL.affine(x))
+    room = 1 - H @ c - np.abs(H @ E) @ [0.05] - np.abs(H) @ REMAINDER - claim.eps
+    np.testing.assert_allclose(action_set.A, H @ B, atol=1e-6)
+    np.testing.assert_allclose(action_set.b, room, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +81,11 @@ def test_a_set_for_a_model_that_is_not_affine_is_found_and_proved(certificate):
     [(REMAINDER, True), (0 * REMAINDER, False)],
     ids=["declared", "forgotten"],
 )
-def test_the_remainder_keeps_the_bent_model_inside(certificate, remainder, stays):
+def test_the_remainder_keeps_the_bent_model_inside(claim, remainder, stays):
     """Full power towards the boundary and all disturbances at their worst; without the remainder
     the same rows let it out.
     """
-    system = sw.ModelSystem(
-        MODEL, certificate.safe_state_set, W, X, lambda x: x, remainder=remainder
-    )
+    system = system_with(claim, remainder)
 
     def step(x, _):
         x = MODEL(
@@ -96,15 +98,20 @@ def test_the_remainder_keeps_the_bent_model_inside(certificate, remainder, stays
     visited = jax.jit(
         jax.vmap(lambda key: jax.lax.scan(step, system.sample_initial(key), None, 50)[1])
     )(keys(0, 64))
-    margins = (
-        1 - np.asarray(visited, np.float64) @ np.asarray(certificate.safe_state_set.H, np.float64).T
-    )
+    margins = 1 - np.asarray(visited, np.float64) @ np.asarray(claim.safe_state_set.H, np.float64).T
     assert (margins.min() >= 0) == stays
 
 
-def test_a_remainder_of_another_shape_is_refused(certificate):
-    for wrong in (np.zeros(3), np.array([0.1, -0.1]), np.array([0.1, np.inf])):
-        with pytest.raises(
-            sw.SetDimensionError, match="`remainder` must hold 2 finite half-widths"
-        ):
-            sw.ModelSystem(MODEL, certificate.safe_state_set, W, X, lambda x: x, remainder=wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.zeros(3), r"`remainder` has shape \(3,\)"),
+        (np.array([0.1, -0.1]), "`remainder` is .*finite and at least 0"),
+        (np.array([0.1, np.inf]), "`remainder` is .*finite and at least 0"),
+        (np.array([0.1, np.nan]), "`remainder` is .*finite and at least 0"),
+        (None, "`remainder`"),
+    ],
+)
+def test_a_remainder_that_is_no_bound_is_refused(wrong, message):
+    with pytest.raises(sw.SetDimensionError, match=message):
+        enclosed(MODEL, wrong)

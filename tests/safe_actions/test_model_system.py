@@ -6,9 +6,10 @@ from helpers import PENDULUM_SETS, facets, keys, margins, states_in, worst_margi
 
 import safe_wrappers as sw
 from safe_wrappers import Box, ModelSystem, Polytope, SafeActionSet, Zonotope
+from safe_wrappers.certificates import Claim
 from safe_wrappers.envs import SafePendulum, dynamics
 
-EPS = 2e-5  # of a system without a certificate
+BOX = Polytope(*Box.symmetric([0.5, 4.0]).halfspaces())
 
 
 @pytest.fixture(scope="module", params=PENDULUM_SETS)
@@ -37,7 +38,7 @@ def test_every_state_of_the_set_has_a_safe_action(env):
     """
     vertices = env.system.safe_state_set.vertices().astype(np.float32) * np.float32(1 - 1e-6)
     x = np.concatenate([states_in(env, 4000), vertices])
-    anchor = np.asarray(jax.jit(jax.vmap(env.system.fallback))(x))[:, 0]
+    anchor = np.asarray(jax.jit(jax.vmap(lambda x: env.system.safe_action_set(x).anchor))(x))[:, 0]
     assert np.all(np.abs(anchor) <= 1)
     assert worst_margins(facets(env), x, anchor).min() >= 2e-4 - 2e-6
 
@@ -71,9 +72,9 @@ def test_generators_sample_the_zonotope():
     x = np.asarray(jax.vmap(system.sample_generators)(keys(0, 5000)))
     assert margins(facets(SafePendulum(safe_set="walter2025")), x).min() > 0
     # Uniform in the generators' cube: the covariance is G G' / 3, smaller than by volume.
-    G = np.asarray(system.zonotope.generators, np.float64)
+    G = np.asarray(system.generators.generators, np.float64)
     np.testing.assert_allclose(np.cov(x.T), G @ G.T / 3, atol=0.5)
-    with pytest.raises(sw.SetDimensionError, match="needs a zonotope"):
+    with pytest.raises(sw.SetDimensionError, match="has no generators"):
         SafePendulum(safe_set="narrow").system.sample_generators(jax.random.PRNGKey(0))
 
 
@@ -99,26 +100,34 @@ def test_a_polytope_of_another_scale_is_rescaled():
     assert system.margin(jnp.zeros(2)) == 1
 
 
-def test_the_certificate_must_be_about_the_model():
-    certificate = sw.envs.load_certificate("safe_pendulum", "narrow")
-    with pytest.raises(sw.CertificateError, match=r"gravity = 3\.7 instead of 9\.81"):
-        ModelSystem.from_certificate(
-            certificate, dynamics.pendulum(gravity=3.7), state=lambda state: state
-        )
+@pytest.mark.parametrize("promise", [None, dynamics.pendulum(), BOX, "full", {}])
+def test_only_a_claim_or_a_certificate_is_a_promise(promise):
+    with pytest.raises(TypeError, match="must be a `Claim` or a `Certificate`, but it is a"):
+        ModelSystem(promise, state=lambda state: state)
 
 
-@pytest.mark.parametrize("name", ["safe_state_set", "disturbance_set", "constraint_set"])
-def test_sets_of_another_dimension_are_refused(name):
-    cube = Polytope(*Box.symmetric(np.ones(3)).halfspaces())
-    sets = {
-        "safe_state_set": cube,
-        "disturbance_set": Box.symmetric([1.0, 1.0]),
-        "constraint_set": Box.symmetric([1.0]),
-    }
-    with pytest.raises(
-        sw.SetDimensionError, match=rf"`{name}` must have dimension . for the model 'safe_pendulum'"
+def test_the_state_must_be_read_by_a_function():
+    with pytest.raises(TypeError, match="`state`"):
+        ModelSystem(claim_of(), state=None)
+
+
+def test_everything_that_decides_safety_is_the_claims_and_nothing_can_be_given_beside_it():
+    claim = sw.envs.load_certificate("safe_pendulum", "walter2025").claim
+    system = ModelSystem(claim, state=lambda state: state)
+    for name in (
+        "model",
+        "safe_state_set",
+        "constraint_set",
+        "disturbance_set",
+        "eps",
+        "blocks",
+        "generators",
     ):
-        system_of(**{name: sets[name]})
+        assert getattr(system, name) is getattr(claim, name)
+        with pytest.raises(TypeError, match=name):
+            ModelSystem(claim, state=lambda state: state, **{name: getattr(claim, name)})
+        with pytest.raises(AttributeError):
+            setattr(system, name, getattr(claim, name))
 
 
 def test_a_set_without_the_origin_is_refused():
@@ -129,14 +138,11 @@ def test_a_set_without_the_origin_is_refused():
 
 
 def test_it_says_what_stands_behind_it(env):
-    certificate = env.system.certificate
-    assert env.system.guarantee.startswith(
-        f"certified for the model 'safe_pendulum' by {certificate.name!r}"
-    )
-    assert (
-        system_of().guarantee
-        == "tested, not proved: no certificate speaks about the rows of the model 'safe_pendulum'"
-    )
+    found, name = env.system.guarantee, env.system.certificate.name
+    assert found.status == "proved"
+    assert f"the certificate {name!r} records a proof" in found.by
+    assert system_of().guarantee.status == "tested"
+    assert "has not proved this claim about the model 'safe_pendulum'" in system_of().guarantee.by
 
 
 def test_a_model_system_is_a_system():
@@ -146,29 +152,30 @@ def test_a_model_system_is_a_system():
 
 def test_constraints_and_disturbances_need_not_be_symmetric():
     """W = [-0.1, 0.3]: the worst vertex counts for each facet."""
-    box = Polytope(*Box.symmetric([0.5, 4.0]).halfspaces())
-    system = system_of(box, disturbance_set=Box([-0.1], [0.3]))
+    system = system_of(disturbance_set=Box([-0.1], [0.3]))
     x = jnp.array([0.1, 0.2])
     action_set: SafeActionSet = system.safe_action_set(x)
     H = np.asarray(system.safe_state_set.halfspaces()[0], np.float64)
     c, B, E = (np.asarray(part, np.float64) for part in dynamics.pendulum().affine(x))
     worst = np.max([H @ (c + E @ [w]) for w in (-0.1, 0.3)], axis=0)
-    np.testing.assert_allclose(action_set.b, 1 - EPS - worst, atol=1e-6)
+    np.testing.assert_allclose(action_set.b, 1 - system.eps - worst, atol=1e-6)
     np.testing.assert_allclose(action_set.A, H @ B, rtol=1e-6)
 
 
-def test_a_zonotope_is_kept_for_sampling():
+def test_generators_are_kept_for_sampling():
     zonotope = Zonotope(np.zeros(2), np.diag([0.5, 4.0]))
-    system = system_of(zonotope.to_polytope(), zonotope=zonotope)
+    system = system_of(zonotope.to_polytope(), generators=zonotope)
     assert system.sample_generators(jax.random.PRNGKey(0)).shape == (2,)
 
 
-def system_of(safe_state_set=None, disturbance_set=None, constraint_set=None, zonotope=None):
-    return ModelSystem(
-        model=dynamics.pendulum(),
-        safe_state_set=safe_state_set or Polytope(*Box.symmetric([0.5, 4.0]).halfspaces()),
-        disturbance_set=disturbance_set or Box.symmetric([0.1]),
-        constraint_set=constraint_set or Box.symmetric([0.5, 8.0]),
-        state=lambda state: state,
-        zonotope=zonotope,
-    )
+def claim_of(safe_state_set=BOX, **changes):
+    parts = {
+        "safe_state_set": safe_state_set,
+        "constraint_set": Box.symmetric([0.5, 8.0]),
+        "disturbance_set": Box.symmetric([0.1]),
+    }
+    return Claim(dynamics.pendulum(), **{**parts, **changes})
+
+
+def system_of(safe_state_set=BOX, **changes):
+    return ModelSystem(claim_of(safe_state_set, **changes), state=lambda state: state)

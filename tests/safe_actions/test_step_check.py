@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from integrators import MODEL, PUSH, system
+from integrators import MODEL, PUSH, PUSHES, system
 
 import safe_wrappers as sw
+from safe_wrappers.models import enclosed
 from safe_wrappers.safe_actions import StepCheck
 
 CART = sw.envs.SafeCartPole().system
@@ -117,7 +118,11 @@ def test_an_exact_model_is_exact_where_disturbances_reach_every_state():
 def test_a_zonotope_with_a_centre_makes_the_same_claim_as_its_facets():
     S = sw.Zonotope(np.array([0.5, 0.0]), np.eye(2))
     shifted = sw.ZonotopeSystem(
-        MODEL, S, sw.Box.symmetric([PUSH]), sw.Box.symmetric([2.0, 2.0]), state=lambda state: state
+        MODEL,
+        safe_state_set=S,
+        constraint_set=sw.Box.symmetric([2.0, 2.0]),
+        disturbance_set=PUSHES,
+        state=lambda state: state,
     )
     claim = StepCheck.of(shifted)
     np.testing.assert_allclose(np.abs(claim.facets).sum(axis=0), [2, 2])
@@ -128,12 +133,12 @@ def test_systems_that_claim_nothing_comparable_are_refused():
     with pytest.raises(sw.CertificateError, match="`ExplicitSystem` does not have them"):
         StepCheck.of(sw.envs.SafeSeeker().system)
     with pytest.raises(sw.CertificateError, match="`eps` is not positive"):
-        StepCheck.of(dataclasses.replace(system(), eps=0.0))
+        StepCheck.of(system(eps=0.0))
     with pytest.raises(
         sw.SetDimensionError,
         match=r"must be a number or have shape \(2,\), but its shape is \(3,\)",
     ):
-        StepCheck.per_state(MODEL, sw.Box.symmetric([PUSH]), np.ones(3))
+        StepCheck.per_state(MODEL, PUSHES, np.ones(3))
 
 
 @pytest.mark.parametrize(
@@ -143,12 +148,11 @@ def test_systems_that_claim_nothing_comparable_are_refused():
 )
 def test_a_remainder_explains_what_is_not_affine_and_no_more(remainder):
     """x2' gains 0.02 a^2, which no disturbance in W does."""
-    base = system()
     bent = dataclasses.replace(
         MODEL, step=lambda x, a, w: MODEL.step(x, a, w) + jnp.array([0.0, 0.02]) * a**2
     )
-    parts = base.safe_state_set, base.disturbance_set, base.constraint_set, base.state
-    claim = StepCheck.of(sw.ModelSystem(bent, *parts, remainder=remainder))
+    model = enclosed(bent, remainder)
+    claim = StepCheck.of(system(model.disturbances(PUSHES), model))
     x, action, push = jnp.array([0.1, -0.2]), jnp.ones(1), jnp.full(1, PUSH)
     after = bent(x, action, push)
     assert claim.explain(x, action, after).modelled

@@ -15,6 +15,7 @@ from scipy.optimize import linprog
 
 import safe_wrappers as sw
 from safe_wrappers import Box, ModelSystem, Zonotope, ZonotopeSystem
+from safe_wrappers.certificates import Claim
 from safe_wrappers.envs import dynamics
 from safe_wrappers.safe_actions._zonotope_system import _anchor
 
@@ -48,7 +49,11 @@ def hover_zonotope(count, seed=0):
 def quadrotor_system(zonotope):
     unbounded = Box(np.full(6, -np.inf), np.full(6, np.inf))
     return ZonotopeSystem(
-        dynamics.quadrotor(), zonotope, WIND, unbounded, state=lambda state: state
+        dynamics.quadrotor(),
+        safe_state_set=zonotope,
+        constraint_set=unbounded,
+        disturbance_set=WIND,
+        state=lambda state: state,
     )
 
 
@@ -56,17 +61,16 @@ def test_a_model_without_disturbances_has_the_rows_of_its_box():
     model = sw.Model(
         "drift", lambda x, a, w: x + 0.1 * a, state_size=2, action_size=2, disturbance_size=0
     )
-    square, nothing = Box.symmetric([1.0, 1.0]), Box(np.zeros(0), np.zeros(0))
+    square = Box.symmetric([1.0, 1.0])
+    bounds = dict(constraint_set=square, disturbance_set=Box(np.zeros(0), np.zeros(0)))
     zonotope = ZonotopeSystem(
-        model, Zonotope(np.zeros(2), np.eye(2)), nothing, square, state=lambda state: state
-    )
-    polytope = ModelSystem(
         model,
-        sw.Polytope(np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)),
-        nothing,
-        square,
+        safe_state_set=Zonotope(np.zeros(2), np.eye(2)),
         state=lambda state: state,
+        **bounds,
     )
+    claim = Claim(model, safe_state_set=sw.Polytope(*square.halfspaces()), **bounds)
+    polytope = ModelSystem(claim, state=lambda state: state)
     for system in (zonotope, polytope):
         output = sw.safe_action(
             system, sw.BoundaryProjection(), jnp.array([0.95, 0.0]), jnp.array([1.0, 0.25])
@@ -280,13 +284,13 @@ def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
 def test_few_facets_give_the_rows_of_the_half_space_system():
     zonotope = Zonotope(np.zeros(2), np.array([[0.3, 0.1, 0.2], [0.5, 2.0, -1.0]]))
     options = dict(
-        disturbance_set=Box([-0.1], [0.3]),
-        constraint_set=Box.symmetric([1.0, 8.0]),
-        state=lambda state: state,
-        eps=EPS,
+        constraint_set=Box.symmetric([1.0, 8.0]), disturbance_set=Box([-0.1], [0.3]), eps=EPS
     )
-    by_facets = ModelSystem(dynamics.pendulum(), zonotope.to_polytope(), **options)
-    system = ZonotopeSystem(dynamics.pendulum(), zonotope, **options)
+    claim = Claim(dynamics.pendulum(), safe_state_set=zonotope.to_polytope(), **options)
+    by_facets = ModelSystem(claim, state=lambda state: state)
+    system = ZonotopeSystem(
+        dynamics.pendulum(), safe_state_set=zonotope, state=lambda state: state, **options
+    )
     for x in jnp.array([[0.0, 0.0], [0.3, -1.0], [-0.5, 2.0]]):
         ours, theirs = system.safe_action_set(x), by_facets.safe_action_set(x)
         np.testing.assert_allclose(ours.A, theirs.A, atol=1e-6)

@@ -8,6 +8,7 @@ from helpers import keys
 from pipeline_env import STOPPING, Arm, arm_plant, safe_arm
 
 import safe_wrappers as sw
+from safe_wrappers.certificates import Claim
 from safe_wrappers.models import require_affine
 
 
@@ -68,19 +69,18 @@ def test_all_joints_are_the_state_unless_told_otherwise():
 # Brax mixes its float32 with the float64 of the trace
 @pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types:FutureWarning")
 def test_whether_it_is_affine_is_not_decided_by_samples():
-    """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder the
-    system is refused.
+    """The arm is affine, but its jaxpr has a loop over frames: without a declared remainder a
+    claim about it is refused.
     """
     plant = arm_plant()
     with pytest.raises(sw.ModelError, match="one of them passes through `max`"):
         require_affine(plant.model)
     with pytest.raises(sw.ModelError, match="or bound what is left by a remainder"):
-        sw.ModelSystem(
+        Claim(
             plant.model,
-            STOPPING,
-            sw.Box.symmetric([0.0, 0.0]),
-            sw.Box.symmetric([1.0, 2.0]),
-            plant.state,
+            safe_state_set=STOPPING,
+            constraint_set=sw.Box.symmetric([1.0, 2.0]),
+            disturbance_set=sw.Box.symmetric([0.0, 0.0]),
         )
 
 

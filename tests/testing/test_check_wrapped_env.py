@@ -10,7 +10,7 @@ from helpers import RecordingPendulum
 from integrators import Integrator
 
 import safe_wrappers as sw
-from safe_wrappers.envs import SafePendulum
+from safe_wrappers.envs import SafePendulum, dynamics
 from safe_wrappers.testing import check_wrapped_env
 
 WORST = {"safe_set": "narrow", "disturbance": "worst_case"}
@@ -91,7 +91,10 @@ MUTANTS = {
         lambda: wrap(mutants.StartsOutside(**WORST)),
         "An episode must start in the safe set",
     ),
-    "steps another plant": (lambda: wrap(mutants.AnotherPlant(**WORST)), "must lie in it"),
+    "steps another plant": (
+        lambda: wrap(mutants.AnotherPlant(dynamics.pendulum(dt=0.04), **WORST)),
+        "must lie in it",
+    ),
     "linearised once": (
         lambda: wrap(system=mutants.SYSTEM_MUTANTS["linearised at a fixed point"]()),
         "must step its system's model|must lie in it",

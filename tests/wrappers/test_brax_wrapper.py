@@ -1,3 +1,4 @@
+import copy
 import functools
 
 import jax
@@ -159,10 +160,18 @@ def test_regularisation_is_in_the_reward_and_not_in_the_task_reward():
 
 
 def test_a_dead_regularisation_is_noticed():
-    dead = safeguarded(regularisation=0.1)
-    dead.regularisation = 0.0
     with pytest.raises(AssertionError):
-        check_regularisation(dead, 0.1)
+        check_regularisation(safeguarded(), 0.1)
+
+
+@pytest.mark.parametrize(
+    "name", ["env", "system", "safeguard", "regularisation", "start", "_check"]
+)
+def test_what_compiled_programs_hold_cannot_be_changed(name):
+    for env in (safeguarded(), copy.deepcopy(safeguarded())):
+        message = f"`{name}` of a `SafeguardWrapper` cannot be changed after construction"
+        with pytest.raises(AttributeError, match=message):
+            setattr(env, name, None)
 
 
 @pytest.mark.parametrize("gradient", ["exact", "passthrough"])
@@ -360,9 +369,7 @@ def test_a_system_with_another_number_of_actions_is_refused():
 
 def test_the_dictionaries_of_the_environment_are_copied(env):
     state = env.env.reset(jax.random.PRNGKey(0))
-    wrapped = env._annotate(
-        state, sw.BoundaryProjection()(env.system.safe_action_set(jnp.zeros(2)), jnp.zeros(1))
-    )
+    wrapped = env._unmoved(state)
     assert "safeguard" in wrapped.info
     assert "safeguard" not in state.info
     assert "safeguard/task_reward" not in state.metrics
@@ -458,15 +465,16 @@ def test_only_the_certified_model_itself_is_more_than_tested():
     them.
     """
     guard = sw.BoundaryProjection()
-    assert sw.SafeguardWrapper(SafePendulum(), guard).guarantee.endswith(
-        "proves or refutes; the environment steps this very model"
-    )
+    found = sw.SafeguardWrapper(SafePendulum(), guard).guarantee
+    assert found.status == "proved"
+    assert "records a proof of this claim" in found.by
+    assert found.by.endswith("the environment steps this very model")
     for env in (
         sw.SafeguardWrapper(SafePendulum(backend="generalized"), guard),
         sw.SafeguardWrapper(SafePendulum(), guard, system=SafePendulum(safe_set="narrow").system),
         sw.SafeguardWrapper(Integrator(), guard, system=IntegratorSystem()),
     ):
-        assert env.guarantee.startswith("tested, not proved: ")
+        assert env.guarantee.status == "tested"
 
 
 def test_a_system_must_be_one():

@@ -268,7 +268,10 @@ def test_a_system_must_be_one_and_hashable():
 
 
 def test_what_stands_behind_it_is_tested_at_best(env):
-    assert env.guarantee.startswith("tested, not proved: whether `PendulumEnv` steps the model")
+    found = env.guarantee
+    assert found.status == "tested"
+    assert "whether `PendulumEnv` steps the model" in found.by
+    assert "its system is proved: `prove` succeeded" in found.by
 
 
 def test_the_box_is_mapped_onto_minus_one_to_one():
@@ -346,3 +349,9 @@ def test_the_monitor_flags_other_physics_and_nothing_else():
 def test_it_can_be_made_again_from_its_spec(env):
     again = gymnasium.make(env.spec)
     np.testing.assert_array_equal(again.reset(seed=1)[0], env.reset(seed=1)[0])
+
+
+@pytest.mark.parametrize("name", ["env", "system", "safeguard", "regularisation", "set_state"])
+def test_what_compiled_programs_hold_cannot_be_changed(name):
+    with pytest.raises(AttributeError, match=f"`{name}` of a `GymSafeguardWrapper` cannot be chan"):
+        setattr(wrapped(), name, None)

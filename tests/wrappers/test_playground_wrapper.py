@@ -33,8 +33,9 @@ def raw(playground):
 
 @pytest.fixture(scope="module")
 def system(example, raw):
-    model = example.cart_pole(raw.mj_model)
-    return sw.ModelSystem.from_certificate(example.certify(model), model, state=example.state_of)
+    return sw.ModelSystem(
+        example.proved_set(example.cart_pole(raw.mj_model)), state=example.state_of
+    )
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_episodes_start_where_reset_to_puts_them(example, raw, system):
 
 
 def test_the_certificate_is_proved_and_stays_off_the_ends_of_the_track(system):
-    assert sw.prove(system.certificate, system.model).proved
+    assert sw.prove(system.claim).proved
     vertices = system.safe_state_set.vertices()
     assert np.abs(vertices[:, 0]).max() <= 1.7 + 1e-6
     assert np.abs(vertices[:, 1]).max() <= 0.3 + 1e-6

@@ -1,0 +1,69 @@
+"""Systems whose actions are rounded on their way to the plant."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from .._action_box import ActionBox
+from ._action_set import SafeActionSet
+from ._common import BoxSystem
+from ._protocol import System
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RoundedActions(BoxSystem):
+    """A system whose safe action sets hold the actions around which all are safe.
+
+    Each row A_i a <= b_i becomes A_i a <= b_i - sum_j |A_ij| r_j, so that it holds for every action
+    that differs from a by at most r_j in component j. Everything else is the system's own.
+
+    Args:
+        system: The system, d actions.
+        rounding: r, shape (d,), in units of [-1, 1]^d.
+    """
+
+    system: System
+    rounding: np.ndarray
+
+    @property
+    def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Number of actions d."""
+        return self.system.action_size
+
+    def state(self, env_state: Any) -> jax.Array:
+        """The state x of the system."""
+        return self.system.state(env_state)
+
+    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+        """The tightened rows at x, shape (n,), and the system's own anchor."""
+        rows = self.system.safe_action_set(x)
+        reach = jnp.sum(jnp.abs(rows.A) * jnp.asarray(self.rounding, rows.A.dtype), axis=-1)
+        return SafeActionSet(rows.A, rows.b - reach, rows.anchor)
+
+    def margin(self, x: jax.Array) -> jax.Array:
+        """The system's margin, shape ()."""
+        return self.system.margin(x)
+
+    def violation(self, x: jax.Array) -> jax.Array:
+        """The system's violation, shape ()."""
+        return self.system.violation(x)
+
+    def sample_initial(self, key: jax.Array) -> jax.Array:
+        """A safe state of the system, shape (n,)."""
+        return self.system.sample_initial(key)
+
+
+def onto_space(system: System, space: spaces.Space[Any]) -> tuple[ActionBox, System]:
+    """The map from [-1, 1]^d onto an action space, and the system whose verified actions stay safe
+    when the map has rounded them: the given one, or one with tighter rows for a coarse space.
+
+    Raises:
+        CertificateError: If the space is no box of the system's actions, or too coarse.
+    """
+    room = system.action_room if isinstance(system, BoxSystem) else 0.0
+    box = ActionBox(space, system.action_size, room)
+    return box, RoundedActions(system, box.rounding) if box.coarse else system
