@@ -11,7 +11,6 @@ from ..certificates import Certificate, Proof, prove
 from ._environments import require_safe_set
 from ._options import Certify
 from ._targets import certificates_of
-from ._usage import require_at_least
 
 _ROW = "{:<18} {:<14} {:>9} {:>6} {:>9} {:>8}"
 
@@ -21,7 +20,6 @@ def certify(options: Certify) -> int:
 
     Returns 0 only if all are proved, or if a lemma stands in for a proof.
     """
-    require_at_least("--max-cells", options.max_cells, 1)
     if options.target in envs.registered_names() and not envs.certificate_names(options.target):
         return _explain(options)
     try:

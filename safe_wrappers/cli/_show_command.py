@@ -3,28 +3,25 @@
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import envs
 from .._errors import SafeWrappersError
-from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
-from ..wrappers import SafeguardWrapper
+from ..safeguards import NAMES, Safeguard, make_safeguard
 from ._cache import use_compilation_cache
 from ._environments import require_safe_set
 from ._options import Show
 from ._usage import UsageError, require_known, require_writable_folder
 
 _OPTIONS = ("mapping", "center", "gradient")
-_EPISODES, _STEPS = 256, 40
 # Of the requests, how many are to be unsafe at the states that are shown, by the number of actions.
 _UNSAFE_SHARES = {1: (0.0, 0.35, 0.75), 2: (0.35, 0.75)}
 
 
 def show(options: Show) -> int:
     """Draws what a safeguard does, and writes the picture. Returns 0."""
-    from ..plots import box_figure, interval_figure
+    from ..plots import box_figure, chosen_states, interval_figure
 
     require_known("system", options.system, envs.registered_names())
     require_known("safeguard", options.safeguard, NAMES)
@@ -63,40 +60,6 @@ def show(options: Show) -> int:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
     print(f"Wrote {output}.")
     return 0
-
-
-def chosen_states(env: envs.ModelEnv, unsafe_shares: tuple[float, ...]) -> np.ndarray:
-    """One safe state for each share of the requests that is to be unsafe there, as nearly as some
-    episodes have one; shape (s, n).
-
-    The episodes are always the same, safeguarded, and each keeps asking for one corner of the
-    action box, which leads it to the boundary. Among states alike the one with the largest margin
-    is taken: for the share 0 one in the middle of the safe set.
-    """
-    system, d = env.system, env.action_size
-    requests = jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 15)] * d), axis=-1).reshape(-1, d)
-    guarded = SafeguardWrapper(env, BoundaryProjection())
-
-    def survey(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        A, b = system.safe_action_set(x).unit_rows()
-        unsafe = jax.vmap(lambda request: jnp.any(jnp.sum(A * request, axis=1) > b))(requests)
-        return x, jnp.mean(unsafe), system.margin(x)
-
-    @jax.jit
-    @jax.vmap
-    def episode(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        request = jax.random.rademacher(key, (d,), jnp.float32)
-        return jax.lax.scan(
-            lambda state, _: (guarded.step(state, request), survey(system.state(state))),
-            guarded.reset(key),
-            length=_STEPS,
-        )[1]
-
-    found = episode(jax.random.split(jax.random.PRNGKey(0), _EPISODES))
-    x, unsafe, margin = (np.asarray(value).reshape(-1, *value.shape[2:]) for value in found)
-    return np.stack(
-        [x[np.argmin(np.abs(unsafe - share) - 0.05 * margin)] for share in unsafe_shares]
-    )
 
 
 def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:

@@ -11,21 +11,12 @@ from ..certificates import Certificate, Claim, Proof, prove
 from ..sets import Box
 from ._environments import require_safe_set
 from ._options import Synthesise
-from ._usage import UsageError, require_at_least, require_known, require_writable_folder
+from ._usage import UsageError, require_known, require_writable_folder
 
 
 def synthesise(options: Synthesise) -> int:
     """Searches, proves and writes a safe set. Returns 0 if a file was written."""
     require_known("system", options.system, envs.registered_names())
-    for name, least in {
-        "seeds": 1,
-        "iterations": 1,
-        "rounds": 1,
-        "disturbance_scale": 1,
-        "margin": 0,
-    }.items():
-        if (value := getattr(options, name)) is not None:
-            require_at_least(f"--{name.replace('_', '-')}", value, least)
     _require_writable(options)
     model, reference = envs.get_model(options.system), _reference(options)
     X, W = reference.claim.constraint_set, reference.claim.disturbance_set

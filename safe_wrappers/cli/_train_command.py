@@ -11,15 +11,15 @@ from tqdm import tqdm
 
 from ..algos import shac
 from ..envs import ModelEnv
-from ..evaluation import Episodes, PolicyComparison
+from ..evaluation import Episodes, MetricsWriter, PolicyComparison, describe, write_json
 from ..plots import learning_curve, save_episodes
 from ._cache import use_compilation_cache
 from ._environments import make_environments
 from ._interrupt import Interruptible
 from ._options import Train
-from ._run_folder import MetricsWriter, RunFolder, write_json
-from ._run_summary import describe, run_title, summarise, violation_message
-from ._usage import UsageError, require_at_least
+from ._run_folder import RunFolder
+from ._run_summary import run_title, summarise, violation_message
+from ._usage import UsageError
 
 NUM_EPISODES = 128
 _BAR = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}"  # short: it must fit 80 columns
@@ -30,7 +30,10 @@ def train(options: Train) -> int:
 
     Returns the exit code.
     """
-    _check(options)
+    if options.backend == "mjx":
+        raise UsageError(
+            "--backend mjx has no gradients to train with; use closed_form or generalized."
+        )
     env, guarded = make_environments(options)
     folder = RunFolder.for_training(options)
     checkpoint = folder.newest_checkpoint()
@@ -43,7 +46,7 @@ def train(options: Train) -> int:
     use_compilation_cache()
     try:
         with (
-            MetricsWriter(folder, resumed_at) as writer,
+            MetricsWriter(folder.metrics, folder.tensorboard, resumed_at) as writer,
             tqdm(total=options.num_timesteps, bar_format=_BAR) as bar,
         ):
             bar.set_postfix_str("compiling")
@@ -186,33 +189,3 @@ def _interrupted(folder: RunFolder) -> int:
         file=sys.stderr,
     )
     return 130
-
-
-def _check(options: Train) -> None:
-    """Checks numbers before anything is compiled or written.
-
-    Raises:
-        UsageError: On a number out of range.
-    """
-    at_least_1 = (
-        "num_timesteps",
-        "episode_length",
-        "train_episode_length",
-        "num_envs",
-        "horizon_length",
-    )
-    for name, least in {
-        **dict.fromkeys(at_least_1, 1),
-        "seed": 0,
-        "regularisation": 0,
-        "num_evals": 2,
-    }.items():
-        value = getattr(options, name)
-        if value is not None:
-            require_at_least(f"--{name.replace('_', '-')}", value, least)
-    if options.learning_rate is not None and not 0 < options.learning_rate < float("inf"):
-        raise UsageError(f"--learning-rate must be positive, but it is {options.learning_rate}.")
-    if options.backend == "mjx":
-        raise UsageError(
-            "--backend mjx has no gradients to train with; use closed_form or generalized."
-        )

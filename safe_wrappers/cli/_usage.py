@@ -27,16 +27,6 @@ def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
         raise UsageError(f"unknown {kind} {value!r}; {hint}")
 
 
-def require_at_least(option: str, value: float, least: float) -> None:
-    """Checks that the option's value is a number from `least` on.
-
-    Raises:
-        UsageError: Otherwise.
-    """
-    if not least <= value < float("inf"):
-        raise UsageError(f"{option} must be at least {least:,}, but it is {value:,}.")
-
-
 def require_writable_folder(option: str, path: Path) -> None:
     """Checks, before anything is computed, that a file can be written where it is to go.
 

@@ -1,5 +1,6 @@
 """Figures: of trainings and their episodes, of safeguards, and of conformance."""
 
+from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
 from ._episode_files import save_episodes as save_episodes
 from ._run_figures import learning_curve as learning_curve

@@ -38,9 +38,8 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
         )
     if isinstance(array, jax.Array):
         return array
-    array = array.copy()
-    array.setflags(write=False)
-    return array
+    # A copy that is backed by bytes, so that not even `setflags` makes it writable again.
+    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
 
 
 def as_vector(name: str, value: Any, dim: int) -> jax.Array:
