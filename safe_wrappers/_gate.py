@@ -314,6 +314,7 @@ def _is_raw_key(key: Array) -> bool:
 def range_in_words(
     low: float, high: float, above: float | None = None, below: float | None = None
 ) -> str:
+    """The range of `as_number`, to follow "must be"."""
     bottom = f"greater than {above:g}" if above is not None else f"at least {low:g}"
     parts = [bottom] if above is not None or np.isfinite(low) else []
     top = f"less than {below:g}" if below is not None else f"at most {high:g}"

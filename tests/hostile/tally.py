@@ -72,7 +72,7 @@ def check(cases: Iterable[Case], count: int) -> Counter[str]:
 def _of_error(error: Exception, case: Case) -> tuple[str, str]:
     text = str(error)
     note = f"{type(error).__name__}: {text[:200]}"
-    if not isinstance(error, sw.SafeWrappersError | TypeError | ValueError):
+    if not isinstance(error, sw.SafeWrappersError | TypeError | ValueError | FileNotFoundError):
         return UNCLEAR, note
     # `gymnasium.make` raises type errors again and says where they came from
     inner = error.__context__
