@@ -61,8 +61,12 @@ def wrapped(system, plant):
 
 
 def soak(oracle, system, plant, steps):
-    """Bang-bang requests; at the boundary of S every second one is unsafe."""
-    env = wrapped(system, plant)
+    return run_bang_bang(oracle, wrapped(system, plant), steps)
+
+
+def run_bang_bang(oracle, env, steps):
+    """At the boundary of S every second request is unsafe."""
+    plant = env.unwrapped
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     low, high = plant.action_space.low, plant.action_space.high
@@ -111,6 +115,17 @@ def test_action_spaces(oracle, system):
         (np.float16, 0.0, 30.0),
     ]
     assert check(space_cases(oracle, system, grid, 120), 5) == {RIGHT: 5}
+
+
+@pytest.mark.parametrize(("dtype", "offset", "scale"), [(np.float32, 1e3, 1), (np.float16, 0, 30)])
+def test_without_tighter_rows_a_coarse_space_rounds_safe_actions_to_unsafe_ones(
+    oracle, system, dtype, offset, scale
+):
+    plant = Plant(dtype(offset - scale), dtype(offset + scale), dtype)
+    env = wrapped(system, plant)
+    assert env._verified is not system
+    env.__dict__["_verified"] = system
+    assert run_bang_bang(oracle, env, 120)[0] == UNSAFE
 
 
 def test_coarse_action_spaces_are_refused(oracle, system):

@@ -4,6 +4,7 @@ then make safe.
 
 import functools
 
+import brax.envs
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -289,3 +290,57 @@ def test_an_ordinary_system_is_judged_right():
     guarded = jax.jit(lambda x, a: sw.safe_action(system, sw.BoundaryProjection(), x, a))
     out = guarded(np.array([0.99, 0.2], np.float32), np.ones(1, np.float32))
     assert judged(np.array([0.99, 0.2]), out) == (RIGHT, "")
+
+
+@pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
+def test_plants_of_brax():
+    env = brax.envs.get_environment("inverted_pendulum", backend="generalized")
+    refused = [
+        ("q", [0.7]),
+        ("q", [True]),
+        ("q", [0, 0]),
+        ("q", [5]),
+        ("q", [-1]),
+        ("q", "a"),
+        ("q", 0),
+        ("qd", ["a"]),
+        ("qd", {0}),
+        ("disturbed", [99]),
+        ("disturbed", [0.5]),
+    ]
+    cases = [
+        Case(f"{k} = {v}", functools.partial(sw.BraxPlant, env, **{k: v}), None, f"`{k}")
+        for k, v in refused
+    ]
+    cases += [
+        Case("env None", lambda: sw.BraxPlant(None), None, "`env`"),
+        Case("env str", lambda: sw.BraxPlant("ant"), None, "`env`"),
+    ]
+    check(cases, 13)
+
+
+def test_fits():
+    key = np.asarray(jax.random.PRNGKey(0))
+    fits = [("remainder", functools.partial(sw.fit_remainder, MODEL, SQUARE, W))]
+    fits += [("surrogate", functools.partial(sw.fit_surrogate, MODEL, SQUARE))]
+    refused = [
+        ("samples", 0),
+        ("samples", 2.5),
+        ("samples", "10"),
+        ("safety", 0.5),
+        ("safety", np.nan),
+        ("safety", "2"),
+        ("key", None),
+        ("key", 3),
+    ]
+    cases = [
+        Case(
+            f"{name}, {option} = {value}",
+            functools.partial(fit, **{"key": key, option: value}),
+            None,
+            f"`{option}`",
+        )
+        for name, fit in fits
+        for option, value in refused
+    ]
+    check(cases, 16)
