@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..certificates import Guarantee
 from ..envs import CertifiedEnv, ModelEnv
 from ..evaluation import Row, against, gap, interactions_to, versions
 from ._options import Train
@@ -17,6 +18,7 @@ def summarise(
     env: ModelEnv,
     rows: Sequence[Row],
     *,
+    guarantee: Guarantee | None,
     num_episodes: int,
     lqr_return: float | None,
     compile_seconds: float,
@@ -27,6 +29,7 @@ def summarise(
         options: Of the run.
         env: Its environment.
         rows: Of metrics.csv, at least one.
+        guarantee: What stands behind the safety of the run, or None without a safeguard.
         num_episodes: Per evaluation.
         lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there
             is one.
@@ -40,6 +43,7 @@ def summarise(
         "system": options.system,
         "safeguard": options.safeguard,
         "safe_set": None if certificate is None else certificate.name,
+        "guarantee": None if guarantee is None else guarantee._asdict(),
         "seed": options.seed,
         "options": {
             name: str(value) if name == "logdir" else value

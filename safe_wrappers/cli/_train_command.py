@@ -9,10 +9,13 @@ from typing import Any
 from brax.envs import Env
 from tqdm import tqdm
 
+from .._errors import ModelError
 from ..algos import shac
+from ..certificates import prove
 from ..envs import ModelEnv
 from ..evaluation import Episodes, PolicyComparison
 from ..plots import learning_curve, save_episodes
+from ..safe_actions import ModelSystem
 from ._cache import use_compilation_cache
 from ._environments import make_environments
 from ._interrupt import Interruptible
@@ -32,6 +35,8 @@ def train(options: Train) -> int:
     """
     _check(options)
     env, guarded = make_environments(options)
+    if guarded is not env:
+        _require_proved(options, env)
     folder = RunFolder.for_training(options)
     checkpoint = folder.newest_checkpoint()
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
@@ -158,6 +163,7 @@ class _Session:
             self.options,
             self.env,
             self.writer.rows,
+            guarantee=None if self.guarded is self.env else self.guarded.guarantee,  # pyright: ignore[reportAttributeAccessIssue]
             num_episodes=NUM_EPISODES,
             lqr_return=self.lqr_return,
             compile_seconds=self.compile_seconds + self.metrics["training/compile_time"],
@@ -171,6 +177,29 @@ class _Session:
         )
         curve.savefig(path / "learning_curve.png", dpi=150)
         return ["learning_curve.png", *save_episodes(path, self.env, self.episodes, title)]
+
+
+def _require_proved(options: Train, env: ModelEnv) -> None:
+    """Proves a safe set that is not proved yet, such as that of a file: a run behind a safeguard is
+    to be safe, and not only to have stayed in its set.
+
+    Raises:
+        UsageError: If the set is not proved.
+    """
+    system = env.system
+    if not isinstance(system, ModelSystem) or system.guarantee.status == "proved":
+        return
+    name = options.system if options.safe_set is None else options.safe_set
+    try:
+        proof = prove(system.claim)
+    except ModelError as error:
+        raise UsageError(f"the safe set of {name} cannot be proved: {error}") from error
+    if not proof.proved:
+        raise UsageError(
+            f"the safe set of {name} is not proved ({proof.status}): {proof.reason} Train on "
+            "another one, or without a guarantee with --safeguard none."
+        )
+    print(f"Proved the safe set of {name}: {proof.cells:,} cells, {proof.seconds:.1f} s.")
 
 
 def _interrupted(folder: RunFolder) -> int:
