@@ -117,8 +117,9 @@ def test_the_names_in_docs_exist(page):
         if (page, 0) not in EXCERPTS
     ],
 )
-def test_the_python_of_docs_runs(page):
+def test_the_python_of_docs_runs(page, tmp_path, monkeypatch):
     """One block after the other, with what the earlier ones left, as a reader would."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     for i, code in enumerate(PAGES[page]):
         if (page, i) not in EXCERPTS:
