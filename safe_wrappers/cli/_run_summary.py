@@ -4,19 +4,26 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from brax.envs import Env
+
 from ..envs import CertifiedEnv, ModelEnv
 from ..evaluation import training_numbers, versions
 from ..plots import RecordedTraining
+from ..wrappers import SafeguardWrapper
 from ._options import Train
 
 
-def summarise(options: Train, env: ModelEnv, training: RecordedTraining) -> dict[str, Any]:
+def summarise(
+    options: Train, env: ModelEnv, guarded: Env, training: RecordedTraining
+) -> dict[str, Any]:
     """The content of summary.json."""
+    guarantee = guarded.guarantee if isinstance(guarded, SafeguardWrapper) else None
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
     return {
         "system": options.system,
         "safeguard": options.safeguard,
         "safe_set": None if certificate is None else certificate.name,
+        "guarantee": None if guarantee is None else guarantee._asdict(),
         "seed": options.seed,
         "options": {
             name: str(value) if name == "logdir" else value
