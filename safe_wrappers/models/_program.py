@@ -51,7 +51,8 @@ def program_digest(model: Model) -> str:
     digest = hashlib.sha256()
     with jax.default_matmul_precision("highest"):
         programs = (
-            jax.make_jaxpr(model.step)(*shapes),
+            # Traced anew each time, see `trace`.
+            jax.make_jaxpr(lambda *arguments: model.step(*arguments))(*shapes),
             jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0]),
         )
     for program in programs:
