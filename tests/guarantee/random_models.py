@@ -165,7 +165,7 @@ REFUSED_WAYS = {
 
 
 class Structure(NamedTuple):
-    """What hypothesis chooses, and shrinks: sizes, terms by name, ways by name, and a seed."""
+    """What a random model is made of: sizes, terms by name, ways by name, and a seed of numbers."""
 
     n: int
     d: int
@@ -177,24 +177,25 @@ class Structure(NamedTuple):
 
 
 def structures():
-    """Structures of random models, most of them without what has to be refused."""
-    way = _mostly(WAYS, REFUSED_WAYS)
-    return st.builds(
-        Structure,
-        n=st.integers(1, 3),
-        d=st.integers(1, 2),
-        k=st.integers(0, 2),
-        terms=st.lists(_mostly(TERMS, REFUSED_TERMS), min_size=1, max_size=3).map(tuple),
-        action=way,
-        disturbance=way,
-        seed=st.integers(0, 2**32 - 1),
-    )
+    """Structures of random models, most of them without what has to be refused.
+
+    Hypothesis chooses the seed: its own choice of parts prefers the first of each list.
+    """
+    return st.integers(0, 2**32 - 1).map(_structure)
 
 
-def _mostly(names, seldom):
+def _structure(seed):
+    rng = np.random.default_rng(seed)
+    n, d, k = (int(rng.integers(low, high)) for low, high in ((1, 4), (1, 3), (0, 3)))
+    terms = tuple(_mostly(rng, TERMS, REFUSED_TERMS) for _ in range(rng.integers(1, 4)))
+    ways = (_mostly(rng, WAYS, REFUSED_WAYS) for _ in range(2))
+    return Structure(n, d, k, terms, *ways, seed)
+
+
+def _mostly(rng, names, seldom):
     """One of the names, one time in nine one that is seldom."""
-    known = st.sampled_from(sorted(set(names) - seldom))
-    return st.integers(0, 8).flatmap(lambda i: known if i else st.sampled_from(sorted(seldom)))
+    known = sorted(set(names) - seldom)
+    return str(rng.choice(known if rng.integers(9) else sorted(seldom)))
 
 
 class Problem(NamedTuple):
@@ -215,7 +216,8 @@ def problem(structure):
     S = _polytope(n, rng)
     # The part of the room at the critical states that drift or disturbance take.
     taken = rng.choice([rng.uniform(0.3, 0.95), rng.uniform(0.95, 1.2)])
-    drift, push = _scales(parts, S, (d, k), taken)
+    with np.errstate(invalid="ignore"):  # some terms are not finite, to be refused
+        drift, push = _scales(parts, S, (d, k), taken)
 
     def step(x, a, w):
         c, B, E = parts(x, a, w)
