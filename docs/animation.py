@@ -64,8 +64,7 @@ def same_policy(path: Path) -> None:
         1, 3, figsize=(8.4, 3.0), width_ratios=(1, 1, 1.25), layout="constrained"
     )
     rods = [
-        _pendulum(ax, name, color)
-        for ax, name, color in zip(axes, runs, (RED, BLUE), strict=False)
+        _pendulum(ax, name, color) for ax, name, color in zip(axes, runs, (RED, BLUE), strict=False)
     ]
     trails = _phase_plane(axes[2], list(runs.values()))
 
