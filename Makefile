@@ -1,4 +1,4 @@
-.PHONY: check test smoke docs
+.PHONY: check test smoke docs pictures
 
 check: ## The whole check in a fresh virtual environment, as the hosted workflow runs it.
 	.ci/run
@@ -9,6 +9,9 @@ test: ## All tests but the slow ones.
 smoke: ## A few dozen tests that touch every part of the library.
 	python -m pytest -m smoke
 
-docs: ## Draws the pictures of the documentation again.
+docs: ## The documentation site, in the folder site; it needs the extra `docs`.
+	python -m mkdocs build --strict
+
+pictures: ## Draws the pictures of the documentation again.
 	python docs/figures.py
 	python docs/animation.py
