@@ -38,7 +38,10 @@ def summarise(
     last = rows[-1]
     final = last["eval/return"]
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
-    count = lambda name: int(last.get(name, 0))
+
+    def count(name: str) -> int:
+        return int(last.get(name, 0))
+
     return {
         "system": options.system,
         "safeguard": options.safeguard,
