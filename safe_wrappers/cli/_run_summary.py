@@ -19,13 +19,6 @@ def summarise(
     """The content of summary.json."""
     guarantee = guarded.guarantee if isinstance(guarded, SafeguardWrapper) else None
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
-<<<<<<< HEAD
-=======
-
-    def count(name: str) -> int:
-        return int(last.get(name, 0))
-
->>>>>>> migrate
     return {
         "system": options.system,
         "safeguard": options.safeguard,
