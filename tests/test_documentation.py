@@ -81,6 +81,7 @@ def record_call(signature, calls, *args, **kwargs):
 PAGES = {
     page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     for page in sorted((ROOT / "docs").glob("*.md"))
+    if "```python" in page.read_text()
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
@@ -96,7 +97,7 @@ def test_the_names_in_docs_exist(page):
         for node in ast.walk(ast.parse(code, page)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safe_wrappers"):
                 names = [(importlib.import_module(node.module), alias.name) for alias in node.names]
-            elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sw."):
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"sw(\.\w+)+", ast.unparse(node)):
                 names = [(sw, ast.unparse(node).removeprefix("sw."))]
             else:
                 continue
@@ -108,6 +109,15 @@ def test_the_names_in_docs_exist(page):
     assert found > 0
 
 
+def test_the_files_that_the_guide_through_the_code_names_are_there():
+    text = (ROOT / "docs" / "reading_the_code.md").read_text()
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*/_?[a-z_]*(?:\.py)?|_[a-z_]+\.py)`", text)
+    rooms = [ROOT, ROOT / "safe_wrappers", ROOT / "safe_wrappers" / "safeguards"]
+    missing = [name for name in named if not any((room / name).exists() for room in rooms)]
+    assert not missing
+    assert len(named) > 40
+
+
 @pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
 @pytest.mark.parametrize(
     "page",
@@ -117,8 +127,9 @@ def test_the_names_in_docs_exist(page):
         if (page, 0) not in EXCERPTS
     ],
 )
-def test_the_python_of_docs_runs(page):
+def test_the_python_of_docs_runs(page, tmp_path, monkeypatch):
     """One block after the other, with what the earlier ones left, as a reader would."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     for i, code in enumerate(PAGES[page]):
         if (page, i) not in EXCERPTS:

@@ -5,14 +5,14 @@ from typing import Any
 
 from brax.training.checkpoint import get_network
 
+from .._compilation_cache import use_compilation_cache
 from ..algos import shac
 from ..evaluation import PolicyComparison, against, gap, versions, write_json
 from ..plots import save_episodes
-from ._cache import use_compilation_cache
-from ._environments import make_environments
 from ._options import Evaluate
 from ._run_folder import RunFolder
 from ._run_summary import run_title, violation_message
+from ._targets import make_environments
 from ._usage import UsageError
 
 

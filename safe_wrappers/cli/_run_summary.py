@@ -1,48 +1,37 @@
 """What a run did, as numbers (summary.json) and as a few lines of text."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from brax.envs import Env
+
 from ..envs import CertifiedEnv, ModelEnv
-from ..evaluation import Row, training_numbers, versions
+from ..evaluation import training_numbers, versions
+from ..plots import RecordedTraining
+from ..wrappers import SafeguardWrapper
 from ._options import Train
 
 
 def summarise(
-    options: Train,
-    env: ModelEnv,
-    rows: Sequence[Row],
-    *,
-    num_episodes: int,
-    lqr_return: float | None,
-    compile_seconds: float,
+    options: Train, env: ModelEnv, guarded: Env, training: RecordedTraining
 ) -> dict[str, Any]:
-    """The content of summary.json.
-
-    Args:
-        options: Of the run.
-        env: Its environment.
-        rows: Of metrics.csv, at least one.
-        num_episodes: Per evaluation.
-        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there
-            is one.
-        compile_seconds: Of this process.
-    """
+    """The content of summary.json."""
+    guarantee = guarded.guarantee if isinstance(guarded, SafeguardWrapper) else None
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
     return {
         "system": options.system,
         "safeguard": options.safeguard,
         "safe_set": None if certificate is None else certificate.name,
+        "guarantee": None if guarantee is None else guarantee._asdict(),
         "seed": options.seed,
         "options": {
             name: str(value) if name == "logdir" else value
             for name, value in dataclasses.asdict(options).items()
         },
-        **training_numbers(rows, lqr_return=lqr_return),
-        "evaluation_episodes": num_episodes,
-        "compile_seconds": compile_seconds,
+        **training_numbers(training.writer.rows, lqr_return=training.lqr_return),
+        "evaluation_episodes": training.num_episodes,
+        "compile_seconds": training.compile_seconds,
         "versions": versions(),
     }
 

@@ -4,6 +4,7 @@ from ._comparison import PolicyComparison as PolicyComparison
 from ._episodes import Episodes as Episodes
 from ._episodes import Evaluation as Evaluation
 from ._episodes import episode_keys as episode_keys
+from ._interruptible import Interruptible as Interruptible
 from ._lqr import LQR as LQR
 from ._lqr import lqr as lqr
 from ._lqr import lqr_policy as lqr_policy

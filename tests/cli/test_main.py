@@ -4,7 +4,7 @@ import sys
 import jax
 import pytest
 
-from safe_wrappers.cli._cache import use_compilation_cache
+from safe_wrappers._compilation_cache import use_compilation_cache
 
 from .conftest import CHANGED
 
