@@ -81,6 +81,7 @@ def record_call(signature, calls, *args, **kwargs):
 PAGES = {
     page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     for page in sorted((ROOT / "docs").glob("*.md"))
+    if "```python" in page.read_text()
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
@@ -106,6 +107,15 @@ def test_the_names_in_docs_exist(page):
                     functools.reduce(getattr, name.split("."), owner)
                 found += 1
     assert found > 0
+
+
+def test_the_files_that_the_guide_through_the_code_names_are_there():
+    text = (ROOT / "docs" / "reading_the_code.md").read_text()
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*/_?[a-z_]*(?:\.py)?|_[a-z_]+\.py)`", text)
+    rooms = [ROOT, ROOT / "safe_wrappers", ROOT / "safe_wrappers" / "safeguards"]
+    missing = [name for name in named if not any((room / name).exists() for room in rooms)]
+    assert not missing
+    assert len(named) > 40
 
 
 @pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")

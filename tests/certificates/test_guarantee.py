@@ -68,7 +68,7 @@ def test_a_proof_that_failed_counts_for_nothing():
 @pytest.mark.parametrize(
     ("changes", "status", "by"),
     [
-        ({}, "certified", "this program; a record is not signed, and `prove` proves it again"),
+        ({}, "certified", "'mine' records a proof of this claim about the model 'decay' and this"),
         ({"prover": "1"}, "certified", "another version of the prover"),
         ({"prover": ""}, "certified", "another version of the prover"),
         ({"program": "sha256:0"}, "certified", "or of another function that is near"),

@@ -210,7 +210,7 @@ def test_a_brax_environment_is_started_by_its_physics():
 
 def test_misuse_is_refused():
     class Unstartable(Integrator):
-        reset_to = property()
+        reset_to = None
 
     with pytest.raises(ValueError, match="no `reset_to`; give `start=`"):
         sw.conform(Unstartable())
@@ -235,5 +235,5 @@ def test_misuse_is_refused():
         TypeError, match=r"must be a single environment of Brax or Gymnasium.* but it is a `Model`"
     ):
         sw.conform(MODEL)
-    with pytest.raises(ValueError, match="`samples` must be at least 1"):
+    with pytest.raises(ValueError, match="`samples` is 0, but it must be an integer of at least 1"):
         sw.conform(Integrator(), samples=0)
