@@ -79,8 +79,9 @@ def record_call(signature, calls, *args, **kwargs):
 
 
 PAGES = {
-    page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    page.name: blocks
     for page in sorted((ROOT / "docs").glob("*.md"))
+    if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
@@ -96,7 +97,7 @@ def test_the_names_in_docs_exist(page):
         for node in ast.walk(ast.parse(code, page)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safe_wrappers"):
                 names = [(importlib.import_module(node.module), alias.name) for alias in node.names]
-            elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sw."):
+            elif re.fullmatch(r"sw(\.\w+)+", ast.unparse(node)):
                 names = [(sw, ast.unparse(node).removeprefix("sw."))]
             else:
                 continue

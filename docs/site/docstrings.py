@@ -32,14 +32,12 @@ def _bullets(section: re.Match) -> str:
     lines = [f"{indent}**{title}**", ""]
     for line in body.splitlines():
         text = line.removeprefix(indent + "    ")
-        if text.startswith(" ") and len(lines) > 2:
+        entry = re.match(r'([\w/".\[\], ]+): (\S.*)', text)
+        if entry:
+            bullet = f"{indent}- `{entry[1]}`: {entry[2]}"
+            lines += [bullet] if lines[-1].startswith(f"{indent}- ") else ["", bullet]
+        elif text.startswith(" ") or (text and lines[-1] and not lines[-1].startswith("- ")):
             lines[-1] += " " + text.strip()
-        elif re.match(r'[\w/".\[\], ]+: \S', text):
-            name, meaning = text.split(": ", 1)
-            lines.append(f"{indent}- `{name}`: {meaning}")
-        elif text:
-            continues = len(lines) > 2 and lines[-1] and not lines[-1].startswith(f"{indent}- `")
-            lines[-1:] = [lines[-1] + " " + text] if continues else [*lines[-1:], indent + text]
         else:
-            lines.append("")
+            lines.append(indent + text)
     return "\n".join(lines) + "\n"

@@ -28,7 +28,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         text, images = notebooks.as_markdown(notebooks.read(path), path.stem)
         link = f"[Download this notebook]({path.name})\n\n"
         files.append(File.generated(config, f"{name}.md", content=link + text))
-        files.append(File.generated(config, f"{name}.ipynb", content=path.read_text()))
         for image, content in images.items():
             files.append(File.generated(config, f"notebooks/{image}", content=content))
     linked = {
