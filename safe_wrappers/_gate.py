@@ -167,7 +167,7 @@ def as_number(
         TypeError: If the value is not one real number; True is none.
         ValueError: If it is not finite, or out of this range.
     """
-    must = _range(low, high, above)
+    must = range_in_words(low, high, above)
     try:
         single = np.ndim(as_numbers(name, value)) == 0 and not _is_flag(value)
         number = float(np.asarray(value, np.float64)) if single and not is_traced(value) else None
@@ -308,7 +308,7 @@ def _is_raw_key(key: Array) -> bool:
     return key.dtype == np.uint32 and key.shape in ((2,), (4,))
 
 
-def _range(low: float, high: float, above: float | None) -> str:
+def range_in_words(low: float, high: float, above: float | None) -> str:
     bottom = f"greater than {above:g}" if above is not None else f"at least {low:g}"
     parts = [bottom] if above is not None or np.isfinite(low) else []
     parts += [f"at most {high:g}"] if np.isfinite(high) else []

@@ -278,3 +278,13 @@ class AnotherPlant(SafePendulum):
     def __init__(self, model, **options):
         super().__init__(**options)
         self.model = model
+
+
+def replacing(kind, name):
+    """A subclass with a member of its own in the place of one of `kind`.
+
+    It only calls that one, but nobody can know that.
+    """
+    if isinstance(getattr(kind, name), property):
+        return type("Mine", (kind,), {name: property(getattr(kind, name).fget)})
+    return type("Mine", (kind,), {name: lambda self, *args: getattr(kind, name)(self, *args)})

@@ -32,9 +32,9 @@ def network_config(
     """What `load_policy` needs to make the networks again; the factory's arguments are read from
     its defaults.
     """
-    return checkpoint.network_config(
-        observation_size, action_size, normalize_observations, network_factory
-    )  # pyright: ignore[reportArgumentType]
+    # Brax's own networks are all that its annotation knows.
+    factory: Any = network_factory
+    return checkpoint.network_config(observation_size, action_size, normalize_observations, factory)
 
 
 def save(

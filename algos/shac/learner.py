@@ -235,12 +235,10 @@ class Learner:
         def body(_, carry):
             state, sums = carry
             state, metrics = self.update(state, hyper)
-            return state, {name: total + metrics[name] for name, total in sums.items()}
+            return state, jax.tree.map(jnp.add, sums, metrics)
 
-        sums = dict.fromkeys(
-            ("policy_loss", "value_loss", "gradient_norm", "reward", "regularisation"),
-            jnp.zeros(()),
-        )
+        metrics = jax.eval_shape(self.update, state, hyper)[1]
+        sums = jax.tree.map(lambda metric: jnp.zeros(metric.shape, metric.dtype), metrics)
         state, sums = jax.lax.fori_loop(0, num_updates, body, (state, sums))
         return state, {name: total / num_updates for name, total in sums.items()}
 

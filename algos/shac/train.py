@@ -12,13 +12,17 @@ from brax import envs
 from brax.training import acting, types
 from brax.training.acme import running_statistics
 
+from safe_wrappers._arguments import checked
 from safe_wrappers.safeguards import BoundaryProjection
 from safe_wrappers.wrappers import SafeguardedEnv
 
 from . import checkpoint
 from . import networks as shac_networks
+from .arguments import ARGUMENTS
 from .learner import Hyperparameters, Learner, TrainingState
 from .rollout import wrap
+
+_MOST_UPDATES = 2**31  # they are counted in int32
 
 
 def _default_regularisation(environment: envs.Env) -> float:
@@ -45,6 +49,7 @@ def _check_regularisation(environment: envs.Env, regularisation: float) -> None:
         )
 
 
+@checked(ARGUMENTS)
 def train(
     environment: envs.Env,
     num_timesteps: int,
@@ -106,13 +111,14 @@ def train(
             bootstrapping from the value function. Shorter ones cover the states better; None is
             `episode_length`.
         num_critic_updates: Full-batch gradient steps of the value function per window.
-        learning_rate: Of the policy; decays linearly over the training.
-        critic_learning_rate: Of the value function; decays likewise.
+        learning_rate: Initial learning rate of the policy; it decays linearly to
+            `final_learning_rate_fraction` of this.
+        critic_learning_rate: Initial learning rate of the value function, which decays alike.
         final_learning_rate_fraction: Learning rate at the end of training, relative to its start.
-        adam_b: Adam's decay rates of both moments.
+        adam_b: Adam's decay rates of the first and the second moment.
         max_gradient_norm: Gradients are clipped to this norm.
-        discounting: gamma.
-        td_lambda: lambda of the value function's targets.
+        discounting: Discount factor gamma.
+        td_lambda: Parameter lambda of the value function's targets.
         tau: Step of the target value function towards the value function, once per window.
         reward_scaling: Factor on rewards in the losses.
         regularisation: c of c * mean |a_s - a|^2 in the policy's loss (a the requested, a_s the
@@ -122,7 +128,7 @@ def train(
             statistics.
         network_factory: (observation_size, action_size, preprocess_observations_fn) ->
             SHACNetworks.
-        seed: Of everything random.
+        seed: Random seed for initialisation, rollouts and evaluation.
         num_evals: Evaluations; more than 1 includes one before training, as in Brax's agents.
         run_evals: If False, no episodes are run at evaluations: only callbacks, checkpoints and
             training metrics.
@@ -140,8 +146,10 @@ def train(
         (normalizer_params, policy_params, value_params); the last metrics.
 
     Raises:
-        ValueError: If an option is out of range, if a regularisation acts in both reward and loss
-            or has no safeguard to act on, or if the checkpoint belongs to another training.
+        TypeError: If an argument is of another kind than `arguments.ARGUMENTS` says.
+        ValueError: If an argument is out of the range that is said there, if a regularisation acts
+            in both reward and loss or has no safeguard to act on, or if the checkpoint belongs to
+            another training.
         FileNotFoundError: If there is no checkpoint.
 
     Metrics:
@@ -157,14 +165,6 @@ def train(
         training/sps, walltime, compile_time: Interactions per second, seconds of training and of
             compilation.
     """
-    for name, value in (
-        ("num_timesteps", num_timesteps),
-        ("episode_length", episode_length),
-        ("num_envs", num_envs),
-        ("horizon_length", horizon_length),
-    ):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
     if regularisation is None:
         regularisation = _default_regularisation(environment)
     _check_regularisation(environment, regularisation)
@@ -188,6 +188,11 @@ def train(
         env, networks, num_envs, horizon_length, train_episode_length, num_critic_updates
     )
     num_updates = -(-num_timesteps // learner.steps_per_update)
+    if num_updates >= _MOST_UPDATES:
+        raise ValueError(
+            f"`num_timesteps` is {num_timesteps}, but with {learner.steps_per_update} steps per "
+            f"update it must be less than {_MOST_UPDATES * learner.steps_per_update}."
+        )
     hyper = Hyperparameters(
         num_updates=num_updates,
         learning_rate=learning_rate,

@@ -1,7 +1,7 @@
 """Brax environments as Gymnasium ones, one at a time."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CertificateError, SetDimensionError, WrapperOrderError
 from .._frozen import Frozen
+from .._gate import as_integer, as_numbers, instance_of, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..wrappers import BoundedEnv, SafeguardWrapper, StartableEnv, SystemEnv
@@ -29,7 +30,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
 
     It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded
     environment gets every request as it came, NaN and oversized ones included, and flags it; for an
-    unsafeguarded one the action is clipped to the box. The environment's own termination is
+    unsafeguarded one NaN counts as 0 and the action is clipped to the box. The environment's own termination is
     reported, of which the bundled ones have none; truncation is up to
     `gymnasium.wrappers.TimeLimit`. The first reset and the first step compile.
 
@@ -96,17 +97,20 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         """Starts an episode at a random state of the safe set.
 
         Args:
-            seed: Starts the random stream again; None continues it.
+            seed: An integer of at least 0 starts the random stream again; None continues it.
             options: {"x": state}, shape (n,): the state to start at.
 
         Raises:
-            ValueError: If that state is outside the safe set, or the environment cannot be started
-                at given states.
+            ValueError: If that state is outside the safe set, the environment cannot be started at
+                given states, or an option is unknown.
+            TypeError: If the seed is no integer, or `options` no dictionary.
+            SetDimensionError: If the state has another shape, or is not made of real numbers.
             CertificateError: If a safeguarded environment did not start in the safe set.
         """
-        super().reset(seed=seed)
+        options = reset_options(options, ("x",))
+        super().reset(seed=None if seed is None else as_integer("seed", seed, 0))
         draw = draw_seed(self.np_random)
-        if options and "x" in options:
+        if "x" in options:
             self._state, result = _reset_to(self.env, draw, start_states(self.env, options["x"]))
         else:
             self._state, result = _reset(self.env, draw)
@@ -118,7 +122,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         """One step under the safe replacement of `action`, shape (d,).
 
         Raises:
-            SetDimensionError: If the action has another shape; nothing has happened then.
+            SetDimensionError: If the action has another shape, or is not made of real numbers;
+                nothing has happened then.
             gymnasium.error.ResetNeeded: Before the first reset.
         """
         request = to_action(action, (self.env.action_size,))
@@ -202,12 +207,27 @@ def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
 
 def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
     """Raises a ValueError if the mode is unknown or there is nothing to draw with."""
-    if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"`render_mode` must be None or 'rgb_array', but it is {render_mode!r}.")
+    if render_mode is not None:
+        one_of("render_mode", render_mode, ("rgb_array",), " Or give None.")
     if render_mode and draw is None:
         raise ValueError(
             "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture."
         )
+
+
+def reset_options(options: Any, valid: Sequence[str]) -> dict[str, Any]:
+    """The options of a reset.
+
+    Raises:
+        TypeError: If they are no dictionary.
+        ValueError: If one is unknown.
+    """
+    if options is None:
+        return {}
+    instance_of("options", options, dict)
+    for name in options:
+        one_of("options", name, valid)
+    return options
 
 
 def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> NDArray[np.float32]:
@@ -215,7 +235,7 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     one state is broadcast.
 
     Raises:
-        SetDimensionError: If the shape is another one.
+        SetDimensionError: If the shape is another one, or x is not made of real numbers.
         ValueError: If a state is outside the safe set, or the environment cannot be started at
             given states.
     """
@@ -226,7 +246,8 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
         )
     n = _state_size(env)
     shape = (n,) if num_envs is None else (num_envs, n)
-    given = np.asarray(x, np.float32)
+    with np.errstate(over="ignore"):
+        given = np.asarray(as_numbers("options['x']", x, overflow=True)).astype(np.float32)
     if given.shape not in (shape, (n,)):
         raise SetDimensionError(
             f"`options['x']` must have shape {shape}, but its shape is {given.shape}."
@@ -254,13 +275,10 @@ def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> tuple[envs.State, 
 def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.State, Result]:
     """The next state and what Gymnasium sees of it. Pure."""
     # A safeguard must see the request as it came. Without one, an actuator has its limits all the
-    # same.
-    return _seen(
-        env,
-        env.step(
-            state, action if isinstance(env, SafeguardWrapper) else jnp.clip(action, -1.0, 1.0)
-        ),
-    )
+    # same, and rests where it is told nothing.
+    if not isinstance(env, SafeguardWrapper):
+        action = jnp.clip(jnp.where(jnp.isnan(action), 0.0, action), -1.0, 1.0)
+    return _seen(env, env.step(state, action))
 
 
 def _seen(env: Any, state: envs.State) -> tuple[envs.State, Result]:

@@ -14,6 +14,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from .._frozen import Frozen
+from .._gate import as_integer, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from . import _gym_env as single
 
@@ -72,16 +73,16 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         require_array(array)
         single.require_render_mode(render_mode, draw)
         single.require_single(env)
-        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
+        num_envs = as_integer("num_envs", num_envs, 1)
+        if max_episode_steps is not None:
+            max_episode_steps = as_integer("max_episode_steps", max_episode_steps, 1)
         self.env: Any = env
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps
         self.array = array
         self.render_mode = render_mode
         self.draw = draw
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {
             **self.metadata,
             **single.frames_per_second(env),
@@ -106,29 +107,21 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Starts an episode in all environments, or in those of a mask.
 
         Args:
-            seed: Of environment i: seed + i, or the i-th of a sequence; None continues the random
-                streams.
+            seed: Of environment i: seed + i, or the i-th of a sequence of integers of at least 0;
+                None continues the random streams.
             options: {"x": states}, shape (num_envs, n) or (n,): where to start; {"reset_mask":
                 mask}, shape (num_envs,), bool.
 
         Raises:
-            ValueError: If a state is outside the safe set, or a mask or seeds do not fit; or if a
-                mask comes before the first reset.
+            ValueError: If a state is outside the safe set, a mask or seeds do not fit, an option is
+                unknown; or if a mask comes before the first reset.
+            TypeError: If a seed is no integer, or `options` no dictionary.
+            SetDimensionError: If states have another shape, or are not made of real numbers.
             CertificateError: If a safeguarded environment did not start in the safe set; automatic
                 resets in `step`, too.
         """
-        options = options or {}
-        if seed is None:
-            seed = [None] * self.num_envs
-        seeds = (
-            [seed + i for i in range(self.num_envs)]
-            if isinstance(seed, int | np.integer)
-            else [None if s is None else int(s) for s in seed]
-        )
-        if len(seeds) != self.num_envs:
-            raise ValueError(
-                f"`seed` must be a number or {self.num_envs} of them, but there are {len(seeds)}."
-            )
+        options = single.reset_options(options, ("x", "reset_mask"))
+        seeds = _seeds(seed, self.num_envs)
         mask = self._reset_mask(options)
         x = single.start_states(self.env, options["x"], self.num_envs) if "x" in options else None
         for i in np.flatnonzero(mask).tolist():
@@ -255,6 +248,27 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         # which nobody can write to, so that all entries may share it
         flags = from_jax(mask, "jax") if self.array == "jax" else mask
         return _with_masks(known, lambda: from_jax(flags, self.array))
+
+
+def _mode(autoreset_mode: Any) -> AutoresetMode:
+    if isinstance(autoreset_mode, AutoresetMode):
+        return autoreset_mode
+    return AutoresetMode(one_of("autoreset_mode", autoreset_mode, [m.value for m in AutoresetMode]))
+
+
+def _seeds(seed: Any, num_envs: int) -> list[int | None]:
+    """One seed for each environment, from one for all or a sequence of them."""
+    if seed is None:
+        return [None] * num_envs
+    if not isinstance(seed, Sequence | np.ndarray):
+        first = as_integer("seed", seed, 0)
+        return [first + i for i in range(num_envs)]
+    seeds = [None if s is None else as_integer(f"seed[{i}]", s, 0) for i, s in enumerate(seed)]
+    if len(seeds) != num_envs:
+        raise ValueError(
+            f"`seed` must be a number or {num_envs} of them, but there are {len(seeds)}."
+        )
+    return seeds
 
 
 def _with_masks(info: dict[str, Any], mask: Callable[[], Any]) -> dict[str, Any]:

@@ -152,18 +152,18 @@ class Certificate:
         )
         record = None if content["record"] is None else _record(content["record"], claim)
         certificate = cls(claim, content["name"], proof=record, metadata=content["metadata"])
-        if record is None or record.program != claim.program:
-            certificate._require_fingerprint(content["next_states"])
-        return certificate
-
-    def _require_fingerprint(self, stored: Any) -> None:
-        claim = self.claim
-        stored = decode_array("next_states", stored, "float64")
-        expected = (POINTS, claim.model.state_size)
+        stored = decode_array("next_states", content["next_states"], "float64")
+        expected = (POINTS, model.state_size)
         _require(
             stored.shape == expected,
             f"`next_states` must have shape {expected}, but its shape is {stored.shape}.",
         )
+        if record is None or record.program != claim.program:
+            certificate._require_fingerprint(stored)
+        return certificate
+
+    def _require_fingerprint(self, stored: np.ndarray) -> None:
+        claim = self.claim
         found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
         _require(
             agrees(found, stored),

@@ -122,6 +122,13 @@ class Claim:
                 "Or give `eps`, of the order of 1e-5 for each facet; the guarantee is then tested, "
                 "not proved."
             ) from error
+        if not (np.isfinite(eps).all() and np.isfinite(gain).all()):
+            raise ModelError(
+                f"The rounding of the model {self.model.name!r} must have a bound over S, but some "
+                "number in `step` may exceed 3.4e38, the largest one of float32, be divided by a "
+                "number near 0, or be one for which a function is not defined. Use units in which "
+                "numbers are moderate, or a smaller S."
+            )
         # Rounded up: the float32 number that is used at run time must still be a bound.
         up = np.float32(np.inf)
         eps = np.nextafter(np.maximum(eps, MIN_EPS).astype(np.float32), up)

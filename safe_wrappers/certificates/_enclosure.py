@@ -157,7 +157,9 @@ def _derivatives(outputs: Sequence[Taylor], count: int, cells: tuple[int, ...]) 
 
 
 def stack(parts: Sequence[Interval], shape: tuple[int, ...]) -> Interval:
-    """One interval array of parts that are broadcast to this shape."""
+    """One interval array of parts that are broadcast to this shape; there may be none."""
+    if not parts:
+        return Interval.point(np.zeros((0, *shape)))
     lo, hi = (
         np.stack([np.broadcast_to(getattr(part, end), shape) for part in parts])
         for end in ("lo", "hi")

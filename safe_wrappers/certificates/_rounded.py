@@ -14,10 +14,12 @@ its error includes the jump between them. (Where the processor takes a number be
 the step and the rows are both those of the state with 0 in its place, so they still agree.)
 
 **Linear equations** by elimination with partial pivoting, or by Cholesky factors: the computed
-solution satisfies (A + D) x = b with |D_ij| <= g_3n sum_k |L_ik| |U_kj|, g_k = k u / (1 - k u)
-(N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorems 9.4 and 10.4), and
-partial pivoting keeps |L_ik| <= 1 and |U_kj| <= 2^(n - 1) max |A| (section 9.3; for Cholesky
-factors sum_k |L_ik| |L_jk| <= max |A|). If A and b come with errors E_A and e_b, then
+solution satisfies (A + D) x = b with |D| <= g_(3n+1) |L| |U|, g_k = k u / (1 - k u) (N. J. Higham,
+Accuracy and Stability of Numerical Algorithms, 2nd ed., theorems 9.4 and 10.4; 3 more roundings
+allow for divisions that are not correctly rounded). Partial pivoting keeps |L_ik| <= 1 and
+|U_kj| <= 2^(k - 1) max |A| (section 9.3), so (|L| |U|)_ij <= (2^n - 1) max |A|; for Cholesky factors
+it is at most max |A|. If A and b
+come with errors E_A and e_b, then
 
     |x_computed - x| <= C |x_computed| + |A^-1| e_b,  C = |A^-1| (|D| + E_A),
 
@@ -25,6 +27,7 @@ and with r = max |x_computed - x| <= max (C |x| + |A^-1| e_b) / (1 - |C|) where 
 maximum norm. |A^-1| comes from an interval elimination. The pivots do not matter.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -260,8 +263,9 @@ def _solve(matrix: np.ndarray, right: list[Rounded]) -> list[Rounded]:
     x = solution([value.exact for value in right])
     units = [[Interval.point(float(i == j)) for i in range(n)] for j in range(n)]
     inverse = [[value.magnitude for value in solution(unit)] for unit in units]
-    largest = np.maximum.reduce([entry.size for row in entries for entry in row])
-    backward = 6 * n * UNIT_ROUNDOFF * n * 2.0 ** (n - 1) * largest + n * _UNDERFLOW
+    largest = _greatest([entry.size for row in entries for entry in row])
+    roundings = (3 * n + 4) * UNIT_ROUNDOFF * SAFETY
+    backward = roundings * (2.0**n - 1) * largest + n * _UNDERFLOW
     wrong = [[backward + entry.error for entry in row] for row in entries]
     lost = n * _UNDERFLOW * (1.0 + 2.0**n * largest)
     # C_ij and what the errors of b come to.
@@ -270,12 +274,16 @@ def _solve(matrix: np.ndarray, right: list[Rounded]) -> list[Rounded]:
         sum(C[i][j] * x[j].magnitude + inverse[j][i] * (right[j].error + lost) for j in range(n))
         for i in range(n)
     ]
-    rho = np.maximum.reduce([sum(row) for row in C]) * SAFETY
-    r = np.where(rho < 1, np.maximum.reduce(base) / (1 - rho), np.inf)
+    rho = _greatest([sum(row) for row in C]) * SAFETY
+    r = np.where(rho < 1, _greatest(base) / (1 - rho), np.inf)
     return [
         _checked(Rounded(x[i], (base[i] + sum(C[i]) * r) * SAFETY).rounded(), 2.0**n * largest)
         for i in range(n)
     ]
+
+
+def _greatest(values: Sequence[Any]) -> Any:
+    return functools.reduce(np.maximum, values)
 
 
 def least(value: Interval) -> float:

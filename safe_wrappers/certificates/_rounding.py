@@ -30,6 +30,9 @@ from ..sets import Box, Polytope
 from ._intervals import Interval
 from ._rounded import ROUNDING, SAFETY, UNIT_ROUNDOFF, Rounded, total
 
+# Boxes into which the states are divided, so that intervals stay narrow.
+_BOXES = 256
+
 
 def rounding_bound(
     model: Model, safe_state_set: Polytope, disturbance_set: Box
@@ -58,7 +61,7 @@ def _bound(
     vertices = safe_state_set.vertices()
     # Float32 states of S, padded by far more than the vertices' own error.
     reach = 1e-6 * np.abs(vertices).max(axis=0)
-    x = _variables(vertices.min(axis=0) - reach, vertices.max(axis=0) + reach)
+    x = _states(H, vertices.min(axis=0) - reach, vertices.max(axis=0) + reach)
     a = _variables(-np.ones(model.action_size), np.ones(model.action_size))
     lower, upper = (
         np.asarray(disturbance_set.lower, np.float64),
@@ -85,9 +88,26 @@ def _bound(
         # Length (d + 2 operations), reciprocal or division, and product: at most d + 8 roundings of
         # each entry, and d + 1 more where the test sums them.
         test_error = (2 * len(A) + 12) * UNIT_ROUNDOFF * (b.size + sum(v.size for v in A))
-        eps[i] = (step_error + rows_error + test_error) * SAFETY
-        gain[i] = np.sqrt(sum(v.size**2 for v in A)) * SAFETY
+        # The largest of all boxes; NaN if one of them is.
+        eps[i] = np.max(step_error + rows_error + test_error) * SAFETY
+        gain[i] = np.max(np.sqrt(sum(v.size**2 for v in A))) * SAFETY
     return eps, gain
+
+
+def _states(H: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> list[Rounded]:
+    """Exact float32 states in a grid of boxes that meet S = {x : H x <= 1}, between these bounds."""
+    n = len(lower)
+    parts = max(1, int(_BOXES ** (1 / n)))
+    ends = [np.linspace(lo, hi, parts + 1) for lo, hi in zip(lower, upper, strict=True)]
+    index = np.stack(np.meshgrid(*[np.arange(parts)] * n, indexing="ij")).reshape(n, -1)
+    los, his = (
+        np.stack([end[side] for end, side in zip(ends, index + step, strict=True)])
+        for step in (0, 1)
+    )
+    # The least H_i x in a box, with room for its own rounding.
+    least = np.minimum(H[..., None] * los, H[..., None] * his).sum(axis=1)
+    meets = (least <= 1 + 1e-6).all(axis=0)
+    return _variables(los[:, meets], his[:, meets])
 
 
 def _dot(row: np.ndarray, column: np.ndarray) -> Rounded:

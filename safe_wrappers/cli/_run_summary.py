@@ -35,7 +35,7 @@ def summarise(
     last = rows[-1]
     final = last["eval/return"]
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
-    count = lambda name: int(last.get(name, 0))  # noqa: E731
+    count = lambda name: int(last.get(name, 0))
     return {
         "system": options.system,
         "safeguard": options.safeguard,

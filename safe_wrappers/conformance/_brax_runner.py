@@ -68,7 +68,7 @@ class BraxRunner:
             state = self._start(jnp.asarray(x[rows], jnp.float32), keys)
             for request in requests[:, rows]:
                 state, steps = self._advance(state, jnp.asarray(request, jnp.float32))
-                found.append(jax.tree.map(lambda value: np.asarray(value)[:real], steps))  # noqa: B023 (called at once)
+                found.append(jax.tree.map(lambda value: np.asarray(value)[:real], steps))
         return joined(found)
 
 

@@ -43,6 +43,8 @@ _OWN_DERIVATIVE = (
     "custom_vjp_call_jaxpr",
     "stop_gradient",
 )
+# Those that are followed even where all is known: they hold jaxprs, or convert numbers.
+_STRUCTURES = ("cond", "convert_element_type", "custom_linear_solve", "scan")
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 
 
@@ -162,7 +164,7 @@ def _known(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> list
     name = equation.primitive.name
     inexact = any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in equation.outvars)
     numeric = all(operand.dtype != object for operand in operands)
-    if name == "iota" or (numeric and not inexact and name not in _RULES):
+    if name == "iota" or (numeric and not inexact and name not in _STRUCTURES):
         return bound(equation, operands)
     if name in MOVES:
         outputs = moved(equation, operands)

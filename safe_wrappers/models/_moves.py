@@ -32,6 +32,7 @@ MOVES: dict[str, tuple[int, ...] | None] = {
     "split": (0,),
     "squeeze": (0,),
     "stack": None,
+    "tile": (0,),
     "transpose": (0,),
     "unstack": (0,),
 }

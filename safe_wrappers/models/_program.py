@@ -103,7 +103,7 @@ class _Writer:
         inner = _Writer(self._digest)
         inner._text("jaxpr")
         inner._variables(jaxpr.constvars)
-        for variable, const in zip(jaxpr.constvars, consts):  # noqa: B905 - an open jaxpr has none
+        for variable, const in zip(jaxpr.constvars, consts):
             # As it runs, whatever the type in which it is held.
             extended = jnp.issubdtype(variable.aval.dtype, jax.dtypes.extended)
             inner._array(const if extended else np.asarray(const).astype(variable.aval.dtype))

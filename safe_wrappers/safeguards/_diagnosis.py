@@ -89,13 +89,11 @@ def diagnose_gradient(
     if loss_gradient is None:
         lost = 1 - jnp.mean(singular_values**2)
     else:
-        loss_gradient = as_action(loss_gradient, system.action_size)
+        g = as_action(loss_gradient, system.action_size)
         # Scaled by the largest component, so that no square overflows.
-        size = jnp.max(jnp.abs(loss_gradient))
+        size = jnp.max(jnp.abs(g))
         usable = (size > 0) & jnp.isfinite(size)
-        unit = jnp.where(usable, loss_gradient / jnp.where(usable, size, 1.0), 1.0).astype(
-            jacobian.dtype
-        )
+        unit = jnp.where(usable, g / jnp.where(usable, size, 1.0), 1.0).astype(jacobian.dtype)
         (received,) = jax.vjp(lambda request: executed(safeguard, request), action)[1](unit)
         lost = jnp.where(usable, 1 - jnp.sum(received**2) / jnp.sum(unit**2), 0.0)
     rank = jnp.sum(singular_values > RANK_THRESHOLD, dtype=jnp.int32)

@@ -55,7 +55,7 @@ class GaugeMap(Safeguard):
         super().__post_init__()
         why = (
             ' It depends on the request, for which there is `RayMask(center="orthogonal")`.'
-            if self.center == "orthogonal"
+            if isinstance(self.center, str) and self.center == "orthogonal"
             else ""
         )
         one_of("center", self.center, get_args(FixedCenter), why)

@@ -196,7 +196,8 @@ def as_rule(
     Raises:
         ValueError: If it has no such rule.
     """
-    if isinstance(gradient, valid):
+    # By the very class: a subclass could return another action from `after`.
+    if isinstance(gradient, GradientRule) and type(gradient) in valid:
         return gradient
     why = f" These are the gradient rules of {owner}."
     return _BY_NAME[one_of("gradient", gradient, [rule.name for rule in valid], why)]()

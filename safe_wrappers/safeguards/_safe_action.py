@@ -1,22 +1,14 @@
 """A system, a safeguard, a state and any action give a safe action: the core of all wrappers."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from .._gate import as_action, as_state
-from ..models import Model
 from ..safe_actions import SafeActionSet, System
+from ..safe_actions._common import SystemOfModel
 from ._base import Safeguard, SafeguardOutput
-
-
-@runtime_checkable
-class _Modelled(Protocol):
-    """A system that has a model and with it a number of state variables."""
-
-    @property
-    def model(self) -> Model: ...
 
 
 def safe_action(system: System, safeguard: Safeguard, x: Any, action: Any) -> SafeguardOutput:
@@ -44,14 +36,15 @@ def safe_action(system: System, safeguard: Safeguard, x: Any, action: Any) -> Sa
         SetDimensionError: At trace time, if x or the action has another shape, or is not made of
             real numbers (complex numbers, text, dates, objects, masked arrays).
     """
-    action = as_action(action, system.action_size)
-    x = as_state("x", x, _state_size(system))
+    request = as_action(action, system.action_size)
+    size = system.model.state_size if isinstance(system, SystemOfModel) else None
+    state = as_state("x", x, size)
     with jax.default_matmul_precision("highest"):
         # 1. The state, as far as it is known.
-        known = jnp.all(jnp.isfinite(x))
+        known = jnp.all(jnp.isfinite(state))
         # 2. Its safe action set. At an unknown state no action is known to be safe: unsatisfiable
         # rows, and the neutral action as the anchor.
-        action_set = system.safe_action_set(jnp.where(known, x, 0.0))
+        action_set = system.safe_action_set(jnp.where(known, state, 0.0))
         b = jnp.where(known, action_set.b, -jnp.inf)
         neutral = system.neutral_action.astype(action_set.anchor.dtype)
         anchor = jnp.where(known, action_set.anchor, neutral)
@@ -60,12 +53,5 @@ def safe_action(system: System, safeguard: Safeguard, x: Any, action: Any) -> Sa
         guard = (
             jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
         )
-        output = guard(SafeActionSet(action_set.A, b, anchor), action)
-        return output._replace(inside=known & (system.margin(x) >= 0))
-
-
-def _state_size(system: System) -> int | None:
-    """Number of state variables n, or None if the system does not say."""
-    if isinstance(system, _Modelled) and isinstance(system.model, Model):
-        return system.model.state_size
-    return None
+        output = guard(SafeActionSet(action_set.A, b, anchor), request)
+        return output._replace(inside=known & (system.margin(state) >= 0))

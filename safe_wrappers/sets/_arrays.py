@@ -38,9 +38,8 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
         )
     if isinstance(array, jax.Array):
         return array
-    array = array.copy()
-    array.setflags(write=False)
-    return array
+    # A copy that is backed by bytes, so that not even `setflags` makes it writable again.
+    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
 
 
 def as_vector(name: str, value: Any, dim: int) -> jax.Array:
@@ -51,7 +50,8 @@ def as_vector(name: str, value: Any, dim: int) -> jax.Array:
         SetDimensionError: On what is no array of real numbers, and on any other shape, batches
             included: broadcasting would answer another question silently.
     """
-    vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so outside
+        vector = jnp.asarray(as_numbers(name, value, overflow=True))
     if vector.shape != (dim,):
         raise SetDimensionError(
             f"`{name}` must have shape ({dim},), but its shape is "

@@ -20,12 +20,12 @@ def boundary_points(vertices: Vertices, count: int, rng: np.random.Generator) ->
     return np.concatenate([vertices.points, (weights @ corners).reshape(-1, corners.shape[-1])])
 
 
-def sampled_margins(system: ScaledSystem, F: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """max_a min_i of 1 - F_i f(y, a, w) with the worst w of the disturbance box itself, shape
+def sampled_margins(system: ScaledSystem, H: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """max_a min_i of 1 - H_i f(y, a, w) with the worst w of the disturbance box itself, shape
     (Q,).
     """
     local = system.linearise(points)
-    offset = local.c @ F.T + system.spread(F, local.E, 1.0)
-    slope = np.einsum("mn,qnd->qmd", F, local.B)
+    offset = local.c @ H.T + system.spread(H, local.E, 1.0)
+    slope = np.einsum("mn,qnd->qmd", H, local.B)
     inputs = best_inputs(offset, slope)
     return 1.0 - (offset + np.einsum("qmd,qd->qm", slope, inputs)).max(axis=1)

@@ -1,4 +1,4 @@
-"""Vertices of {y : F y <= 1}, sample points on its boundary, and how they move with F."""
+"""Vertices of {y : H y <= 1}, sample points on its boundary, and how they move with H."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,16 @@ from scipy.spatial import ConvexHull, QhullError
 
 
 class Template(NamedTuple):
-    """How the free rows H (p, n) make up the facets F (m, n): F_i = sign_i H_row(i)."""
+    """How free normals, shape (p, n), make up the facets H, shape (m, n):
+    H_i = sign_i normals_row(i).
+    """
 
     sign: np.ndarray
     row: np.ndarray
 
     @classmethod
     def of(cls, count: int, *, symmetric: bool) -> "Template":
-        """F = [H; -H] if symmetric, otherwise F = H, for `count` rows of H."""
+        """H = [normals; -normals] if symmetric, otherwise H = normals, for `count` normals."""
         rows = np.arange(count)
         if symmetric:
             return cls(np.repeat([1.0, -1.0], count), np.concatenate([rows, rows]))
@@ -22,32 +24,32 @@ class Template(NamedTuple):
 
     @property
     def symmetric(self) -> bool:
-        """Whether F holds every row with both signs."""
+        """Whether H holds every row with both signs."""
         return bool(np.any(self.sign < 0))
 
-    def facets(self, H: np.ndarray) -> np.ndarray:
-        """F, shape (m, n)."""
-        return self.sign[:, None] * H[self.row]
+    def facets(self, normals: np.ndarray) -> np.ndarray:
+        """H, shape (m, n)."""
+        return self.sign[:, None] * normals[self.row]
 
 
 class Vertices(NamedTuple):
-    """The vertices of {y : F y <= 1} with n active rows each.
+    """The vertices of {y : H y <= 1} with n active rows each.
 
     A vertex in which more than n facets meet appears once for every simplex of its dual face: each
     copy then has its own sensitivity, that of the vertex it becomes when the facets move apart.
     """
 
     points: np.ndarray  # (v, n)
-    rows: np.ndarray  # (v, n), indices into F
+    rows: np.ndarray  # (v, n), indices into H
 
     @classmethod
-    def of(cls, F: np.ndarray) -> "Vertices | None":
-        """By duality: the facets of the convex hull of the rows of F.
+    def of(cls, H: np.ndarray) -> "Vertices | None":
+        """By duality: the facets of the convex hull of the rows of H.
 
         None if the polytope is unbounded or flat.
         """
         try:
-            hull = ConvexHull(F)
+            hull = ConvexHull(H)
         except QhullError:
             return None
         normals, offsets = hull.equations[:, :-1], hull.equations[:, -1:]
@@ -55,17 +57,17 @@ class Vertices(NamedTuple):
             return None
         return cls(-normals / offsets, hull.simplices)
 
-    def sensitivity(self, F: np.ndarray, template: Template) -> np.ndarray:
-        """d points / d H, shape (v, n, p, n): F_I v = 1 gives F_I dv = -dF_I v for the active rows
-        I.
+    def sensitivity(self, H: np.ndarray, template: Template) -> np.ndarray:
+        """d points / d normals, shape (v, n, p, n): H_I v = 1 gives H_I dv = -dH_I v for the active
+        rows I.
         """
         count, n = self.points.shape
-        inverse = np.linalg.inv(F[self.rows])
+        inverse = np.linalg.inv(H[self.rows])
         # (v, n, n): column r belongs to active row r
         terms = -inverse * template.sign[self.rows][:, None, :]
         result = np.zeros((count, n, template.row.max() + 1, n))
-        # The n active rows of a vertex come from n different rows of H: no two terms fall on the
-        # same place.
+        # The n active rows of a vertex come from n different normals: no two terms fall on the same
+        # place.
         result[np.arange(count)[:, None], :, template.row[self.rows], :] = np.einsum(
             "vnr,vj->vrnj", terms, self.points
         )

@@ -24,8 +24,8 @@ def grow(
     larger.
     """
     best, goal, total = None, iterate.volume * (1 + _GAIN), 0
-    for tried, H in enumerate(candidates(iterate), start=1):
-        run = optimise(problem, H, schedule, report)
+    for tried, normals in enumerate(candidates(iterate), start=1):
+        run = optimise(problem, normals, schedule, report)
         total += run.iterations
         if run.best is not None and run.best.volume > goal:
             best, goal = run.best, run.best.volume
@@ -35,7 +35,7 @@ def grow(
 
 
 def candidates(iterate: Iterate, radius: float = 0.02) -> Iterator[np.ndarray]:
-    """Rows H (p + 1, n), each with one of the most pressed vertices cut off.
+    """Normals, shape (p + 1, n), each with one of the most pressed vertices cut off.
 
     The multipliers of a QP at the iterate say how strongly each sample point keeps the set from
     growing. A vertex takes those of the points it spans. The mean of its active rows is 1 at the
@@ -51,13 +51,13 @@ def candidates(iterate: Iterate, radius: float = 0.02) -> Iterator[np.ndarray]:
                 yield np.concatenate(
                     [
                         rows_in_use(iterate),
-                        iterate.F[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut,
+                        iterate.H[iterate.vertices.rows[vertex]].mean(axis=0, keepdims=True) / cut,
                     ]
                 )
 
 
 def rows_in_use(iterate: Iterate) -> np.ndarray:
-    """The rows of H that meet a vertex, shape (p, n); the others can go without changing the
+    """The normals that meet a vertex, shape (p, n); the others can go without changing the
     set.
     """
-    return iterate.H[np.unique(iterate.template.row[iterate.vertices.rows])]
+    return iterate.normals[np.unique(iterate.template.row[iterate.vertices.rows])]

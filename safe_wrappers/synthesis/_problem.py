@@ -1,4 +1,4 @@
-"""One iterate of the synthesis: the set of the rows H, judged at its sample points."""
+"""One iterate of the synthesis: the set of some normals, judged at its sample points."""
 
 import dataclasses
 from functools import cached_property
@@ -24,7 +24,7 @@ class Problem:
         margin: mu, the margin that is asked for at the sample points; half of it has to be kept.
         per_edge: Inner sample points of every edge.
         rays: Directions (r, n) whose boundary points are sampled too: former counterexamples.
-        symmetric: Whether F = [H; -H].
+        symmetric: Whether H = [normals; -normals].
         penalty: Weight of violations against log volume. Weights below 100 let the iteration drift
             into infeasible sets.
     """
@@ -39,48 +39,53 @@ class Problem:
     symmetric: bool
     penalty: float = 500.0
 
-    def iterate(self, H: np.ndarray) -> "Iterate | None":
-        """The iterate of the rows H, or None if {y : F y <= 1} is unbounded or flat."""
-        template = Template.of(len(H), symmetric=self.symmetric)
-        F = template.facets(H)
-        vertices = Vertices.of(F)
-        return None if vertices is None else Iterate(self, H, template, F, vertices)
+    def iterate(self, normals: np.ndarray) -> "Iterate | None":
+        """The iterate of the normals, or None if {y : H y <= 1} is unbounded or flat."""
+        template = Template.of(len(normals), symmetric=self.symmetric)
+        H = template.facets(normals)
+        vertices = Vertices.of(H)
+        return None if vertices is None else Iterate(self, normals, template, H, vertices)
 
 
 class Iterate:
-    """The set {y : F y <= 1}: geometry, sample points y (Q, n), their best inputs and
+    """The set {y : H y <= 1}: geometry, sample points y (Q, n), their best inputs and
     violations.
     """
 
     def __init__(
-        self, problem: Problem, H: np.ndarray, template: Template, F: np.ndarray, vertices: Vertices
+        self,
+        problem: Problem,
+        normals: np.ndarray,
+        template: Template,
+        H: np.ndarray,
+        vertices: Vertices,
     ):
-        self.problem, self.H, self.template, self.F, self.vertices = (
+        self.problem, self.normals, self.template, self.H, self.vertices = (
             problem,
-            H,
+            normals,
             template,
-            F,
+            H,
             vertices,
         )
         weights = sample_weights(vertices, per_edge=problem.per_edge)
         if problem.symmetric:
             weights = weights[upper_half(weights @ vertices.points)]
-        level = problem.rays @ F.T
+        level = problem.rays @ H.T
         self.ray_rows = np.argmax(level, axis=1) if len(level) else np.zeros(0, int)
         self.weights = weights
         self.samples = np.concatenate(
             [weights @ vertices.points, problem.rays / level.max(axis=1, initial=0, keepdims=True)]
         )
         self.local = problem.system.linearise(self.samples)
-        self.spread = problem.system.spread(F, self.local.E, problem.enlargement)
+        self.spread = problem.system.spread(H, self.local.E, problem.enlargement)
         self.inputs = best_inputs(
-            self.local.c @ F.T + self.spread, np.einsum("mn,qnd->qmd", F, self.local.B)
+            self.local.c @ H.T + self.spread, np.einsum("mn,qnd->qmd", H, self.local.B)
         )
-        self.excess = self.local.drift(self.inputs) @ F.T + self.spread + problem.margin - 1.0
-        """F_i f(y_q, a_q, w) + margin - 1 for the worst w, shape (Q, m): not positive where the
+        self.excess = self.local.drift(self.inputs) @ H.T + self.spread + problem.margin - 1.0
+        """H_i f(y_q, a_q, w) + margin - 1 for the worst w, shape (Q, m): not positive where the
         step stays inside.
         """
-        self.volume, self.volume_gradient = volume_and_gradient(F, vertices, template)
+        self.volume, self.volume_gradient = volume_and_gradient(H, vertices, template)
 
     @property
     def violation(self) -> float:
@@ -112,21 +117,21 @@ class Iterate:
 
     @cached_property
     def vertex_sensitivity(self) -> np.ndarray:
-        """d vertices / d H, shape (v, n, p * n)."""
+        """d vertices / d normals, shape (v, n, p * n)."""
         count, n = self.vertices.points.shape
-        return self.vertices.sensitivity(self.F, self.template).reshape(count, n, -1)
+        return self.vertices.sensitivity(self.H, self.template).reshape(count, n, -1)
 
     @cached_property
     def sample_sensitivity(self) -> np.ndarray:
-        """d samples / d H, shape (Q, n, p * n)."""
+        """d samples / d normals, shape (Q, n, p * n)."""
         from_vertices = np.tensordot(self.weights, self.vertex_sensitivity, axes=1)
         points = self.samples[len(self.weights) :]
-        along_rays = np.zeros((len(points), points.shape[1], *self.H.shape))
-        # A ray's boundary point y with F_i y = 1 moves along itself: dy = -y (dF_i y).
+        along_rays = np.zeros((len(points), points.shape[1], *self.normals.shape))
+        # A ray's boundary point y with H_i y = 1 moves along itself: dy = -y (dH_i y).
         signed = points * self.template.sign[self.ray_rows][:, None]
         along_rays[np.arange(len(points)), :, self.template.row[self.ray_rows], :] = -np.einsum(
             "qn,qj->qnj", points, signed
         )
         return np.concatenate(
-            [from_vertices, along_rays.reshape(len(points), points.shape[1], self.H.size)]
+            [from_vertices, along_rays.reshape(len(points), points.shape[1], self.normals.size)]
         )

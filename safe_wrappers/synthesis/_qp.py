@@ -11,8 +11,8 @@ _ACTIVE = 0.25  # constraints further than this from being active do not enter t
 
 
 class QPStep(NamedTuple):
-    """Solution of one QP: the step (p, n) of H and how strongly each sample point presses against
-    it, shape (Q,).
+    """Solution of one QP: the step of the normals, shape (p, n), and how strongly each sample point
+    presses against it, shape (Q,).
     """
 
     step: np.ndarray
@@ -20,17 +20,17 @@ class QPStep(NamedTuple):
 
 
 def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -> QPStep | None:
-    """max <dlog V/dH, dH> - penalty (s_v + s_b) - regularisation sum (dH / (radius |H_i|))^2 over
-    (dH, da, s_v >= 0, s_b >= 0).
+    """Maximises <d log V / dN, dN> - penalty (s_v + s_b) - regularisation sum (dN_i / r_i)^2 over dN,
+    da, s_v >= 0 and s_b >= 0, for the normals N and r_i = radius |N_i|.
 
     The invariance of every sample point, linearised in the set, the point and its input, may be
-    violated by s_v, the constraint set by s_b; |dH_i| <= radius |H_i| is the trust region. None if
-    the solver fails.
+    violated by s_v, the constraint set by s_b; |dN_i| <= r_i is the trust region. None if the
+    solver fails.
     """
-    problem, H = iterate.problem, iterate.H
-    free, inputs = H.size, iterate.inputs
+    problem, normals = iterate.problem, iterate.normals
+    free, inputs = normals.size, iterate.inputs
     total = free + inputs.size + 2
-    limit = np.repeat(radius * np.linalg.norm(H, axis=1), H.shape[1])
+    limit = np.repeat(radius * np.linalg.norm(normals, axis=1), normals.shape[1])
 
     near, sample_rows = _invariance_rows(iterate)
     box_rows, box_slack = _constraint_set_rows(iterate, total)
@@ -59,27 +59,27 @@ def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -
     z, multipliers = solution
     pressure = np.zeros(len(iterate.samples))
     np.add.at(pressure, near[0], multipliers[: len(near[0])])
-    return QPStep(z[:free].reshape(H.shape), pressure)
+    return QPStep(z[:free].reshape(normals.shape), pressure)
 
 
 def _invariance_rows(iterate: Iterate) -> tuple[tuple[np.ndarray, np.ndarray], Any]:
-    """The pairs (sample q, facet i) that are nearly active, and dF_i (f + E w) + F_i (A dy + B da)
+    """The pairs (sample q, facet i) that are nearly active, and dH_i (f + E w) + H_i (A dy + B da)
     - s_v, one row for each.
     """
-    F, template, system = iterate.F, iterate.template, iterate.problem.system
+    H, template, system = iterate.H, iterate.template, iterate.problem.system
     q, i = np.nonzero(iterate.excess > -_ACTIVE)
     worst = (
         system.w_center
-        + np.sign(np.einsum("qn,qnk->qk", F[i], iterate.local.E[q]))
+        + np.sign(np.einsum("qn,qnk->qk", H[i], iterate.local.E[q]))
         * iterate.problem.enlargement
         * system.w_radius
     )
     target = iterate.local.drift(iterate.inputs)[q] + np.einsum(
         "qnk,qk->qn", iterate.local.E[q], worst
     )
-    normal_after_jacobian = np.einsum("qn,qnj->qj", F[i], iterate.local.jacobian(iterate.inputs)[q])
+    normal_after_jacobian = np.einsum("qn,qnj->qj", H[i], iterate.local.jacobian(iterate.inputs)[q])
     in_H = np.einsum("qj,qjh->qh", normal_after_jacobian, iterate.sample_sensitivity[q])
-    columns = template.row[i][:, None] * F.shape[1] + np.arange(F.shape[1])
+    columns = template.row[i][:, None] * H.shape[1] + np.arange(H.shape[1])
     np.put_along_axis(
         in_H,
         columns,
@@ -88,7 +88,7 @@ def _invariance_rows(iterate: Iterate) -> tuple[tuple[np.ndarray, np.ndarray], A
     )
 
     size = iterate.inputs.shape[1]
-    in_inputs = np.einsum("qn,qnd->qd", F[i], iterate.local.B[q])
+    in_inputs = np.einsum("qn,qnd->qd", H[i], iterate.local.B[q])
     rows = np.repeat(np.arange(len(q)), size)
     input_block = sparse.csr_matrix(
         (in_inputs.ravel(), (rows, (q[:, None] * size + np.arange(size)).ravel())),

@@ -81,12 +81,12 @@ class ScaledSystem:
             parts = self._linearise(jnp.asarray(padded), jnp.asarray(self.scale))
         return Linearisation(*(np.asarray(part)[:count] for part in parts))
 
-    def spread(self, F: np.ndarray, E: np.ndarray, enlargement: float) -> np.ndarray:
-        """max {F_i E_q w : w in W enlarged about its centre}, shape (Q, m), for rows F (m, n) and E
+    def spread(self, H: np.ndarray, E: np.ndarray, enlargement: float) -> np.ndarray:
+        """max {H_i E_q w : w in W enlarged about its centre}, shape (Q, m), for rows H (m, n) and E
         (Q, n, k).
         """
-        FE = np.einsum("mn,qnk->qmk", F, E)
-        return FE @ self.w_center + enlargement * np.abs(FE) @ self.w_radius
+        HE = np.einsum("mn,qnk->qmk", H, E)
+        return HE @ self.w_center + enlargement * np.abs(HE) @ self.w_radius
 
     def require_symmetric(self) -> None:
         """Raises ModelError if f(-x, -a, -w) = -f(x, a, w) fails at a random point of |y| <= 1."""

@@ -42,8 +42,8 @@ class Search:
             schedule, iterations=math.ceil(schedule.iterations / 4), radius=0.05
         )
 
-    def _run(self, H: np.ndarray, schedule: Schedule) -> None:
-        run = optimise(self.problem, H, schedule, self.bar.report)
+    def _run(self, normals: np.ndarray, schedule: Schedule) -> None:
+        run = optimise(self.problem, normals, schedule, self.bar.report)
         self.count += run.iterations
         if run.best is not None and (self.best is None or run.best.volume > self.best.volume):
             self.best = run.best
@@ -77,13 +77,13 @@ class Search:
                 f"its dimension is {warm_start.dim}"
                 f" and it has {len(warm_start.H)} facets."
             )
-        F = np.asarray(warm_start.normalised().H, np.float64) * scale
+        H = np.asarray(warm_start.normalised().H, np.float64) * scale
         if not self.problem.symmetric:
-            self._run(F, self.schedule)
+            self._run(H, self.schedule)
             return
-        half = F[upper_half(F)]
-        if 2 * len(half) != len(F) or not all(
-            np.isclose(F, -row, atol=1e-6).all(axis=1).any() for row in half
+        half = H[upper_half(H)]
+        if 2 * len(half) != len(H) or not all(
+            np.isclose(H, -row, atol=1e-6).all(axis=1).any() for row in half
         ):
             raise SetDimensionError(
                 "`warm_start` must hold every facet with both signs, but some "
@@ -116,20 +116,20 @@ class Search:
         for _ in range(_REPAIRS):
             if self.best is None:
                 break
-            F = rounded_facets(self.best)
+            H = rounded_facets(self.best)
             points = boundary_points(
-                bounded_vertices(F * system.scale),
+                bounded_vertices(H * system.scale),
                 _CHECKS[system.model.action_size > 1],
                 np.random.default_rng(0),
             )
-            margins = sampled_margins(system, F * system.scale, points)
+            margins = sampled_margins(system, H * system.scale, points)
             if margins.min() >= problem.margin / 2:
-                return Polytope(F, np.ones(len(F), np.float32)), float(margins.min())
+                return Polytope(H, np.ones(len(H), np.float32)), float(margins.min())
             self.problem = dataclasses.replace(
                 self.problem, rays=np.concatenate([self.problem.rays, points[[np.argmin(margins)]]])
             )
-            H, self.best = self.best.H, None
-            self._run(H, self.touch_up)
+            normals, self.best = self.best.normals, None
+            self._run(normals, self.touch_up)
         raise SynthesisError(
             f"A set with an invariance margin of {problem.margin / 2:.2g} must exist near the "
             f"starts, but for `{system.model.name}` none was found"
@@ -139,18 +139,20 @@ class Search:
 
 
 def rounded_facets(iterate: Iterate) -> np.ndarray:
-    """F of the set in the units of x, float32, shrunk where it sticks out of the constraint set,
+    """H of the set in the units of x, float32, shrunk where it sticks out of the constraint set,
     and by 1e-6 for the rounding.
     """
     problem, points = iterate.problem, iterate.vertices.points
     reach = max((points / problem.upper).max(), (points / problem.lower).max(), 1.0)
-    H = (rows_in_use(iterate) * reach * (1 + _INWARD) / problem.system.scale).astype(np.float32)
-    return Template.of(len(H), symmetric=problem.symmetric).facets(H).astype(np.float32)
+    normals = (rows_in_use(iterate) * reach * (1 + _INWARD) / problem.system.scale).astype(
+        np.float32
+    )
+    return Template.of(len(normals), symmetric=problem.symmetric).facets(normals).astype(np.float32)
 
 
-def bounded_vertices(F: np.ndarray) -> Vertices:
-    """The vertices of {y : F y <= 1}, known to be bounded."""
-    vertices = Vertices.of(np.asarray(F, np.float64))
+def bounded_vertices(H: np.ndarray) -> Vertices:
+    """The vertices of {y : H y <= 1}, known to be bounded."""
+    vertices = Vertices.of(np.asarray(H, np.float64))
     if vertices is None:
         raise SynthesisError(
             "The set must be bounded, but rounding its facets to float32 opened "
@@ -161,5 +163,5 @@ def bounded_vertices(F: np.ndarray) -> Vertices:
 
 def volume_of(safe_state_set: Polytope) -> float:
     """The volume of {x : H x <= 1} in float64."""
-    F = np.asarray(safe_state_set.H, np.float64)
-    return volume_and_gradient(F, bounded_vertices(F), Template.of(len(F), symmetric=False))[0]
+    H = np.asarray(safe_state_set.H, np.float64)
+    return volume_and_gradient(H, bounded_vertices(H), Template.of(len(H), symmetric=False))[0]

@@ -44,14 +44,14 @@ class Run(NamedTuple):
 
 def optimise(
     problem: Problem,
-    H: np.ndarray,
+    normals: np.ndarray,
     schedule: Schedule,
     report: Callable[[Iterate], None] = lambda _: None,
 ) -> Run:
-    """Enlarges the set of the rows H until its merit stagnates; `report` sees every accepted
+    """Enlarges the set of the normals until its merit stagnates; `report` sees every accepted
     iterate.
     """
-    current = problem.iterate(H)
+    current = problem.iterate(normals)
     if current is None:
         return Run(None, 0)
     best = current if current.acceptable else None
@@ -60,7 +60,7 @@ def optimise(
     while count < schedule.iterations and waited < schedule.patience:
         count += 1
         qp = solve_qp(current, radius)
-        candidate = None if qp is None else problem.iterate(current.H + qp.step)
+        candidate = None if qp is None else problem.iterate(current.normals + qp.step)
         if candidate is not None and candidate.merit > current.merit:
             current, radius = candidate, min(1.3 * radius, schedule.largest_radius)
             if current.acceptable and (best is None or current.volume > best.volume):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import SetDimensionError
+from .._errors import MissingDependencyError, SetDimensionError
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._problem import Problem
@@ -15,6 +15,9 @@ from ._scaled_model import ScaledSystem
 from ._search import Search, volume_of
 from ._slp import Schedule
 from ._start import lqr_ellipsoid
+
+_MARGIN_IN_THE_PLANE = 1e-3
+_MARGIN = 2e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +92,14 @@ def synthesise(
         progress: Whether to show a progress bar.
 
     Raises:
-        ImportError: Without clarabel.
+        MissingDependencyError: Without clarabel.
         ModelError: If the model is not affine, not symmetric though `symmetric` is set, or cannot
             be stabilised at the origin.
         SetDimensionError: If sizes do not fit or the origin is not inside the constraint set.
         SynthesisError: If no start led to an invariant set.
     """
+    if margin is None:
+        margin = _MARGIN_IN_THE_PLANE if model.state_size == 2 else _MARGIN
     settings = {
         "facets": facets,
         "start_facets": start_facets,
@@ -155,7 +160,7 @@ def _problem(
         lower=lower / scale,
         upper=upper / scale,
         enlargement=settings["disturbance_scale"],
-        margin=settings["margin"] or (1e-3 if n == 2 else 2e-3),
+        margin=settings["margin"],
         per_edge=7 if n == 2 else 1,
         rays=np.zeros((0, n))
         if counterexamples is None
@@ -168,7 +173,7 @@ def _require_clarabel() -> None:
     try:
         import clarabel  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError as error:
-        raise ImportError(
+        raise MissingDependencyError(
             "`synthesise` solves quadratic programs with clarabel, which is not installed. Run "
             '`pip install "safe-wrappers[certificates]"`.'
         ) from error

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
 from .._frozen import Frozen
+from .._gate import as_flag, as_key, as_state, function
 from .._own import own
 from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import Explanation, StepCheck, System
@@ -114,6 +115,10 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
                 "to guarantee; give `system=...`."
             )
         require_parts(found, safeguard, regularisation)
+        if reset_to is not None:
+            function("reset_to", reset_to, "(x, key) -> the environment's state")
+        as_flag("diagnostics", diagnostics)
+        as_flag("monitor", monitor)
         if found.action_size != env.action_size:
             raise CertificateError(
                 f"The system must have the environment's {env.action_size} "
@@ -132,12 +137,17 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         self._own_system = found is own
 
     def reset(self, rng: jax.Array) -> envs.State:
-        """Resets the environment; `rng` is a PRNGKey of either kind."""
-        if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
-            rng = jax.random.key_data(rng)  # Brax's wrappers read the shape of raw keys
+        """Resets the environment; `rng` is a random key of either kind.
+
+        Raises:
+            TypeError: If `rng` is something else.
+            CertificateError: If the episode does not start in the safe set. Inside jit nothing can
+                be raised; `info["safeguard"]["inside"]` is 0 then.
+        """
+        rng = as_key("rng", rng)
         if self.start is not None:
             start, rng = jax.random.split(rng)
-            state = self.reset_to(self.system.sample_initial(start), rng)
+            state = self._started(self.system.sample_initial(start), rng)
         elif self._own_system:
             state = self._unmoved(self.env.reset(rng))
         else:
@@ -169,7 +179,23 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
 
         Raises:
             ValueError: If it cannot.
+            SetDimensionError: If x is not made of real numbers, or has another shape.
+            CertificateError: If the guarantee does not cover episodes from x: see `admissible`.
+                Inside jit nothing can be raised; `info["safeguard"]["inside"]` is 0 then.
+            TypeError: If `rng` is no random key.
         """
+        state = self._started(as_state("x", x, None), as_key("rng", rng))
+        reached = self.system.state(state)
+        covered = self.admissible(reached)
+        if not isinstance(covered, Tracer) and not covered:
+            raise CertificateError(
+                "`x` must lie in the safe set, where the guarantee holds, but "
+                f"{np.asarray(reached).tolist()} does not. Unsafe states are reached without a "
+                "safeguard only: reset the environment inside, `.env`."
+            )
+        return state
+
+    def _started(self, x: jax.Array, rng: jax.Array) -> envs.State:
         if self.start is not None:
             return self._unmoved(self.start(x, rng))
         if isinstance(self.env, StartableEnv):

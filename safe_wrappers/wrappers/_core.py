@@ -2,17 +2,18 @@
 
 from typing import Any
 
+from .._gate import as_number
 from .._own import replacement
 from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import System
 from ..safeguards import Safeguard, is_known
 
 
-def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
+def require_parts(system: Any, safeguard: Any, regularisation: Any) -> None:
     """What every wrapper asks of its parts.
 
     Raises:
-        TypeError: If the system or the safeguard is something else.
+        TypeError: If the system or the safeguard is something else, or `regularisation` no number.
         ValueError: If `regularisation` is negative or not finite.
     """
     if not isinstance(system, System):
@@ -25,10 +26,7 @@ def require_parts(system: Any, safeguard: Any, regularisation: float) -> None:
             "`safeguard` must be a safeguard such as `BoundaryProjection()`, but it "
             f"is {safeguard!r}."
         )
-    if not 0 <= regularisation < float("inf"):
-        raise ValueError(
-            f"`regularisation` must be finite and at least 0, but it is {regularisation}."
-        )
+    as_number("regularisation", regularisation, 0.0)
 
 
 def tested(env: Any, system: System) -> Guarantee:

@@ -10,13 +10,13 @@ import numpy as np
 from gymnasium import wrappers
 from numpy.typing import ArrayLike
 
-from .._action_box import ActionBox
 from .._errors import WrapperOrderError
 from .._frozen import Frozen
+from .._gate import as_flag, as_numbers, function
 from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
-from ..safe_actions import StepCheck, System
+from ..safe_actions import StepCheck, System, onto_space
 from ..safeguards import Safeguard, SafeguardOutput, safe_action
 from ._core import require_parts, tested
 from ._record import Record, nothing_done, step_record
@@ -66,8 +66,9 @@ class GymSafeguardWrapper(
         TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none,
             or `system` is not hashable.
         CertificateError: If the action space is not a bounded box of floating-point numbers, as
-            many as the system has actions, or the system is none that a monitor can compare steps
-            with.
+            many as the system has actions; if they are so far apart that verified actions would be
+            rounded to unsafe ones, and the system has no room for that; or if the system is none
+            that a monitor can compare steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
@@ -108,6 +109,9 @@ class GymSafeguardWrapper(
                 "vectorising them."
             )
         require_parts(system, safeguard, regularisation)
+        if set_state is not None:
+            function("set_state", set_state, "(env.unwrapped, x) -> observation")
+        as_flag("monitor", monitor)
         if type(system).__hash__ is None:
             raise TypeError(
                 "`system` must be hashable, to be compiled once; declare "
@@ -115,7 +119,8 @@ class GymSafeguardWrapper(
             )
         super().__init__(env)
         self._observers = _observers(env)
-        self._box = ActionBox(env.action_space, system.action_size)
+        # What is verified is safe also after it was rounded to a number of the action space.
+        self._box, self._verified = onto_space(system, env.action_space)
         self.safeguard = safeguard
         self.system = system
         self.set_state = set_state
@@ -150,8 +155,9 @@ class GymSafeguardWrapper(
                 raise no_safe_start(tried, self._x(), instead)
             observation, info = self.env.reset(options=options)
             attempts += 1
-        record, cost = self._report(None, nothing_done(self.system.action_size))
-        nothing = self._box.physical(np.zeros(self._box.shape, np.float32))
+        still = np.zeros(self._box.shape, np.float32)
+        record, cost = self._report(None, nothing_done(len(still)), still)
+        nothing = self._box.physical(still)
         record |= {"requested": nothing, "action": nothing.copy()}
         return observation, {**info, "safeguard": record, "cost": cost, "task_reward": 0.0}
 
@@ -159,18 +165,19 @@ class GymSafeguardWrapper(
         """One step under the safe replacement of `action`, of the shape of the action space.
 
         Raises:
-            SetDimensionError: If the action has another shape; nothing has happened then.
+            SetDimensionError: If the action has another shape or is not made of real numbers, or
+                the environment's state is not; nothing has happened then.
         """
-        request = np.asarray(to_action(action, self._box.shape))
+        request = np.asarray(to_action(action, self._box.shape, self._box.dtype))
         with np.errstate(over="ignore", invalid="ignore"):
             unit = self._box.unit(request).astype(np.float32)
         x = self._x()
-        output = to_numpy(_guard(self.system, self.safeguard, x, unit))
+        output = to_numpy(_guard(self._verified, self.safeguard, x, unit))
         # A safe request passes bit for bit; the way to [-1, 1] and back would round it. That way
         # may have rounded it into the box, hence the clip.
         executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        record, cost = self._report(x, output)
+        record, cost = self._report(x, output, self._box.unit(executed).astype(np.float32))
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
         reward = float(reward)
         info = {**info, "safeguard": record, "cost": cost, "task_reward": reward}
@@ -189,13 +196,17 @@ class GymSafeguardWrapper(
         return observation
 
     def _x(self) -> np.ndarray:
-        return np.asarray(self.system.state(self.unwrapped), np.float32)
+        state = as_numbers("system.state(env)", self.system.state(self.unwrapped), overflow=True)
+        with np.errstate(over="ignore"):
+            return np.asarray(state).astype(np.float32)
 
     def _report(
-        self, before: np.ndarray | None, output: SafeguardOutput
+        self, before: np.ndarray | None, output: SafeguardOutput, executed: np.ndarray
     ) -> tuple[dict[str, Any], np.float32]:
-        """The record and the cost of a step from the state `before`, or of a reset."""
-        return to_numpy(_report(self.system, self._check, before, output, self._x()))
+        """The record and the cost of a step from the state `before` by the executed action, in
+        units of [-1, 1]^d; or of a reset.
+        """
+        return to_numpy(_report(self.system, self._check, before, output, executed, self._x()))
 
 
 def _observers(
@@ -236,13 +247,14 @@ def _report(
     check: StepCheck | None,
     before: jax.Array | None,
     output: SafeguardOutput,
+    executed: jax.Array,
     x: jax.Array,
 ) -> tuple[Record, jax.Array]:
     explanation = None
     if check is not None:
         explanation = check.nothing()
         if before is not None:
-            explanation = check.monitor(before, output.action, x)
+            explanation = check.monitor(before, executed, x)
     return step_record(system, output, x, explanation), system.violation(x)
 
 

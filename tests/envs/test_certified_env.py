@@ -12,32 +12,38 @@ from safe_wrappers.envs import SafePendulum
     [
         (
             {"backend": "generalised"},
-            r"`backend` is 'generalised', .* 'mjx'\. Did you mean 'generalized'\?",
+            r"`backend` is 'generalised', but it must be one of 'closed_form', 'generalized', "
+            r"'mjx'\..* Did you mean 'generalized'\?",
         ),
         (
             {"backend": "spring"},
-            r"`backend` is 'spring', .* The maximal-coordinate backends step another system",
+            r"`backend` is 'spring', but it must be one of .*\. "
+            "The maximal-coordinate backends step another system",
         ),
         (
             {"backend": "positional"},
-            r"`backend` is 'positional', .* The maximal-coordinate backends step another system",
+            r"`backend` is 'positional', but it must be one of .*\. "
+            "The maximal-coordinate backends step another system",
         ),
         (
             {"disturbance": "worst-case"},
-            r"`disturbance` is 'worst-case', .* Did you mean 'worst_case'\?",
+            r"`disturbance` is 'worst-case', but it must be one of 'uniform', 'none', "
+            r"'worst_case'\. Did you mean 'worst_case'\?",
         ),
         (
             {"initial_states": "generator"},
-            r"`initial_states` is .* 'uniform', 'generators'.* Did you mean 'generators'\?",
+            r"`initial_states` is 'generator', but it must be one of 'uniform', 'generators'.* "
+            r"Did you mean 'generators'\?",
         ),
         (
             {"safe_set": "walter2052"},
-            r"`safe_set` is .* 'full', 'narrow', 'upright', .* Did you mean 'walter2025'\?",
+            r"`safe_set` is 'walter2052', but it must be one of 'full', 'narrow', 'upright', "
+            r"'walter2025'.* Did you mean 'walter2025'\?",
         ),
         ({"safe_set": "my_set"}, r"A path to a certificate file must end in \.json\."),
         (
             {"safe_set": "narrow", "initial_states": "generators"},
-            r"needs a safe set with generators, but Certificate\('narrow', .* has none",
+            "needs a safe set with generators, but .*'narrow'.* has none",
         ),
     ],
 )

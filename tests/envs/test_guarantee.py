@@ -9,17 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from brax.envs.wrappers import training
-from integrators import Integrator
-from mutants import SAFEGUARD_MUTANTS, AnotherPlant, Nothing, RawActionReachesThePlant
+from mutants import AnotherPlant, replacing
 
 import safe_wrappers as sw
 from safe_wrappers import envs
-from safe_wrappers._pytree import frozen_pytree
-from safe_wrappers.certificates import Guarantee, Guaranteed, ProofRecord
+from safe_wrappers.certificates import Guarantee, ProofRecord
+from safe_wrappers.certificates._result import PROVER
 from safe_wrappers.envs import SafePendulum, SafeSeeker, dynamics
 from safe_wrappers.models import enclosed
-from safe_wrappers.safeguards import Exact
 
 GUARD = sw.BoundaryProjection()
 SAYS_SO = Guarantee("proved", "I say so")
@@ -66,9 +63,6 @@ def mine(**changes):
 def statuses(env):
     """Of the environment, and of a safeguard around it."""
     return env.guarantee.status, sw.SafeguardWrapper(env, GUARD).guarantee.status
-
-
-# --- What is proved, or certified ---
 
 
 @pytest.mark.parametrize(
@@ -157,9 +151,6 @@ def test_what_is_proved(make):
     assert statuses(make()) == ("proved", "proved")
 
 
-# --- Environments that are tested at best ---
-
-
 DECIDING = (
     "step",
     "reset_to",
@@ -174,18 +165,9 @@ DECIDING = (
 )
 
 
-def replacing(name, kind=SafePendulum):
-    """A subclass with a member of its own in the place of a deciding one: even one that only calls
-    the library's.
-    """
-    if isinstance(getattr(kind, name), property):
-        return type("Mine", (kind,), {name: property(getattr(kind, name).fget)})
-    return type("Mine", (kind,), {name: lambda self, *args: getattr(kind, name)(self, *args)})
-
-
 @pytest.mark.parametrize("name", DECIDING)
 def test_a_subclass_that_replaces_what_decides_is_tested(name):
-    env = pendulum(replacing(name))
+    env = pendulum(replacing(SafePendulum, name))
     assert statuses(env) == ("tested", "tested")
     assert f"`Mine` replaces `{name}` of the library" in env.guarantee.by
     patched = pendulum()
@@ -348,116 +330,11 @@ def test_no_disturbance_must_be_one_in_w():
 def test_a_file_is_what_its_record_says(tmp_path, changes, status):
     narrow = envs.load_certificate("safe_pendulum", "narrow").claim
     found = dataclasses.replace(narrow, sigma=1.8e-4)
-    record = narrow_record(found)
+    record = ProofRecord(PROVER, found.digest, found.program, cells=8, margin=2e-4)
     path = tmp_path / "mine.json"
     proof = None if changes is None else record._replace(**changes)
     sw.Certificate(found, "mine", proof=proof).save(path)
     assert statuses(SafePendulum(safe_set=str(path))) == (status, status)
-
-
-def narrow_record(found):
-    return ProofRecord(sw.certificates._result.PROVER, found.digest, found.program, 8, 2e-4)
-
-
-# --- The wrapper, the safeguard, and what stands around them ---
-
-
-@pytest.mark.parametrize("name", ["step", "_annotate", "unwrapped", "guarantee"])
-def test_a_wrapper_that_replaces_what_decides_is_tested(name):
-    kind = replacing(name, sw.SafeguardWrapper)
-    found = kind(pendulum(), GUARD).guarantee
-    assert found.status == "tested"
-    assert f"`Mine` replaces `{name}` of the library" in found.by
-
-
-def test_a_wrapper_that_executes_the_request_is_tested():
-    assert RawActionReachesThePlant(pendulum(), GUARD).guarantee.status == "tested"
-
-
-@pytest.mark.parametrize("name", sw.safeguards.NAMES)
-@pytest.mark.parametrize("gradient", ["exact", "passthrough", "straight_through", "blend"])
-def test_every_safeguard_of_the_library_keeps_the_status(name, gradient):
-    guard = sw.make_safeguard(name, gradient=gradient)
-    assert sw.SafeguardWrapper(pendulum(), guard).guarantee.status == "proved"
-
-
-@frozen_pytree
-class OwnMap(sw.BoundaryProjection):
-    """Its map is verified as any other."""
-
-    def project(self, rows, request, accepted, anchor):
-        return request
-
-
-@frozen_pytree
-class OwnCall(sw.BoundaryProjection):
-    def __call__(self, action_set, action):
-        return super().__call__(action_set, action)
-
-
-@frozen_pytree
-class OwnRule(Exact):
-    """A rule can change what is executed after it was verified."""
-
-    def after(self, safe, request, rows, kept):
-        return request
-
-
-def test_a_map_of_ones_own_is_verified():
-    assert sw.SafeguardWrapper(pendulum(), OwnMap()).guarantee.status == "proved"
-
-
-@pytest.mark.parametrize(
-    "guard",
-    [OwnCall(), Nothing(), sw.BoundaryProjection(gradient=OwnRule()), *SAFEGUARD_MUTANTS],
-    ids=lambda guard: f"{type(guard).__name__} {type(guard.rule).__name__}",
-)
-def test_a_safeguard_that_goes_around_the_verified_call_is_tested(guard):
-    found = sw.SafeguardWrapper(pendulum(), guard).guarantee
-    assert found.status == "tested"
-    assert "of the library" in found.by
-
-
-def test_a_system_of_another_set_is_tested():
-    env = pendulum()
-    assert sw.SafeguardWrapper(env, GUARD, system=env.system).guarantee.status == "proved"
-    for other in (SafePendulum().system, sw.ModelSystem(env.system.claim, state=env.system.state)):
-        assert sw.SafeguardWrapper(env, GUARD, system=other).guarantee.status == "tested"
-
-
-class SaysSo(Integrator):
-    guarantee = SAYS_SO
-
-
-class SaysSoByAString(Integrator):
-    guarantee = "proved: I say so"
-
-
-class SaysSoByInheritance(Guaranteed, Integrator):
-    guarantee = SAYS_SO  # pyright: ignore[reportAssignmentType]
-
-
-class PendulumSaysSo(SafePendulum):
-    """Whoever asks it believes its class; a safeguard does not."""
-
-    guarantee = SAYS_SO  # pyright: ignore[reportAssignmentType]
-
-
-@pytest.mark.parametrize(
-    "make",
-    [SaysSo, SaysSoByAString, SaysSoByInheritance, PendulumSaysSo, Integrator],
-    ids=lambda make: make.__name__,
-)
-def test_no_environments_own_word_is_believed(make):
-    assert sw.SafeguardWrapper(make(), GUARD).guarantee.status == "tested"
-
-
-def test_wrappers_around_the_safeguard_keep_the_status():
-    """A repeated action is verified at every repetition."""
-    safe = sw.SafeguardWrapper(pendulum(), GUARD, regularisation=0.1, diagnostics=True)
-    assert safe.guarantee.status == "proved"
-    repeated = training.wrap(safe, episode_length=10, action_repeat=4)  # pyright: ignore[reportArgumentType]
-    assert repeated.guarantee == safe.guarantee  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_status_that_is_too_good_would_be_noticed():

@@ -84,7 +84,7 @@ def test_what_is_shown_is_the_state_in_the_colour_of_what_happened(monkeypatch, 
 
 def test_options_are_checked():
     with pytest.raises(
-        ValueError, match=r"`renderer` is 'opengl', but it must be one of 'matplotlib', 'mujoco'"
+        ValueError, match="`renderer` is 'opengl', but it must be one of 'matplotlib', 'mujoco'"
     ):
         SafeGymVectorEnv("safe_pendulum", 2, render_mode="rgb_array", renderer="opengl")
     with pytest.raises(ValueError, match="needs an MJCF model, but 'safe_seeker' has none"):

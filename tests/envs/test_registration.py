@@ -30,7 +30,8 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one():
     for function in (sw.envs.get_environment, sw.envs.get_model):
         with pytest.raises(
             ValueError,
-            match=r"`name` is 'safe_pendulm', .* Did you mean 'safe_pendulum'\?",
+            match=r"`name` is 'safe_pendulm', but it must be one of 'safe_pendulum'.*\. "
+            r"Did you mean 'safe_pendulum'\?",
         ):
             function("safe_pendulm")
 

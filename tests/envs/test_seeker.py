@@ -439,17 +439,18 @@ def test_it_is_registered_and_brax_can_batch_it():
     [
         (
             {"backend": "generalized"},
-            r"`backend` is 'generalized', but it must be one of 'closed_form'",
+            "`backend` is 'generalized', but it must be one of 'closed_form'",
         ),
         (
             {"disturbance": "worst"},
-            r"`disturbance` is .* Did you mean 'worst_case'\?",
+            r"`disturbance` is 'worst', but it must be one of 'uniform', 'none', 'worst_case'.* "
+            r"Did you mean 'worst_case'\?",
         ),
         (
             {"initial_states": "generators"},
-            r"`initial_states` is .*, but it must be one of 'uniform'",
+            "`initial_states` is 'generators', but it must be one of 'uniform'",
         ),
-        ({"safe_set": "wide"}, "`option` must be one of"),
+        ({"safe_set": "wide"}, "`option` is 'safe_set', but it must be one of"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -167,13 +167,13 @@ def test_all_matrix_products_run_at_the_highest_precision():
     turn = np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)
     model = sw.Model("turn", lambda x, a, w: turn @ x + 0.3 * (turn @ a) + 0.01 * w, 2, 2, 2)
     square = sw.Polytope(np.concatenate([np.eye(2), -np.eye(2)]), np.ones(4))
-    system = sw.ModelSystem(
+    claim = sw.Claim(
         model,
         safe_state_set=square,
-        disturbance_set=sw.Box.symmetric([1.0, 1.0]),
         constraint_set=sw.Box.symmetric([2.0, 2.0]),
-        state=lambda state: state,
+        disturbance_set=sw.Box.symmetric([1.0, 1.0]),
     )
+    system = sw.ModelSystem(claim, state=lambda state: state)
 
     def value_and_derivatives(x, action):
         def executed(x, action):

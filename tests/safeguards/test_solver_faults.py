@@ -24,13 +24,13 @@ def growing(gain=0.5):
     """x' = 1.1 x + gain a + w in a hexagon, two actions and no blocks: its anchor is a solver's."""
     angles = np.deg2rad(np.arange(0, 360, 60))
     hexagon = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    return sw.ModelSystem(
+    claim = sw.Claim(
         sw.Model("growing", lambda x, a, w: 1.1 * x + gain * a + w, 2, 2, 2),
         safe_state_set=sw.Polytope(hexagon, np.ones(6, np.float32)),
-        disturbance_set=sw.Box.symmetric([0.02, 0.02]),
         constraint_set=sw.Box.symmetric([9.0, 9.0]),
-        state=lambda state: state.obs,
+        disturbance_set=sw.Box.symmetric([0.02, 0.02]),
     )
+    return sw.ModelSystem(claim, state=lambda state: state.obs)
 
 
 def near_the_boundary(system, count):

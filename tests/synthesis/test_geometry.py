@@ -17,8 +17,8 @@ def random_rows(seed: int, n: int, *, symmetric: bool) -> np.ndarray:
     return rows + 0.1 * rng.standard_normal(rows.shape)
 
 
-def vertices_of(H: np.ndarray, template: Template) -> Vertices:
-    vertices = Vertices.of(template.facets(H))
+def vertices_of(normals: np.ndarray, template: Template) -> Vertices:
+    vertices = Vertices.of(template.facets(normals))
     assert vertices is not None
     return vertices
 
@@ -43,12 +43,12 @@ def test_an_unbounded_or_flat_set_is_refused():
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_volume_gradient_matches_finite_differences(n, symmetric, seed):
-    H = random_rows(seed, n, symmetric=symmetric)
-    template = Template.of(len(H), symmetric=symmetric)
-    direction = np.random.default_rng(seed + 1).standard_normal(H.shape)
+    normals = random_rows(seed, n, symmetric=symmetric)
+    template = Template.of(len(normals), symmetric=symmetric)
+    direction = np.random.default_rng(seed + 1).standard_normal(normals.shape)
 
     def volume(step):
-        rows = H + step * direction
+        rows = normals + step * direction
         return volume_and_gradient(template.facets(rows), vertices_of(rows, template), template)
 
     slope = (volume(1e-6)[0] - volume(-1e-6)[0]) / 2e-6
@@ -61,23 +61,24 @@ def test_volume_gradient_matches_finite_differences(n, symmetric, seed):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_vertex_sensitivity_matches_finite_differences(n, symmetric, seed):
-    H = random_rows(seed, n, symmetric=symmetric)
-    template = Template.of(len(H), symmetric=symmetric)
-    vertices = vertices_of(H, template)
-    direction = np.random.default_rng(seed + 1).standard_normal(H.shape)
+    normals = random_rows(seed, n, symmetric=symmetric)
+    template = Template.of(len(normals), symmetric=symmetric)
+    vertices = vertices_of(normals, template)
+    direction = np.random.default_rng(seed + 1).standard_normal(normals.shape)
     sensitivity = np.tensordot(
-        vertices.sensitivity(template.facets(H), template), direction, axes=2
+        vertices.sensitivity(template.facets(normals), template), direction, axes=2
     )
 
     # The vertex of fixed active rows solves a linear system, whatever the other facets do.
     def moved(step):
         return np.linalg.solve(
-            template.facets(H + step * direction)[vertices.rows], np.ones((*vertices.rows.shape, 1))
+            template.facets(normals + step * direction)[vertices.rows],
+            np.ones((*vertices.rows.shape, 1)),
         )[..., 0]
 
     step = 1e-7
     slope = (moved(step) - moved(-step)) / (2 * step)
-    well_conditioned = np.linalg.cond(template.facets(H)[vertices.rows]) < 1e2
+    well_conditioned = np.linalg.cond(template.facets(normals)[vertices.rows]) < 1e2
     assert sensitivity[well_conditioned] == pytest.approx(
         slope[well_conditioned], rel=1e-4, abs=1e-4
     )
@@ -86,10 +87,10 @@ def test_vertex_sensitivity_matches_finite_differences(n, symmetric, seed):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_vertices_satisfy_their_active_rows_and_no_others_are_violated(seed):
-    H = random_rows(seed, 3, symmetric=True)
-    template = Template.of(len(H), symmetric=True)
-    F, vertices = template.facets(H), vertices_of(H, template)
-    levels = vertices.points @ F.T
+    normals = random_rows(seed, 3, symmetric=True)
+    template = Template.of(len(normals), symmetric=True)
+    H, vertices = template.facets(normals), vertices_of(normals, template)
+    levels = vertices.points @ H.T
     assert levels.max() <= 1 + 1e-9
     assert np.take_along_axis(levels, vertices.rows, axis=1) == pytest.approx(1, abs=1e-9)
 

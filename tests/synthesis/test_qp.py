@@ -58,18 +58,18 @@ def test_the_spread_is_the_worst_corner_of_the_enlarged_box():
     system = ScaledSystem(
         Model("drag", step, 2, 1, 1), Box(np.array([-0.1]), np.array([0.3])), np.ones(2)
     )
-    F, E = np.array([[1.0, 0.0], [0.0, -2.0]]), system.linearise(np.zeros((1, 2))).E
+    H, E = np.array([[1.0, 0.0], [0.0, -2.0]]), system.linearise(np.zeros((1, 2))).E
     corners = 0.1 + 1.5 * np.array([-0.2, 0.2])
-    expected = (np.einsum("mn,qnk->qmk", F, E) * corners).max(axis=2)
-    assert system.spread(F, E, 1.5) == pytest.approx(expected)
+    expected = (np.einsum("mn,qnk->qmk", H, E) * corners).max(axis=2)
+    assert system.spread(H, E, 1.5) == pytest.approx(expected)
 
 
 def test_sample_sensitivity_matches_finite_differences(problem, iterate):
-    direction = np.random.default_rng(0).standard_normal(iterate.H.shape)
+    direction = np.random.default_rng(0).standard_normal(iterate.normals.shape)
     size = 1e-6
     ahead, behind = (
-        problem.iterate(iterate.H + size * direction),
-        problem.iterate(iterate.H - size * direction),
+        problem.iterate(iterate.normals + size * direction),
+        problem.iterate(iterate.normals - size * direction),
     )
     # The samples come in another order, and the other one of a pair may be kept.
     candidates = [np.concatenate([other.samples, -other.samples]) for other in (ahead, behind)]
@@ -85,22 +85,24 @@ def test_sample_sensitivity_matches_finite_differences(problem, iterate):
 
 def test_ray_samples_lie_on_the_boundary_along_the_ray(iterate):
     point = iterate.samples[-1]
-    assert (iterate.F @ point).max() == pytest.approx(1)
+    assert (iterate.H @ point).max() == pytest.approx(1)
     assert point[1] / point[0] == pytest.approx(0.3)
 
 
 def test_the_qp_step_stays_in_the_trust_region_and_raises_the_merit(problem, iterate):
     qp = solve_qp(iterate, 0.02)
     assert qp is not None
-    assert np.all(np.abs(qp.step) <= 0.02 * np.linalg.norm(iterate.H, axis=1, keepdims=True) + 1e-7)
+    assert np.all(
+        np.abs(qp.step) <= 0.02 * np.linalg.norm(iterate.normals, axis=1, keepdims=True) + 1e-7
+    )
     assert qp.pressure.min() >= -1e-9
-    after = problem.iterate(iterate.H + qp.step)
+    after = problem.iterate(iterate.normals + qp.step)
     assert after.merit > iterate.merit
 
 
 def test_the_best_iterate_is_acceptable_and_larger(problem, iterate):
     seen = []
-    run = optimise(problem, iterate.H, Schedule(iterations=40), seen.append)
+    run = optimise(problem, iterate.normals, Schedule(iterations=40), seen.append)
     assert run.best is not None
     assert run.iterations <= 40
     assert run.best.acceptable

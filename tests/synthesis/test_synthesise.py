@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from safe_wrappers import ModelError
-from safe_wrappers._errors import SetDimensionError
+from safe_wrappers._errors import MissingDependencyError, SetDimensionError
 from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
-from safe_wrappers.synthesis import SynthesisError, SynthesisResult, synthesise
+from safe_wrappers.synthesis import SynthesisError, SynthesisResult, _synthesise, synthesise
 
 X, W = Box.symmetric(np.array([1.0, 1.5])), Box.symmetric(np.array([0.1]))
 
@@ -226,9 +226,23 @@ def test_arguments_that_do_not_fit_are_named(change, message):
         synthesise(DRAG, **arguments)
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, 1e-3), (0.0, 0.0), (0.01, 0.01)])
+def test_a_margin_of_0_is_a_margin(given, used, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(problem, *_):
+        raise Stop(problem.margin)
+
+    monkeypatch.setattr(_synthesise, "Search", stop)
+    with pytest.raises(Stop) as stopped:
+        synthesise(DRAG, X, W, facets=6, margin=given, progress=False)
+    assert stopped.value.args == (used,)
+
+
 def test_a_missing_solver_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "clarabel", None)
-    with pytest.raises(ImportError, match=r"safe-wrappers\[certificates\]"):
+    with pytest.raises(MissingDependencyError, match=r"safe-wrappers\[certificates\]"):
         synthesise(DRAG, X, W, facets=6)
 
 

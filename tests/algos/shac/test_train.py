@@ -148,12 +148,6 @@ def test_regularisation_needs_a_safeguard(line):
         shac.train(line, num_timesteps=128, episode_length=8, regularisation=0.1)
 
 
-@pytest.mark.parametrize("name", ["num_timesteps", "episode_length", "num_envs", "horizon_length"])
-def test_sizes_must_be_positive(line, name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1"):
-        shac.train(line, **{"num_timesteps": 8, "episode_length": 8, name: 0})
-
-
 def test_structured_observations_are_refused(make_line):
     class Nested(make_line):
         observation_size = {"state": (1,)}  # noqa: RUF012
