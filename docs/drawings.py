@@ -31,7 +31,7 @@ def one_step(ax):
         ax.plot(*after, "o", color=color, ms=6, label=f"next state after {name}")
     ax.plot(*x, "o", color="black", ms=5, label="state x")
     ax.axvline(claim.constraint_set.upper[0], color=RED, ls=":", lw=1.6)
-    ax.set(xlim=(0.42, 0.53), ylim=(-0.6, 1.6), xlabel="angle (rad)", ylabel="velocity (rad/s)")
+    ax.set(xlim=(0.42, 0.56), ylim=(-0.6, 2.2), xlabel="angle (rad)", ylabel="velocity (rad/s)")
     ax.set_title("a corner of the safe set S (blue)")
     ax.legend(loc="upper left", frameon=False, fontsize=8)
 
@@ -59,7 +59,9 @@ def action_set(ax):
     ax.plot(*output.action, "o", color=GREEN, label="executed action")
     ax.plot(*np.asarray(rows.anchor), "*", color="black", ms=11, label="anchor")
     ax.plot([], [], color=BLUE, lw=1.2, label="rows that cut the action box")
-    ax.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="action 1", ylabel="action 2", aspect="equal")
+    ax.set(
+        xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), xlabel="action 1", ylabel="action 2", aspect="equal"
+    )
     ax.set_title("a safe action set (green)")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=8)
 

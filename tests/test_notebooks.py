@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run, with fewer training steps, and their outputs are small."""
+"""The notebooks of the documentation run, with fewer training steps, and have small outputs."""
 
 import re
 
