@@ -21,17 +21,18 @@ def one_step(ax):
     claim = sw.envs.load_certificate("safe_pendulum", "narrow").claim
     x = np.array([0.45, 0.2], np.float32)
     system = sw.ModelSystem(claim, state=lambda state: state)
-    safe = sw.safe_action(system, sw.BoundaryProjection(), x, np.ones(1, np.float32)).action
+    request = np.array([0.4], np.float32)
+    safe = sw.safe_action(system, sw.BoundaryProjection(), x, request).action
     draw(claim.safe_state_set, ax, facecolor=(0.12, 0.37, 0.66, 0.10), edgecolor=BLUE)
     # The disturbance moves the next state by less than the size of a dot.
     w = np.zeros(1, np.float32)
-    for action, color, name in ((np.ones(1), RED, "the request"), (safe, GREEN, "the safe action")):
-        after = claim.model(x, np.asarray(action, np.float32), w)
+    for action, color, name in ((request, RED, "the request"), (safe, GREEN, "the safe action")):
+        after = claim.model(x, np.asarray(action), w)
         ax.annotate("", after, x, arrowprops={"arrowstyle": "->", "color": color, "lw": 1.6})
         ax.plot(*after, "o", color=color, ms=6, label=f"next state after {name}")
     ax.plot(*x, "o", color="black", ms=5, label="state x")
     ax.axvline(claim.constraint_set.upper[0], color=RED, ls=":", lw=1.6)
-    ax.set(xlim=(0.42, 0.56), ylim=(-0.6, 2.2), xlabel="angle (rad)", ylabel="velocity (rad/s)")
+    ax.set(xlim=(0.42, 0.59), ylim=(-0.6, 2.9), xlabel="angle (rad)", ylabel="velocity (rad/s)")
     ax.set_title("a corner of the safe set S (blue)")
     ax.legend(loc="upper left", frameon=False, fontsize=8)
 
