@@ -20,6 +20,13 @@ from brax.training.agents.ppo import train as ppo
 import safe_wrappers as sw
 
 ROOT = pathlib.Path(__file__).parents[1]
+
+
+def python_of(page):
+    """The Python blocks of a Markdown file."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
 NAMES = {
     "jax": jax,
     "jnp": jnp,
@@ -81,7 +88,7 @@ def record_call(signature, calls, *args, **kwargs):
 PAGES = {
     page.name: blocks
     for page in sorted((ROOT / "docs").glob("*.md"))
-    if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    if (blocks := python_of(page))
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
