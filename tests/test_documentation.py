@@ -104,7 +104,7 @@ def test_the_names_in_docs_exist(page):
         for node in ast.walk(ast.parse(code, page)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safe_wrappers"):
                 names = [(importlib.import_module(node.module), alias.name) for alias in node.names]
-            elif re.fullmatch(r"sw(\.\w+)+", ast.unparse(node)):
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"sw(\.\w+)+", ast.unparse(node)):
                 names = [(sw, ast.unparse(node).removeprefix("sw."))]
             else:
                 continue
