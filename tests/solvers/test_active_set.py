@@ -150,6 +150,7 @@ def test_agrees_with_an_interior_point_solver(d):
     np.testing.assert_allclose(single, expected, atol=10 * margin_for(d))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("d", DIMS)
 def test_jacobian_is_the_projector_onto_the_null_space_of_the_active_rows(d):
     A, b, a, _ = problems(d)
@@ -214,6 +215,7 @@ def test_second_derivatives_match_differences_of_the_first():
         )
 
 
+@pytest.mark.smoke
 def test_a_safe_action_comes_back_unchanged_without_an_iteration():
     A, b, _, inner = (v.astype(np.float32) for v in problems(2))
     np.testing.assert_array_equal(batched_jacobians(A, b, inner)[1], inner)

@@ -17,6 +17,7 @@ def leaves_equal(a, b):
     )
 
 
+@pytest.mark.smoke
 def test_an_ordinary_brax_environment_is_learned(line):
     reports = []
     make_policy, params, metrics = shac.train(
@@ -156,6 +157,7 @@ def test_structured_observations_are_refused(make_line):
         shac.train(Nested(), num_timesteps=8, episode_length=8)
 
 
+@pytest.mark.smoke
 def test_the_pendulum_improves_without_a_single_violation(pendulum):
     reports = []
     _, _, metrics = shac.train(
