@@ -1,5 +1,5 @@
-"""A hook of mkdocs: pages link to files of the repository as they do there, and notebooks and the
-changelog become pages.
+"""A hook of mkdocs: pages link to files of the repository as they do there, and notebooks and files
+beside the README become pages.
 """
 
 import re
@@ -15,14 +15,22 @@ ROOT = Path(__file__).parents[2]
 # Links that leave docs/: their targets are copied into the site under this folder.
 FOLDER = "repository"
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+)([\w/.-]+?)/?(#[\w-]+)?\)")
-PAGES = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+FROM_ROOT = re.compile(r"\]\((?!https?:|mailto:|#)(docs/)?")
+PAGES = {
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+}
+# The overview says what the README says.
+NAMES = {"README.md": "index.md", **{source: name for name, source in PAGES.items()}}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages and files that do not lie in docs/ as such."""
     for name, source in PAGES.items():
         if (ROOT / source).exists():
-            files.append(File.generated(config, name, content=(ROOT / source).read_text()))
+            text = FROM_ROOT.sub(_from_docs, (ROOT / source).read_text())
+            files.append(File.generated(config, name, content=text))
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         name = f"notebooks/{path.stem}"
         text, images = notebooks.as_markdown(notebooks.read(path), path.stem)
@@ -36,7 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for match in OUTSIDE.finditer(page.content_string)
     }
     for path in sorted(linked):
-        if (ROOT / path).is_file() and path.name not in PAGES.values():
+        if (ROOT / path).is_file() and str(path) not in NAMES:
             content = (ROOT / path).read_text()
             files.append(File.generated(config, f"{FOLDER}/{path}.txt", content=content))
     return files
@@ -45,14 +53,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Points links out of docs/ at the copies; a link to a folder loses its target."""
     up = "../" * page.file.src_uri.count("/")
-    names = {source: name for name, source in PAGES.items()}
 
     def link(match: re.Match) -> str:
         path = match[2]
-        if path in names:
-            return f"]({up}{names[path]}{match[3] or ''})"
+        if path in NAMES:
+            return f"]({up}{NAMES[path]})"
         if (ROOT / path).is_file():
             return f"]({up}{FOLDER}/{path}.txt)"
         return "](" + f"{up}index.md)" if (ROOT / path).is_dir() else match[0]
 
     return OUTSIDE.sub(link, markdown)
+
+
+def _from_docs(match: re.Match) -> str:
+    """The beginning of a link as seen from docs/, where the pages are."""
+    return "](" if match[1] else "](../"
