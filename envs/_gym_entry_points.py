@@ -39,7 +39,8 @@ class SafeGymEnv(GymEnv, EzPickle):
 
     Example:
         >>> import gymnasium, safe_wrappers
-        >>> env = gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", safeguard="ray_mask", safeguard_kwargs={"mapping": "hyperbolic"})
+        >>> safeguard = {"safeguard": "ray_mask", "safeguard_kwargs": {"mapping": "hyperbolic"}}
+        >>> env = gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", **safeguard)
         >>> observation, info = env.reset(seed=0, options={"x": [0.4, 0.0]})
     """
 

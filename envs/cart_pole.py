@@ -24,8 +24,9 @@ class SafeCartPole(CertifiedEnv):
     |---|---|
     | state | x (m), th (rad), x_dot (m/s), th_dot (rad/s), neither clamped nor wrapped |
     | action | 1, in [-1, 1], times 10 N on the cart |
-    | disturbance | (w1, w2), generalised forces: |w1| <= 0.1 N on the cart, |w2| <= 0.005 N m on the pole |
-    | dynamics | M(q) q'' = tau + w with cart 1 kg, uniform pole 0.1 kg and 1 m; semi-implicit Euler, dt = 0.02 s |
+    | disturbance | (w1, w2): |w1| <= 0.1 N on the cart, |w2| <= 0.005 N m on the pole |
+    | plant | cart 1 kg, uniform pole 0.1 kg and 1 m |
+    | dynamics | M(q) q'' = tau + w; semi-implicit Euler, dt = 0.02 s |
     | observation | (x, sin th, cos th, x_dot, th_dot) |
     | reward | -(0.05 (x - x_target)^2 + 0.1 x_dot^2 + th^2 + 0.1 th_dot^2) on the next state |
     | constraints | |x| <= 2.4 and |th| <= the safe set's bound |

@@ -26,7 +26,7 @@ class SafePendulum(CertifiedEnv):
     | action | 1, in [-1, 1], times 30 N m |
     | disturbance | w, |w| <= 0.1 rad/s^2 |
     | dynamics | th'' = 14.715 sin th + 90 a + w, semi-implicit Euler, dt = 0.05 s |
-    | observation | (sin th, cos th, thd, th): th = pi and th = -pi look alike but lie at opposite walls of the safe set |
+    | observation | (sin th, cos th, thd, th): th = pi and -pi are opposite walls of the safe set |
     | reward | -((th - target_angle)^2 + 0.1 thd^2 + 0.001 a^2) on the next state |
     | constraints | |thd| <= 8 and |th| <= the safe set's bound |
 
@@ -34,8 +34,8 @@ class SafePendulum(CertifiedEnv):
         safe_set: "full" (|th| <= pi), "upright" (|th| <= pi / 3), "narrow" (|th| <= 0.5),
             "walter2025" (the paper's zonotope, no velocity bound: it reaches 11.6 rad/s), or a path
             to a certificate file.
-        target_angle: The angle to hold, rad, within a turn of upright. With 0.8 on the narrow set the optimum presses against
-            the boundary.
+        target_angle: The angle to hold, rad, within a turn of upright. With 0.8 on the narrow set
+            the optimum presses against the boundary.
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform" or "generators".

@@ -27,13 +27,16 @@ class SafeQuadrotor(CertifiedEnv):
 
     | | |
     |---|---|
-    | state | x, z (m), roll (rad), x_dot, z_dot (m/s), roll_dot (rad/s), neither clamped nor wrapped |
+    | state | x, z (m), roll (rad), x_dot, z_dot (m/s), roll_dot (rad/s), never clamped |
     | action | 2, in [-1, 1]^2: thrust T = g + 6/7 a1 (m/s^2), desired roll u2 = pi/12 a2 (rad) |
     | disturbance | (w1, w2), wind: |w_i| <= 0.1 m/s^2 in x and z |
-    | dynamics | x'' = T sin roll + w1, z'' = T cos roll - g + w2, roll'' = 55 u2 - 70 roll - 17 roll_dot; semi-implicit Euler, dt = 0.05 s |
+    | dynamics | x'' = T sin roll + w1, z'' = T cos roll - g + w2 |
+    | | roll'' = 55 u2 - 70 roll - 17 roll_dot; semi-implicit Euler, dt = 0.05 s |
     | observation | the state and the goal (x, z) |
-    | reward | -(2.5 d + 0.1 (roll^2 + x_dot^2 + z_dot^2 + roll_dot^2) + 0.002 T^2 + 0.001 u2^2), d the distance to the goal in the next state |
-    | constraints | |x|, |z| <= 8, |roll| <= pi/12, |x_dot| <= 0.8, |z_dot| <= 1, |roll_dot| <= pi/2 |
+    | reward | -(2.5 d + 0.1 (roll^2 + x_dot^2 + z_dot^2 + roll_dot^2) + 0.002 T^2 + 0.001 u2^2), |
+    | | d the distance to the goal in the next state |
+    | constraints | |x|, |z| <= 8, |roll| <= pi/12, |x_dot| <= 0.8, |z_dot| <= 1, |
+    | | |roll_dot| <= pi/2 |
 
     The safe set is a product: facets of its own for (z, z_dot), whatever the roll, and for (x,
     roll, x_dot, roll_dot), whatever the thrust. The closed form is its only backend; `sys` is for

@@ -6,7 +6,8 @@ obstacle and the walls, be at least 2 R. At every position p outside the obstacl
 inside the walls |p_j| <= 8, with n_i = (p - c_i) / |p - c_i|:
 
 1. An action with s n_i . a >= r_i - n_i . (p - c_i) + w |n_i|_1 + eps for all i and s |a_j| <= 8 -
-   |p_j| - w - eps on the side of each wall leads to such a position again, with eps to spare, whatever the disturbance.
+   |p_j| - w - eps on the side of each wall leads to such a position again, with eps to spare,
+   whatever the disturbance.
 2. The anchor satisfies all these rows with `certified_slack` to spare: it is sign(n_i) of the
    obstacle nearer than R if there is one, and -sign(p) otherwise.
 
@@ -99,7 +100,7 @@ class SafeSeeker(ModelEnv):
 
     | | |
     |---|---|
-    | state | position p (m, 2); for each obstacle its centre (m, 2) and radius (m), which never change |
+    | state | position p (m, 2); for each obstacle its centre (m, 2) and radius (m), constant |
     | action | 2, in [-1, 1]^2: the velocity in m/s per coordinate |
     | disturbance | w, |w_i| <= 0.05 m |
     | dynamics | p' = p + 0.1 a + w, dt = 0.1 s |
@@ -156,7 +157,10 @@ class SafeSeeker(ModelEnv):
             by = f"the lemma in safe_wrappers.envs.seeker is about other parts than `{self!r}` has"
             return Guarantee("tested", by)
         if type(self).sample_initial is not ModelEnv.sample_initial:
-            by = "the lemma in safe_wrappers.envs.seeker is about layouts with the gaps that it draws"
+            by = (
+                "the lemma in safe_wrappers.envs.seeker is about layouts with the gaps that it "
+                "draws"
+            )
             return Guarantee("tested", by)
         by = (
             "the lemma in safe_wrappers.envs.seeker: its explicit safe action sets are sound and "

@@ -4,19 +4,22 @@ and Brax.
 Importing registers the bundled systems with Brax and Gymnasium and changes nothing else.
 """
 
-import contextlib
-import importlib.metadata
-import io
-from typing import TYPE_CHECKING, Any
+import contextlib as _contextlib
+import importlib.metadata as _metadata
+import io as _io
+import typing as _typing
 
 # mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here
 # needs it.
-with contextlib.redirect_stdout(io.StringIO()):
+with _contextlib.redirect_stdout(_io.StringIO()):
     import mujoco.mjx.warp as _
 
+# Rooms that are used by their own names.
 from . import algos as algos
 from . import envs as envs
 from . import testing as testing
+
+# Errors: each says what must hold, what was found and what to write instead.
 from ._errors import CertificateError as CertificateError
 from ._errors import ContractError as ContractError
 from ._errors import MissingDependencyError as MissingDependencyError
@@ -24,23 +27,35 @@ from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
 from ._errors import WrapperOrderError as WrapperOrderError
+
+# adapters: Brax environments for Gymnasium and Stable-Baselines3.
 from .adapters import GymEnv as GymEnv
 from .adapters import GymVectorEnv as GymVectorEnv
 from .adapters import as_vec_env as as_vec_env
+
+# certificates: what is claimed, its proof, and what stands behind an environment.
 from .certificates import Block as Block
 from .certificates import Certificate as Certificate
 from .certificates import Claim as Claim
 from .certificates import Guarantee as Guarantee
 from .certificates import Proof as Proof
 from .certificates import prove as prove
+
+# conformance: is a simulator covered by its model and disturbance set?
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
+
+# models: one-step models x' = f(x, a, w).
 from .models import Model as Model
+
+# safe_actions: systems, which know the safe actions of a state.
 from .safe_actions import ExplicitSystem as ExplicitSystem
 from .safe_actions import ModelSystem as ModelSystem
 from .safe_actions import SafeActionSet as SafeActionSet
 from .safe_actions import System as System
 from .safe_actions import ZonotopeSystem as ZonotopeSystem
+
+# safeguards: maps from any action to a safe one, and what becomes of gradients.
 from .safeguards import Blend as Blend
 from .safeguards import BoundaryProjection as BoundaryProjection
 from .safeguards import Exact as Exact
@@ -57,23 +72,29 @@ from .safeguards import SafeguardOutput as SafeguardOutput
 from .safeguards import StraightThrough as StraightThrough
 from .safeguards import diagnose_gradient as diagnose_gradient
 from .safeguards import safe_action as safe_action
+
+# sets: convex sets.
 from .sets import Box as Box
 from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
 from .sets import zonotope_in_zonotope as zonotope_in_zonotope
+
+# simulators: models read off Brax environments.
 from .simulators import BraxPlant as BraxPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
+
+# wrappers: environments whose actions are replaced by safe ones.
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
 from .wrappers import SafeguardWrapper as SafeguardWrapper
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from .wrappers._playground_wrapper import (
         PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper,
     )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """Imports what needs an optional package only when it is asked for."""
     if name == "PlaygroundSafeguardWrapper":
         from .wrappers._playground_wrapper import PlaygroundSafeguardWrapper
@@ -82,4 +103,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__version__ = importlib.metadata.version("safe-wrappers")
+__version__ = _metadata.version("safe-wrappers")

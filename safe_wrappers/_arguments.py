@@ -41,7 +41,7 @@ class Argument(NamedTuple):
 
 def integer(low: int, below: int | None = None) -> Argument:
     """An integer of at least `low`, and less than `below` if that is given."""
-    must = f"an integer of at least {low:,}" + (f" and less than {below:,}" if below else "")
+    must = f"an integer from {low:,} to {below - 1:,}" if below else f"an integer from {low:,} on"
     return Argument(must, lambda name, value: as_integer(name, value, low, below))
 
 

@@ -19,8 +19,14 @@ XML = f"""
   <option timestep="{DT}"/>
   <default><geom contype="0" conaffinity="0" mass="1" size="0.05"/></default>
   <worldbody>
-    <body name="arm"><joint name="hinge" type="hinge" axis="0 0 1" damping="{DAMPING}"/><geom type="capsule" fromto="0 0 0 0.5 0 0"/></body>
-    <body name="target" pos="0 0 1"><joint name="slide" type="slide" axis="1 0 0"/><geom type="sphere"/></body>
+    <body name="arm">
+      <joint name="hinge" type="hinge" axis="0 0 1" damping="{DAMPING}"/>
+      <geom type="capsule" fromto="0 0 0 0.5 0 0"/>
+    </body>
+    <body name="target" pos="0 0 1">
+      <joint name="slide" type="slide" axis="1 0 0"/>
+      <geom type="sphere"/>
+    </body>
   </worldbody>
   <actuator><motor joint="hinge" gear="{GEAR}"/></actuator>
 </mujoco>

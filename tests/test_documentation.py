@@ -120,6 +120,15 @@ def test_the_names_in_docs_exist(page):
     assert found > 0
 
 
+def test_the_files_that_the_guide_through_the_code_names_are_there():
+    text = (ROOT / "docs" / "reading_the_code.md").read_text()
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*/_?[a-z_]*(?:\.py)?|_[a-z_]+\.py)`", text)
+    rooms = [ROOT, ROOT / "safe_wrappers", ROOT / "safe_wrappers" / "safeguards"]
+    missing = [name for name in named if not any((room / name).exists() for room in rooms)]
+    assert not missing
+    assert len(named) > 40
+
+
 @pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
 @pytest.mark.parametrize(
     "page",
@@ -129,8 +138,9 @@ def test_the_names_in_docs_exist(page):
         if (page, 0) not in EXCERPTS
     ],
 )
-def test_the_python_of_docs_runs(page):
+def test_the_python_of_docs_runs(page, tmp_path, monkeypatch):
     """One block after the other, with what the earlier ones left, as a reader would."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     for i, code in enumerate(PAGES[page]):
         if (page, i) not in EXCERPTS:

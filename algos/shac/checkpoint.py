@@ -110,14 +110,10 @@ def load_training_state(path: str | os.PathLike, like: Any) -> Any:
     """
     folder = latest(path) / _TRAINING_STATE
     checkpointer = ocp.PyTreeCheckpointer()
-    names = lambda tree: {
-        jax.tree_util.keystr(key, simple=True, separator="/")
-        for key, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
-    }
     stored: Any = checkpointer.metadata(folder).item_metadata
     expected = ocp.utils.serialize_tree(like, keep_empty_nodes=True)
-    if names(stored.tree) != names(expected):
-        different = sorted(names(stored.tree) ^ names(expected))
+    different = sorted(_names(stored.tree) ^ _names(expected))
+    if different:
         raise ValueError(
             f"`{folder}` must hold this training's state, but they differ in {different[:5]}; give "
             "the environment and options it was started with."
@@ -151,3 +147,9 @@ def load_policy(
     """
     networks: Any = checkpoint.get_network(load_config(path), network_factory)  # pyright: ignore[reportArgumentType]
     return shac_networks.make_inference_fn(networks)(load(path), deterministic=deterministic)
+
+
+def _names(tree: Any) -> set[str]:
+    """The paths of a tree's leaves."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(key, simple=True, separator="/") for key, _ in leaves}

@@ -29,14 +29,12 @@ class ActorCritic(nn.Module):
         bound.
         """
         x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
-        mlp = lambda size: nn.Sequential(
-            [nn.Dense(64), nn.tanh, nn.Dense(64), nn.tanh, nn.Dense(size)]
+        mean, value = (
+            nn.Sequential([nn.Dense(64), nn.tanh, nn.Dense(64), nn.tanh, nn.Dense(size)])(x)
+            for size in (self.actions, 1)
         )
-        return (
-            mlp(self.actions)(x),
-            self.param("log_std", nn.initializers.constant(-0.5), (self.actions,)),
-            mlp(1)(x)[..., 0],
-        )
+        log_std = self.param("log_std", nn.initializers.constant(-0.5), (self.actions,))
+        return mean, log_std, value[..., 0]
 
 
 def log_prob(mean, log_std, action):

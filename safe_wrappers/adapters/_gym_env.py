@@ -30,8 +30,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
 
     It adds nothing to what `SafeguardWrapper` guarantees. Actions lie in [-1, 1]^d. A safeguarded
     environment gets every request as it came, NaN and oversized ones included, and flags it; for an
-    unsafeguarded one NaN counts as 0 and the action is clipped to the box. The environment's own termination is
-    reported, of which the bundled ones have none; truncation is up to
+    unsafeguarded one NaN counts as 0 and the action is clipped to the box. The environment's own
+    termination is reported, of which the bundled ones have none; truncation is up to
     `gymnasium.wrappers.TimeLimit`. The first reset and the first step compile.
 
     Observations and infos are arrays of the kind `array`, on the device where the environment runs;
@@ -61,7 +61,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
 
     Example:
         >>> import safe_wrappers as sw
-        >>> env = GymEnv(sw.SafeguardWrapper(sw.envs.get_environment("safe_pendulum"), sw.BoundaryProjection()))
+        >>> pendulum = sw.envs.get_environment("safe_pendulum")
+        >>> env = GymEnv(sw.SafeguardWrapper(pendulum, sw.BoundaryProjection()))
         >>> observation, info = env.reset(seed=0)
         >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
         >>> float(info["safeguard"]["inside"])

@@ -30,7 +30,8 @@ def as_vec_env(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> Any:
 
     Example:
         >>> import gymnasium, safe_wrappers as sw
-        >>> env = gymnasium.make_vec("SafeWrappers/Pendulum-v0", num_envs=16, autoreset_mode="SameStep")
+        >>> options = {"num_envs": 16, "autoreset_mode": "SameStep"}
+        >>> env = gymnasium.make_vec("SafeWrappers/Pendulum-v0", **options)
         >>> sw.as_vec_env(env).num_envs  # doctest: +SKIP
         16
     """

@@ -3,15 +3,12 @@
 import json
 import math
 import sys
-from typing import Any
 
 from .. import envs
 from .._errors import CertificateError, ModelError
-from ..certificates import Certificate, Proof, prove
-from ._environments import require_safe_set
+from ..certificates import Certificate, Proof, proof_as_json, prove
 from ._options import Certify
-from ._targets import certificates_of
-from ._usage import require_at_least
+from ._targets import certificates_of, require_safe_set
 
 _ROW = "{:<18} {:<14} {:>9} {:>6} {:>9} {:>8}"
 
@@ -21,7 +18,6 @@ def certify(options: Certify) -> int:
 
     Returns 0 only if all are proved, or if a lemma stands in for a proof.
     """
-    require_at_least("--max-cells", options.max_cells, 1)
     if options.target in envs.registered_names() and not envs.certificate_names(options.target):
         return _explain(options)
     try:
@@ -38,7 +34,7 @@ def certify(options: Certify) -> int:
             print(f"safe-wrappers: not proved: {error}", file=sys.stderr)
         return 1
     if options.json:
-        records = [_record(*pair) for pair in zip(certificates, proofs, strict=True)]
+        records = [proof_as_json(*pair) for pair in zip(certificates, proofs, strict=True)]
         print(json.dumps(records, indent=2, allow_nan=False))
     return 0 if all(proof.proved for proof in proofs) else 1
 
@@ -84,23 +80,3 @@ def _prove(certificate: Certificate, options: Certify, *, first: bool) -> Proof:
             print(f"  {proof.reason}")
         sys.stdout.flush()
     return proof
-
-
-def _record(certificate: Certificate, proof: Proof) -> dict[str, Any]:
-    claim = certificate.claim
-    return {
-        "system": claim.model.name,
-        "safe_set": certificate.name,
-        "status": proof.status,
-        "proved": proof.proved,
-        "cells": proof.cells,
-        "depth": proof.depth,
-        "margin": None if math.isnan(proof.margin) else proof.margin,
-        "seconds": proof.seconds,
-        "counterexample": None if proof.counterexample is None else proof.counterexample.tolist(),
-        "message": proof.reason,
-        "facets": len(claim.safe_state_set.H),
-        "claim": claim.numbers(),
-        "digest": claim.digest,
-        "program": claim.program,
-    }

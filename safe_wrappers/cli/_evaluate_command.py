@@ -5,21 +5,19 @@ from typing import Any
 
 from brax.training.checkpoint import get_network
 
+from .._compilation_cache import use_compilation_cache
 from ..algos import shac
-from ..evaluation import PolicyComparison, against, gap, versions
+from ..evaluation import PolicyComparison, against, gap, versions, write_json
 from ..plots import save_episodes
-from ._cache import use_compilation_cache
-from ._environments import make_environments
 from ._options import Evaluate
-from ._run_folder import RunFolder, write_json
+from ._run_folder import RunFolder
 from ._run_summary import run_title, violation_message
-from ._usage import UsageError, require_at_least
+from ._targets import make_environments
+from ._usage import UsageError
 
 
 def evaluate(options: Evaluate) -> int:
     """Replays the newest checkpoint of a run. Returns the exit code."""
-    require_at_least("--num-episodes", options.num_episodes, 1)
-    require_at_least("--seed", options.seed, 0)
     folder = RunFolder(options.dir)
     run = folder.options()
     checkpoint = folder.newest_checkpoint()

@@ -1,6 +1,7 @@
 """Parsing and dispatch. Heavy packages are imported by the command that needs them."""
 
 import contextlib
+import importlib
 import io
 import itertools
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import tyro
 
 from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
+from ._ranges import check
 from ._usage import UsageError, require_known
 
 _COMMANDS = {
@@ -45,31 +47,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Train | Evaluate | Show | Certify | Conform | Synthesise) -> int:
-    match options:
-        case Train():
-            from ._train_command import train
-
-            return train(options)
-        case Evaluate():
-            from ._evaluate_command import evaluate
-
-            return evaluate(options)
-        case Show():
-            from ._show_command import show
-
-            return show(options)
-        case Certify():
-            from ._certify_command import certify
-
-            return certify(options)
-        case Conform():
-            from ._conform_command import conform
-
-            return conform(options)
-        case Synthesise():
-            from ._synthesise_command import synthesise
-
-            return synthesise(options)
+    name = next(name for name, kind in _COMMANDS.items() if isinstance(options, kind))
+    return getattr(importlib.import_module(f"safe_wrappers.cli._{name}_command"), name)(options)
 
 
 def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Synthesise:
@@ -108,6 +87,7 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
                 f"unexpected argument {option!r} of `safe-wrappers {name}`; options start with --."
             )
         require_known("option", option, _flags(_COMMANDS[name]))
+    check(options)
     return options
 
 

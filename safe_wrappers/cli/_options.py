@@ -6,10 +6,17 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-_OWN = "(default: the system's)"
-_TUNED = "(default: tuned for the system)"
+from .._arguments import SEED, integer, number
+from ..algos.shac.arguments import ARGUMENTS as SHAC
+from ._ranges import Option, with_ranges
+
+_OWN = "the system's"
+_TUNED = "tuned for the system"
+_PHYSICAL = number(-1e6, 1e6)  # an angle in rad, a position in m
+_COUNT = integer(1, 2**24 + 1)
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
     """Train a policy with SHAC behind a safeguard.
@@ -25,17 +32,17 @@ class Train:
     """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
     replacement, or none for the unprotected baseline.
     """
-    num_timesteps: int = 20_000
+    num_timesteps: Annotated[int, Option(SHAC["num_timesteps"])] = 20_000
     """Environment interactions; rounded up to whole updates."""
-    seed: int = 0
-    """Of everything random in the training. The evaluation episodes are the same for every seed."""
-    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    seed: Annotated[int, Option(SHAC["seed"])] = 0
+    """Random seed of the training. The evaluation episodes are the same for every seed."""
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
-    target_angle: Annotated[float | None, arg(metavar="RAD", help_behavior_hint=_OWN)] = None
+    target_angle: Annotated[float | None, Option(_PHYSICAL, _OWN, "RAD")] = None
     """The angle to hold, for systems that have one (safe_pendulum)."""
-    x_target: Annotated[float | None, arg(metavar="M", help_behavior_hint=_OWN)] = None
+    x_target: Annotated[float | None, Option(_PHYSICAL, _OWN, "M")] = None
     """The position to hold, for systems that have one (safe_cart_pole)."""
-    goal: Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_OWN)] = None
+    goal: Annotated[str | None, Option(default=_OWN, metavar="NAME")] = None
     """The kind of goal, for systems that have several (safe_quadrotor: start or far)."""
     backend: str = "closed_form"
     """Physics: closed_form, or generalized (Brax)."""
@@ -43,29 +50,27 @@ class Train:
     """Disturbances: uniform, none or worst_case."""
     initial_states: str = "uniform"
     """Starts of episodes: uniform in the safe set, or generators (zonotopes only)."""
-    episode_length: int = 240
+    episode_length: Annotated[int, Option(SHAC["episode_length"])] = 240
     """Steps of an evaluation episode."""
-    train_episode_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = (
-        None
-    )
+    train_episode_length: Annotated[int | None, Option(SHAC["train_episode_length"], _TUNED)] = None
     """Steps of a training episode."""
     regularisation: Annotated[
-        float | None,
-        arg(metavar="FLOAT", help_behavior_hint="(default: 0.1 with boundary_projection, else 0)"),
+        float | None, Option(SHAC["regularisation"], "0.1 with boundary_projection, else 0")
     ] = None
     """Weight of the distance between requested and executed action in the loss, annealed to 0 at
     half of the training.
     """
-    num_envs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
+    num_envs: Annotated[int | None, Option(SHAC["num_envs"], _TUNED)] = None
     """Environments stepped side by side."""
-    horizon_length: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_TUNED)] = None
+    horizon_length: Annotated[int | None, Option(SHAC["horizon_length"], _TUNED)] = None
     """Steps that gradients flow through."""
-    learning_rate: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_TUNED)] = None
-    """Of the policy, at the start."""
-    num_evals: int = 21
+    learning_rate: Annotated[float | None, Option(SHAC["learning_rate"], _TUNED)] = None
+    """Initial learning rate of the policy."""
+    num_evals: Annotated[int, Option(integer(2, 2**20 + 1))] = 21
     """Evaluations, one before training included; each later one writes a checkpoint."""
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Replay the newest checkpoint of a run; pictures and numbers go to its subfolder
@@ -74,15 +79,16 @@ class Evaluate:
 
     dir: Annotated[Positional[Path], arg(metavar="DIR")]
     """The --logdir of a run."""
-    num_episodes: int = 128
+    num_episodes: Annotated[int, Option(_COUNT)] = 128
     """Episodes to run."""
-    seed: int = 0
-    """Of starts and disturbances.
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed of starts and disturbances.
 
     The default gives the episodes that the training was evaluated on.
     """
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
     """Draw what a safeguard does to actions and to gradients at single states, as a picture
@@ -95,33 +101,28 @@ class Show:
     """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or
     replacement.
     """
-    mapping: Annotated[
-        str | None, arg(metavar="NAME", help_behavior_hint="(default: hyperbolic)")
-    ] = None
-    """Of the ray_mask: hyperbolic or linear."""
-    center: Annotated[
-        str | None, arg(metavar="NAME", help_behavior_hint="(default: chebyshev)")
-    ] = None
+    mapping: Annotated[str | None, Option(default="hyperbolic", metavar="NAME")] = None
+    """The mapping of the ray_mask: hyperbolic or linear."""
+    center: Annotated[str | None, Option(default="chebyshev", metavar="NAME")] = None
     """The safe centre of ray_mask and gauge_map: chebyshev, analytic or box; for the ray_mask also
     orthogonal.
     """
-    gradient: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: exact)")] = (
-        None
-    )
+    gradient: Annotated[str | None, Option(default="exact", metavar="NAME")] = None
     """The derivative: exact, passthrough, straight_through or blend; for boundary_projection also
     inward.
     """
-    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
     state: Annotated[
         tuple[float, ...] | None,
-        arg(metavar="FLOAT ...", help_behavior_hint="(default: some near the boundary)"),
+        Option(default="some near the boundary", metavar="FLOAT ..."),
     ] = None
     """The state to look at, all its numbers one after the other; it must lie in the safe set."""
     output: Path = Path()
     """Folder or file (.png) to write."""
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Certify:
     """Prove that safe sets are invariant and satisfy the state constraints.
@@ -131,20 +132,21 @@ class Certify:
 
     target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE")]
     """A bundled system, for all its shipped sets, or a certificate file."""
-    safe_set: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: all)")] = None
+    safe_set: Annotated[str | None, Option(default="all", metavar="NAME")] = None
     """Only this set of the system."""
-    model: Annotated[
-        str | None, arg(metavar="MODULE:ATTRIBUTE", help_behavior_hint="(default: the bundled one)")
-    ] = None
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:ATTRIBUTE")] = (
+        None
+    )
     """The model that a FILE is about, importable from the current directory: a `Model` or a
     function that returns one.
     """
     json: bool = False
     """Print the results as JSON."""
-    max_cells: int = 1_000_000
+    max_cells: Annotated[int, Option(integer(1, 10**12 + 1))] = 1_000_000
     """Simplices after which a proof gives up."""
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Conform:
     """Compare a simulator with its model by sampling: does W cover the difference? Exit code 0 only
@@ -155,53 +157,49 @@ class Conform:
     """A bundled system, or an environment with a system, importable from the current directory, or
     a function that returns one.
     """
-    backend: Annotated[
-        str | None, arg(metavar="NAME", help_behavior_hint="(default: closed_form)")
-    ] = None
+    backend: Annotated[str | None, Option(default="closed_form", metavar="NAME")] = None
     """Physics of a bundled system: closed_form, generalized (Brax) or mjx (MuJoCo)."""
-    safe_set: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint=_OWN)] = None
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of a bundled system, or a certificate file (.json)."""
-    samples: int = 10_000
+    samples: Annotated[int, Option(_COUNT)] = 10_000
     """Random steps that the smallest disturbance box is fitted to.
 
     Held-out and adversarial ones and trajectories are added.
     """
-    seed: int = 0
-    """Of everything random."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed."""
     json: bool = False
     """Print the result as JSON."""
-    plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    plot: Annotated[Path | None, Option(default="none", metavar="FILE")] = None
     """Picture of the residuals to write (.png)."""
 
 
+@with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Synthesise:
     """Search for a large safe set of a bundled system, prove it, and write its certificate."""
 
     system: Annotated[Positional[str], arg(metavar="SYSTEM")]
     """The system, for example safe_pendulum."""
-    facets: int
+    facets: Annotated[int, Option(_COUNT)]
     """Most facets of the set."""
     output: Path
     """Certificate file to write (.json)."""
-    constraints_of: Annotated[
-        str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the system's)")
-    ] = None
+    constraints_of: Annotated[str | None, Option(default="the system's", metavar="NAME|FILE")] = (
+        None
+    )
     """Take state constraints and disturbances from this shipped set or certificate file."""
-    seeds: int = 4
+    seeds: Annotated[int, Option(_COUNT)] = 4
     """Random starts of the search."""
-    iterations: int = 400
+    iterations: Annotated[int, Option(_COUNT)] = 400
     """Most quadratic programs per start."""
-    margin: Annotated[
-        float | None,
-        arg(metavar="FLOAT", help_behavior_hint="(default: 1e-3 in the plane, else 2e-3)"),
-    ] = None
+    margin: Annotated[float | None, Option(number(0.0, 1.0), "1e-3 in the plane, else 2e-3")] = None
     """Margin asked for at the sample points, in the scale where the set is H x <= 1."""
-    disturbance_scale: float = 1.5
+    disturbance_scale: Annotated[float, Option(number(1.0, 1e3))] = 1.5
     """The search sees disturbances enlarged by this factor, which covers what happens between
     sample points.
     """
-    rounds: int = 4
+    rounds: Annotated[int, Option(_COUNT)] = 4
     """Searches, each with the counterexamples to the sets before."""
     unproved: bool = False
     """Write the set even if it could not be proved."""

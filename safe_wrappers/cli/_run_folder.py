@@ -1,41 +1,13 @@
 """The folder of a run: what lies where, and whether it is new, interrupted or finished."""
 
-import csv
 import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..evaluation import Row
+from ..evaluation import write_json
 from ._options import Train
 from ._usage import UsageError
-
-# What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are
-# totals so far.
-COLUMNS: tuple[str, ...] = (
-    "interactions",
-    "eval/return",
-    "eval/return_std",
-    "eval/interventions_per_step",
-    "eval/violations",
-    "eval/fallbacks",
-    "eval/smallest_margin",
-    "training/episodes",
-    "training/interventions",
-    "training/violations",
-    "training/fallbacks",
-    "training/smallest_margin",
-    "training/policy_loss",
-    "training/value_loss",
-    "training/gradient_norm",
-    "training/regularisation",
-    "training/skipped_updates",
-    "training/skipped_critic_updates",
-    "training/sps",
-    "training/walltime",
-)
 
 
 class RunFolder:
@@ -106,18 +78,6 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def rows(self, until: int) -> list[Row]:
-        """The rows of metrics.csv with at most this many interactions."""
-        if not self.metrics.exists():
-            return []
-        with self.metrics.open(newline="") as file:
-            rows = [
-                {name: float(value) for name, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
-        rows = [row | {"interactions": int(row["interactions"])} for row in rows]
-        return [row for row in rows if row["interactions"] <= until]
-
     def _require_same(self, options: Train) -> None:
         stored, given = _to_json(self.options()), _to_json(options)
         different = [name for name in given if given[name] != stored[name]]
@@ -128,60 +88,6 @@ class RunFolder:
                 f"{self.path} holds an interrupted run with {flag} {stored[name]}, not "
                 f"{given[name]}; resume it with its own options, or give another --logdir."
             )
-
-
-class MetricsWriter:
-    """Writes metrics.csv and the TensorBoard events, and keeps the rows of the whole run, before an
-    interruption too.
-    """
-
-    def __init__(self, folder: RunFolder, resumed_at: int):
-        from tensorboardX import SummaryWriter
-
-        self.rows = folder.rows(until=resumed_at)
-        self._seconds_before = self.rows[-1].get("training/walltime", 0.0) if self.rows else 0.0
-        self._file = folder.metrics.open("w", newline="")
-        self._csv = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore")
-        self._csv.writeheader()
-        self._csv.writerows(self.rows)
-        self._tensorboard = SummaryWriter(str(folder.tensorboard), purge_step=resumed_at + 1)
-
-    def __enter__(self) -> "MetricsWriter":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._file.close()
-        self._tensorboard.close()
-
-    def write(self, interactions: int, metrics: Mapping[str, float]) -> Row:
-        """Adds a row, complete on disk when this returns; the row that a resumed run starts from is
-        there already.
-        """
-        if self.rows and self.rows[-1]["interactions"] == interactions:
-            return self.rows[-1]
-        row = {name: float(metrics[name]) for name in COLUMNS if name in metrics} | {
-            "interactions": interactions
-        }
-        row["training/walltime"] = self._seconds_before + metrics.get("training/walltime", 0.0)
-        self.rows.append(row)
-        self._csv.writerow(row)
-        self._file.flush()
-        for name, value in row.items():
-            self._tensorboard.add_scalar(name, value, interactions)
-        return row
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes readable, valid JSON: what is not a finite number becomes null."""
-    path.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _to_json(options: Train) -> dict[str, Any]:

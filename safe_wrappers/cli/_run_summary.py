@@ -1,69 +1,37 @@
 """What a run did, as numbers (summary.json) and as a few lines of text."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..envs import CertifiedEnv, ModelEnv
-from ..evaluation import Row, against, gap, interactions_to, versions
-from ._options import Train
+from brax.envs import Env
 
-_WITHIN = 0.05
+from ..envs import CertifiedEnv, ModelEnv
+from ..evaluation import training_numbers, versions
+from ..plots import RecordedTraining
+from ..wrappers import SafeguardWrapper
+from ._options import Train
 
 
 def summarise(
-    options: Train,
-    env: ModelEnv,
-    rows: Sequence[Row],
-    *,
-    num_episodes: int,
-    lqr_return: float | None,
-    compile_seconds: float,
+    options: Train, env: ModelEnv, guarded: Env, training: RecordedTraining
 ) -> dict[str, Any]:
-    """The content of summary.json.
-
-    Args:
-        options: Of the run.
-        env: Its environment.
-        rows: Of metrics.csv, at least one.
-        num_episodes: Per evaluation.
-        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there
-            is one.
-        compile_seconds: Of this process.
-    """
-    last = rows[-1]
-    final = last["eval/return"]
+    """The content of summary.json."""
+    guarantee = guarded.guarantee if isinstance(guarded, SafeguardWrapper) else None
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
-    count = lambda name: int(last.get(name, 0))
     return {
         "system": options.system,
         "safeguard": options.safeguard,
         "safe_set": None if certificate is None else certificate.name,
+        "guarantee": None if guarantee is None else guarantee._asdict(),
         "seed": options.seed,
         "options": {
             name: str(value) if name == "logdir" else value
             for name, value in dataclasses.asdict(options).items()
         },
-        "interactions": count("interactions"),
-        "resets": count("training/episodes"),
-        "final_return": final,
-        "best_return": max(row["eval/return"] for row in rows),
-        "interactions_to_95_percent": interactions_to(final - _WITHIN * abs(final), rows),
-        "lqr_return": lqr_return,
-        "gap_to_lqr": gap(final, lqr_return),
-        "evaluation_episodes": num_episodes,
-        "violations": count("training/violations")
-        + sum(int(row["eval/violations"]) for row in rows),
-        "violations_in_training": count("training/violations"),
-        "interventions": count("training/interventions"),
-        "fallbacks": count("training/fallbacks"),
-        "smallest_margin": min(
-            [row["eval/smallest_margin"] for row in rows]
-            + [last[name] for name in ("training/smallest_margin",) if name in last]
-        ),
-        "compile_seconds": compile_seconds,
-        "run_seconds": last["training/walltime"],
+        **training_numbers(training.writer.rows, lqr_return=training.lqr_return),
+        "evaluation_episodes": training.num_episodes,
+        "compile_seconds": training.compile_seconds,
         "versions": versions(),
     }
 
@@ -75,29 +43,6 @@ def run_title(options: Train) -> str:
     )
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
     return f"{options.system}{safe_set}, {safeguard}, seed {options.seed}"
-
-
-def describe(summary: dict[str, Any], title: str) -> str:
-    """A few readable lines of the summary of a training."""
-    steps = max(summary["interactions"], 1)
-    reached = summary["interactions_to_95_percent"]
-    where = f" ({summary['violations_in_training']:,} in training)" if summary["violations"] else ""
-    return "\n".join(
-        [
-            f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
-            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean "
-            f"of {summary['evaluation_episodes']} episodes"
-            f"{against(summary['final_return'], summary['lqr_return'])}",
-            "           within 5 % of its final value after "
-            f"{'-' if reached is None else format(reached, ',')} interactions",
-            f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} "
-            "interventions"
-            f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} "
-            f"fallbacks, smallest margin {summary['smallest_margin']:.2g}",
-            f"  time     {summary['compile_seconds']:.1f} s compiling, "
-            f"{summary['run_seconds']:.1f} s training",
-        ]
-    )
 
 
 def violation_message(options: Train, violations: int, path: object) -> str:

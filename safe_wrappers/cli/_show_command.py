@@ -1,43 +1,36 @@
 """`safe-wrappers show`."""
 
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import envs
-from .._errors import SafeWrappersError
-from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
-from ..wrappers import SafeguardWrapper
-from ._cache import use_compilation_cache
-from ._environments import require_safe_set
+from .._compilation_cache import use_compilation_cache
+from ..safeguards import NAMES, make_safeguard
 from ._options import Show
-from ._usage import UsageError, require_known, require_writable_folder
+from ._targets import require_safe_set
+from ._usage import UsageError, require_known, require_new_file, usage_errors
 
 _OPTIONS = ("mapping", "center", "gradient")
-_EPISODES, _STEPS = 256, 40
 # Of the requests, how many are to be unsafe at the states that are shown, by the number of actions.
 _UNSAFE_SHARES = {1: (0.0, 0.35, 0.75), 2: (0.35, 0.75)}
 
 
 def show(options: Show) -> int:
     """Draws what a safeguard does, and writes the picture. Returns 0."""
-    from ..plots import box_figure, interval_figure
+    from ..plots import box_figure, chosen_states, interval_figure
 
     require_known("system", options.system, envs.registered_names())
     require_known("safeguard", options.safeguard, NAMES)
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
-    safeguard = _safeguard(options.safeguard, given)
-    try:
-        env = envs.get_environment(
-            options.system, **({} if options.safe_set is None else {"safe_set": options.safe_set})
-        )
-    except (ValueError, SafeWrappersError) as error:
-        raise UsageError(str(error)) from error
+    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
+    with usage_errors():
+        safeguard = make_safeguard(options.safeguard, **given)
+        env = envs.get_environment(options.system, **own)
     system = env.system
     if system.action_size not in _UNSAFE_SHARES:
         raise UsageError(
@@ -63,64 +56,6 @@ def show(options: Show) -> int:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
     print(f"Wrote {output}.")
     return 0
-
-
-def chosen_states(env: envs.ModelEnv, unsafe_shares: tuple[float, ...]) -> np.ndarray:
-    """One safe state for each share of the requests that is to be unsafe there, as nearly as some
-    episodes have one; shape (s, n).
-
-    The episodes are always the same, safeguarded, and each keeps asking for one corner of the
-    action box, which leads it to the boundary. Among states alike the one with the largest margin
-    is taken: for the share 0 one in the middle of the safe set.
-    """
-    system, d = env.system, env.action_size
-    requests = jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 15)] * d), axis=-1).reshape(-1, d)
-    guarded = SafeguardWrapper(env, BoundaryProjection())
-
-    def survey(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        A, b = system.safe_action_set(x).unit_rows()
-        unsafe = jax.vmap(lambda request: jnp.any(jnp.sum(A * request, axis=1) > b))(requests)
-        return x, jnp.mean(unsafe), system.margin(x)
-
-    @jax.jit
-    @jax.vmap
-    def episode(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        request = jax.random.rademacher(key, (d,), jnp.float32)
-        return jax.lax.scan(
-            lambda state, _: (guarded.step(state, request), survey(system.state(state))),
-            guarded.reset(key),
-            length=_STEPS,
-        )[1]
-
-    found = episode(jax.random.split(jax.random.PRNGKey(0), _EPISODES))
-    x, unsafe, margin = (np.asarray(value).reshape(-1, *value.shape[2:]) for value in found)
-    return np.stack(
-        [x[np.argmin(np.abs(unsafe - share) - 0.05 * margin)] for share in unsafe_shares]
-    )
-
-
-def _safeguard(name: str, given: dict[str, Any]) -> Safeguard:
-    """The safeguard with these options.
-
-    Raises:
-        UsageError: If it does not have one of them, or not this value of it.
-    """
-    kinds = {other: type(make_safeguard(other)) for other in NAMES}
-    hints = {other: get_type_hints(kind) for other, kind in kinds.items()}
-    for option, value in given.items():
-        if option not in hints[name]:
-            having = [other for other in NAMES if option in hints[other]]
-            raise UsageError(
-                f"{name} has no --{option}; it is an option of {' and '.join(having)}."
-            )
-        require_known(
-            f"{option} of {name}",
-            value,
-            [rule.name for rule in kinds[name].gradients]
-            if option == "gradient"
-            else get_args(hints[name][option]),
-        )
-    return make_safeguard(name, **given)
 
 
 def _given_state(env: envs.ModelEnv, state: tuple[float, ...]) -> np.ndarray:
@@ -157,7 +92,5 @@ def _output(options: Show, given: dict[str, Any]) -> Path:
     output = options.output
     if output.is_dir():
         output = output / f"{'_'.join([options.system, options.safeguard, *given.values()])}.png"
-    elif output.suffix != ".png":
-        raise UsageError(f"--output must be a folder or end in .png, but it is {output}.")
-    require_writable_folder("--output", output)
+    require_new_file("--output", output, ".png")
     return output

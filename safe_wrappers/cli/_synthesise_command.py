@@ -6,27 +6,20 @@ from typing import Any
 import numpy as np
 
 from .. import envs, synthesis
-from .._errors import ModelError, SetDimensionError
 from ..certificates import Certificate, Claim, Proof, prove
 from ..sets import Box
-from ._environments import require_safe_set
 from ._options import Synthesise
-from ._usage import UsageError, require_at_least, require_known, require_writable_folder
+from ._targets import require_safe_set
+from ._usage import UsageError, require_known, require_new_file, usage_errors
 
 
 def synthesise(options: Synthesise) -> int:
     """Searches, proves and writes a safe set. Returns 0 if a file was written."""
     require_known("system", options.system, envs.registered_names())
-    for name, least in {
-        "seeds": 1,
-        "iterations": 1,
-        "rounds": 1,
-        "disturbance_scale": 1,
-        "margin": 0,
-    }.items():
-        if (value := getattr(options, name)) is not None:
-            require_at_least(f"--{name.replace('_', '-')}", value, least)
-    _require_writable(options)
+    # A search takes minutes: what prevents writing its result is said before.
+    require_new_file("--output", options.output, ".json")
+    if options.output.exists():
+        raise UsageError(f"--output {options.output} exists; give another name or delete it.")
     model, reference = envs.get_model(options.system), _reference(options)
     X, W = reference.claim.constraint_set, reference.claim.disturbance_set
     if not isinstance(X, Box):
@@ -36,15 +29,13 @@ def synthesise(options: Synthesise) -> int:
         )
     counterexamples = np.zeros((0, model.state_size))
     for search in range(options.rounds):
-        try:
-            found = synthesis.synthesise(
-                model, X, W, counterexamples=counterexamples, **_settings(options)
-            )
-        except (ImportError, ModelError, SetDimensionError) as error:
-            raise UsageError(str(error)) from error
-        except synthesis.SynthesisError as error:
-            print(f"safe-wrappers: no set was found: {error}", file=sys.stderr)
-            return 1
+        settings = {"counterexamples": counterexamples, **_settings(options)}
+        with usage_errors():
+            try:
+                found = synthesis.synthesise(model, X, W, **settings)
+            except synthesis.SynthesisError as error:
+                print(f"safe-wrappers: no set was found: {error}", file=sys.stderr)
+                return 1
         claim = Claim(
             model, safe_state_set=found.safe_state_set, constraint_set=X, disturbance_set=W
         )
@@ -106,17 +97,3 @@ def _reference(options: Synthesise) -> Certificate:
             f"{options.system} has explicit safe action sets; there is no safe set to search for."
         )
     return env.system.certificate
-
-
-def _require_writable(options: Synthesise) -> None:
-    """A search takes minutes: what prevents writing its result is said before.
-
-    Raises:
-        UsageError: If the output file exists, has no folder, or cannot be written.
-    """
-    output = options.output
-    if output.suffix != ".json":
-        raise UsageError(f"--output must end in .json, but it is {output}.")
-    if output.exists():
-        raise UsageError(f"--output {output} exists; give another name or delete it.")
-    require_writable_folder("--output", output)

@@ -1,15 +1,68 @@
-"""Which model and which certificates a command is about."""
+"""From options to environments, models and certificates, with one-line errors for wrong ones."""
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
+from brax import envs as brax_envs
+
 from .. import envs
 from ..certificates import Certificate, model_name
 from ..models import Model
-from ._environments import require_safe_set
-from ._usage import UsageError, require_known
+from ..safeguards import NAMES, make_safeguard
+from ..wrappers import SafeguardWrapper
+from ._options import Train
+from ._usage import UsageError, require_known, usage_errors
+
+UNSAFE = "none"
+
+
+def make_environments(options: Train) -> tuple[envs.ModelEnv, brax_envs.Env]:
+    """The system's environment, and the one to train on: safeguarded, or the same with --safeguard
+    none.
+
+    Raises:
+        UsageError: On an unknown name or an option that the system does not have.
+    """
+    require_known("system", options.system, envs.registered_names())
+    require_known("safeguard", options.safeguard, (*NAMES, UNSAFE))
+    if options.safe_set is not None:
+        require_safe_set(options.system, options.safe_set)
+    own = {
+        name: value
+        for name in ("safe_set", "target_angle", "x_target", "goal")
+        if (value := getattr(options, name)) is not None
+    }
+    with usage_errors():
+        env = envs.get_environment(
+            options.system,
+            backend=options.backend,
+            disturbance=options.disturbance,
+            initial_states=options.initial_states,
+            **own,
+        )
+    if options.safeguard == UNSAFE:
+        return env, env
+    return env, SafeguardWrapper(env, make_safeguard(options.safeguard))
+
+
+def require_safe_set(system: str, safe_set: str) -> None:
+    """Checks that a shipped safe set or a certificate file is there.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    if not envs.certificate_names(system):
+        raise UsageError(
+            f"{system} has explicit safe action sets and no safe sets to choose from; "
+            "leave out --safe-set."
+        )
+    if not safe_set.endswith(".json"):
+        require_known(f"safe set of {system}", safe_set, envs.certificate_names(system))
+    elif not Path(safe_set).is_file():
+        raise UsageError(f"the certificate file {safe_set} does not exist.")
 
 
 def certificates_of(target: str, safe_set: str | None, model: str | None) -> list[Certificate]:
@@ -45,6 +98,14 @@ def certificates_of(target: str, safe_set: str | None, model: str | None) -> lis
 
 def _given_model(given: str) -> Model:
     found = imported("--model", given)
+    if callable(found) and not isinstance(found, Model):
+        try:
+            inspect.signature(found).bind()
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"--model {given} must be a function without arguments that returns a "
+                f"`safe_wrappers.Model`, but it cannot be called without: {error}."
+            ) from error
     model = found if isinstance(found, Model) or not callable(found) else found()
     if not isinstance(model, Model):
         raise UsageError(

@@ -1,8 +1,9 @@
 """What a person at the terminal did wrong, said in one line."""
 
+import contextlib
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .._errors import SafeWrappersError
@@ -27,21 +28,22 @@ def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
         raise UsageError(f"unknown {kind} {value!r}; {hint}")
 
 
-def require_at_least(option: str, value: float, least: float) -> None:
-    """Checks that the option's value is a number from `least` on.
-
-    Raises:
-        UsageError: Otherwise.
-    """
-    if not least <= value < float("inf"):
-        raise UsageError(f"{option} must be at least {least:,}, but it is {value:,}.")
-
-
-def require_writable_folder(option: str, path: Path) -> None:
+def require_new_file(option: str, path: Path, suffix: str) -> None:
     """Checks, before anything is computed, that a file can be written where it is to go.
 
     Raises:
-        UsageError: If its folder does not exist or cannot be written to.
+        UsageError: If it has another suffix, or its folder does not exist or cannot be written to.
     """
+    if path.suffix != suffix:
+        raise UsageError(f"{option} must end in {suffix}, but it is {path}.")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"{option} {path} must lie in a folder that can be written to.")
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """What the library says of a wrong option, said in one line."""
+    try:
+        yield
+    except (TypeError, ValueError, ImportError, SafeWrappersError) as error:
+        raise UsageError(str(error)) from error

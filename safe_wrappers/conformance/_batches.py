@@ -27,15 +27,20 @@ def in_batches(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def over(*arguments: Any) -> Any:
         count = len(jax.tree.leaves(arguments)[0])
-        parts = [
-            (compiled(*jax.tree.map(lambda value: jnp.asarray(value[rows]), arguments)), real)
-            for rows, real in rows_of(count)
-        ]
-        return joined(
-            [jax.tree.map(lambda value: np.asarray(value)[:real], part) for part, real in parts]
-        )
+        parts = [(compiled(*chosen(arguments, rows)), real) for rows, real in rows_of(count)]
+        return joined([cut(part, real) for part, real in parts])
 
     return over
+
+
+def chosen(tree: Any, rows: np.ndarray) -> Any:
+    """These entries of every array of a tree, for JAX."""
+    return jax.tree.map(lambda value: jnp.asarray(value[rows]), tree)
+
+
+def cut(tree: Any, count: int) -> Any:
+    """The first `count` entries of every array of a tree, for NumPy."""
+    return jax.tree.map(lambda value: np.asarray(value)[:count], tree)
 
 
 def joined(parts: list[Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from brax import envs
 
 from ..wrappers import StartableEnv
-from ._batches import joined, rows_of
+from ._batches import cut, joined, rows_of
 from ._steps import Steps, executed
 from ._subject import Start, Subject
 
@@ -68,7 +68,7 @@ class BraxRunner:
             state = self._start(jnp.asarray(x[rows], jnp.float32), keys)
             for request in requests[:, rows]:
                 state, steps = self._advance(state, jnp.asarray(request, jnp.float32))
-                found.append(jax.tree.map(lambda value: np.asarray(value)[:real], steps))
+                found.append(cut(steps, real))
         return joined(found)
 
 

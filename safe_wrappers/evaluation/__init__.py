@@ -4,11 +4,16 @@ from ._comparison import PolicyComparison as PolicyComparison
 from ._episodes import Episodes as Episodes
 from ._episodes import Evaluation as Evaluation
 from ._episodes import episode_keys as episode_keys
+from ._interruptible import Interruptible as Interruptible
 from ._lqr import LQR as LQR
 from ._lqr import lqr as lqr
 from ._lqr import lqr_policy as lqr_policy
+from ._metrics_file import MetricsWriter as MetricsWriter
+from ._metrics_file import write_json as write_json
 from ._summary import Row as Row
 from ._summary import against as against
+from ._summary import describe as describe
 from ._summary import gap as gap
 from ._summary import interactions_to as interactions_to
+from ._summary import training_numbers as training_numbers
 from ._summary import versions as versions

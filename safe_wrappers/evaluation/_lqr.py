@@ -40,7 +40,10 @@ def lqr(env: ModelEnv) -> LQR | None:
     if jax.eval_shape(env.task_info, jnp.zeros(n), jax.random.PRNGKey(0)):
         return None
     origin = jnp.zeros(n + d)
-    reward = lambda z: env.reward(z[:n], z[n:], {})
+
+    def reward(z: jax.Array) -> jax.Array:
+        return env.reward(z[:n], z[n:], {})
+
     slope, curvature = (
         np.asarray(value, np.float64)
         for value in jax.jit(lambda z: (jax.grad(reward)(z), jax.hessian(reward)(z)))(origin)

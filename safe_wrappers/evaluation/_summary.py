@@ -3,9 +3,46 @@
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from typing import Any
 
 Row = dict[str, float]
 """One evaluation of a training: `interactions` and the metrics of `Episodes`, by name."""
+
+_WITHIN = 0.05
+
+
+def training_numbers(rows: Sequence[Row], *, lqr_return: float | None) -> dict[str, Any]:
+    """What a training did.
+
+    Args:
+        rows: Its evaluations, at least one.
+        lqr_return: Mean return of clipped LQR + boundary projection on the same episodes, if there
+            is one.
+    """
+    last = rows[-1]
+    final = last["eval/return"]
+    total = {
+        name: int(last.get(f"training/{name}", 0))
+        for name in ("episodes", "violations", "interventions", "fallbacks")
+    }
+    margins = [row["eval/smallest_margin"] for row in rows]
+    if "training/smallest_margin" in last:
+        margins.append(last["training/smallest_margin"])
+    return {
+        "interactions": int(last["interactions"]),
+        "resets": total["episodes"],
+        "final_return": final,
+        "best_return": max(row["eval/return"] for row in rows),
+        "interactions_to_95_percent": interactions_to(final - _WITHIN * abs(final), rows),
+        "lqr_return": lqr_return,
+        "gap_to_lqr": gap(final, lqr_return),
+        "violations": total["violations"] + sum(int(row["eval/violations"]) for row in rows),
+        "violations_in_training": total["violations"],
+        "interventions": total["interventions"],
+        "fallbacks": total["fallbacks"],
+        "smallest_margin": min(margins),
+        "run_seconds": last["training/walltime"],
+    }
 
 
 def interactions_to(level: float, rows: Sequence[Row]) -> int | None:
@@ -38,4 +75,27 @@ def against(value: float, lqr_return: float | None) -> str:
             f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} "
             f"{'worse' if relative > 0 else 'better'}"
         )
+    )
+
+
+def describe(summary: dict[str, Any], title: str) -> str:
+    """A few readable lines of the summary of a training."""
+    steps = max(summary["interactions"], 1)
+    reached = summary["interactions_to_95_percent"]
+    where = f" ({summary['violations_in_training']:,} in training)" if summary["violations"] else ""
+    return "\n".join(
+        [
+            f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
+            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean "
+            f"of {summary['evaluation_episodes']} episodes"
+            f"{against(summary['final_return'], summary['lqr_return'])}",
+            "           within 5 % of its final value after "
+            f"{'-' if reached is None else format(reached, ',')} interactions",
+            f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} "
+            "interventions"
+            f" ({summary['interventions'] / steps:.1%} of steps), {summary['fallbacks']:,} "
+            f"fallbacks, smallest margin {summary['smallest_margin']:.2g}",
+            f"  time     {summary['compile_seconds']:.1f} s compiling, "
+            f"{summary['run_seconds']:.1f} s training",
+        ]
     )

@@ -1,7 +1,9 @@
 """Figures: of trainings and their episodes, of safeguards, and of conformance."""
 
+from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
 from ._episode_files import save_episodes as save_episodes
+from ._recorded_training import RecordedTraining as RecordedTraining
 from ._run_figures import learning_curve as learning_curve
 from ._run_figures import phase_portrait as phase_portrait
 from ._safeguard_figures import box_figure as box_figure

@@ -364,7 +364,8 @@ def _grid(count: int, *, inset: bool = False) -> np.ndarray:
 
 
 def _vector(x: np.ndarray) -> str:
-    return f"({', '.join(f'{value:.3g}'.replace('-', chr(0x2212)) for value in np.where(np.abs(x) < 5e-4, 0.0, x))})"
+    numbers = ", ".join(f"{value:.3g}" for value in np.where(np.abs(x) < 5e-4, 0.0, x))
+    return f"({numbers})".replace("-", "\N{MINUS SIGN}")
 
 
 def _wrapped(text: str, width: int = 56) -> str:

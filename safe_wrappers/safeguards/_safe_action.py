@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._gate import as_action, as_state
-from ..safe_actions import SafeActionSet, System
-from ..safe_actions._common import SystemOfModel
+from ..safe_actions import SafeActionSet, System, SystemOfModel
 from ._base import Safeguard, SafeguardOutput
 
 

@@ -20,8 +20,8 @@ class QPStep(NamedTuple):
 
 
 def solve_qp(iterate: Iterate, radius: float, *, regularisation: float = 1e-3) -> QPStep | None:
-    """Maximises <d log V / dN, dN> - penalty (s_v + s_b) - regularisation sum (dN_i / r_i)^2 over dN,
-    da, s_v >= 0 and s_b >= 0, for the normals N and r_i = radius |N_i|.
+    """Maximises <d log V / dN, dN> - penalty (s_v + s_b) - regularisation sum (dN_i / r_i)^2 over
+    dN, da, s_v >= 0 and s_b >= 0, for the normals N and r_i = radius |N_i|.
 
     The invariance of every sample point, linearised in the set, the point and its input, may be
     violated by s_v, the constraint set by s_b; |dN_i| <= r_i is the trust region. None if the

@@ -34,8 +34,8 @@ def lqr_ellipsoid(system: ScaledSystem, y_max: np.ndarray) -> np.ndarray:
 def lqr_start(
     system: ScaledSystem, y_max: np.ndarray, rows: int, rng: np.random.Generator, *, symmetric: bool
 ) -> np.ndarray:
-    """Normals, shape (rows, n), of a polytope around an LQR ellipsoid, its size and the directions of
-    its facets drawn by `rng`.
+    """Normals, shape (rows, n), of a polytope around an LQR ellipsoid, its size and the directions
+    of its facets drawn by `rng`.
     """
     size = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
     directions = repelled_directions(rows, len(y_max), rng, symmetric=symmetric)

@@ -61,7 +61,8 @@ class PlaygroundSafeguardWrapper(Frozen, MjxEnv):
         ValueError: If `regularisation` is negative or not finite.
 
     Example:
-        >>> env = mujoco_playground.registry.load("CartpoleBalance", config_overrides={"impl": "jax"})
+        >>> overrides = {"impl": "jax"}
+        >>> env = mujoco_playground.registry.load("CartpoleBalance", config_overrides=overrides)
         >>> env = PlaygroundSafeguardWrapper(env, BoundaryProjection(), system=system)
         >>> env = mujoco_playground.wrapper.wrap_for_brax_training(env, episode_length=1000)
     """

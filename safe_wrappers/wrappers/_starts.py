@@ -13,8 +13,8 @@ ATTEMPTS = 100
 
 
 def first_safe_key(is_safe: Callable[[jax.Array], jax.Array], rng: jax.Array) -> jax.Array:
-    """`rng`, if a reset with it is safe, or else the first of some other keys with which one is; the
-    last one tried if there is none.
+    """`rng`, if a reset with it is safe, or else the first of some other keys with which one is;
+    the last one tried if there is none.
 
     Args:
         is_safe: Whether a reset with a key starts in the safe set.

@@ -162,7 +162,8 @@ def test_chosen_starts(env):
     for outside in ([0.6, 0.0], [np.nan, 0.0]):
         with pytest.raises(
             ValueError,
-            match=r"`options\['x'\]` must lie in the safe set, where the guarantee holds, but \[.*\] does not",
+            match=r"`options\['x'\]` must lie in the safe set, where the guarantee holds, "
+            r"but \[.*\] does not",
         ):
             env.reset(options={"x": outside})
     with pytest.raises(

@@ -89,7 +89,7 @@ def test_sigma_must_be_a_positive_number(upright_rows, sigma):
 
 
 def test_sigma_must_leave_room_for_rounding(upright_rows):
-    with pytest.raises(CertificateError, match="`sigma` is 1.5e-05, but the rounding"):
+    with pytest.raises(CertificateError, match=r"`sigma` is 1\.5e-05, but the rounding"):
         claim_of(upright_rows, sigma=1.5e-5)
 
 

@@ -71,7 +71,10 @@ def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):
         ("conform safe_pendulm", "unknown system 'safe_pendulm'; did you mean 'safe_pendulum'?"),
         ("conform safe_pendulum --backend spring", "'closed_form', 'generalized', 'mjx'"),
         ("conform safe_pendulum --safe-set ful", "did you mean 'full'?"),
-        ("conform safe_pendulum --samples 0", "--samples must be at least 1"),
+        (
+            "conform safe_pendulum --samples 0",
+            "--samples is 0, but it must be an integer of at least 1",
+        ),
         (
             "conform safe_pendulum --plot picture.pdf",
             "--plot must end in .png, but it is picture.pdf.",

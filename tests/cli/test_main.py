@@ -4,7 +4,7 @@ import sys
 import jax
 import pytest
 
-from safe_wrappers.cli._cache import use_compilation_cache
+from safe_wrappers._compilation_cache import use_compilation_cache
 
 from .conftest import CHANGED
 
@@ -41,17 +41,26 @@ from .conftest import CHANGED
             "Error parsing --seed: invalid literal for int() with base 10: 'abc'.",
         ),
         ("train safe_pendulum", "--logdir"),
-        ("train safe_pendulum --logdir x --seed -1", "--seed must be at least 0, but it is -1."),
+        (
+            "train safe_pendulum --logdir x --seed -1",
+            "--seed is -1, but it must be an integer of at least 0",
+        ),
         (
             "train safe_pendulum --logdir x --num-timesteps 0",
-            "--num-timesteps must be at least 1, but it is 0.",
+            "--num-timesteps is 0, but it must be an integer of at least 1",
         ),
-        ("train safe_pendulum --logdir x --num-evals 1", "--num-evals must be at least 2"),
+        (
+            "train safe_pendulum --logdir x --num-evals 1",
+            "--num-evals is 1, but it must be an integer of at least 2",
+        ),
         (
             "train safe_pendulum --logdir x --regularisation nan",
-            "--regularisation must be at least 0, but it is nan.",
+            "--regularisation is nan, but it must be a finite number, at least 0",
         ),
-        ("train safe_pendulum --logdir x --learning-rate 0", "--learning-rate must be positive"),
+        (
+            "train safe_pendulum --logdir x --learning-rate 0",
+            "--learning-rate is 0.0, but it must be a finite number, at least 1e-12",
+        ),
         (
             "train safe_pendulum --logdir x --safe-set ful",
             "unknown safe set of safe_pendulum 'ful'; did you mean 'full'?",
@@ -69,7 +78,10 @@ from .conftest import CHANGED
         ("train safe_pendulum --logdir x --backend mjx", "no gradients"),
         ("train safe_pendulum --logdir x --initial-states generators", "use 'uniform'"),
         ("evaluate nowhere", "nowhere is not the folder of a run"),
-        ("evaluate nowhere --num-episodes 0", "--num-episodes must be at least 1"),
+        (
+            "evaluate nowhere --num-episodes 0",
+            "--num-episodes is 0, but it must be an integer of at least 1",
+        ),
         ("certify safe_pendulm", "did you mean 'safe_pendulum'?"),
         ("certify nowhere.json", "the certificate file nowhere.json does not exist."),
         ("certify safe_pendulum --safe-set narow", "did you mean 'narrow'?"),

@@ -3,9 +3,8 @@ import json
 import pytest
 
 from safe_wrappers.cli._options import Train
-from safe_wrappers.cli._run_folder import write_json
 from safe_wrappers.cli._run_summary import run_title
-from safe_wrappers.evaluation import against, gap, interactions_to
+from safe_wrappers.evaluation import against, gap, interactions_to, write_json
 
 
 def test_interactions_to_a_level_are_those_of_the_first_evaluation_that_reaches_it():

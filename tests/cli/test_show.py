@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import safe_wrappers as sw
-from safe_wrappers.cli._show_command import chosen_states
-from safe_wrappers.plots import draw_gradient, draw_mapping
+from safe_wrappers.plots import chosen_states, draw_gradient, draw_mapping
 from safe_wrappers.safeguards import NAMES
 
 # a_1 <= 0.5 and a row at 45 degrees that meets it in the vertex (0.5, 0).

@@ -40,7 +40,8 @@ def test_the_wrappers_starts_are_used():
 def test_a_choice_of_joints_needs_a_start():
     with pytest.raises(
         ValueError,
-        match=r"x = \(q, qd\) of all joints, shape \(4,\), but the system's has shape \(2,\); give `start=`",
+        match=r"x = \(q, qd\) of all joints, shape \(4,\), but the system's has shape \(2,\); "
+        r"give `start=`",
     ):
         sw.conform(Arm(), system())
 

@@ -84,9 +84,10 @@ def test_the_worst_case_is_a_constant_of_the_derivative():
     model alone.
     """
     env = SafePendulum(safe_set="narrow", disturbance="worst_case")
-    step = lambda x: env.system.state(
-        env.step(env.reset_to(x, jax.random.PRNGKey(0)), jnp.zeros(1))
-    )
+
+    def step(x):
+        return env.system.state(env.step(env.reset_to(x, jax.random.PRNGKey(0)), jnp.zeros(1)))
+
     x = jnp.array([0.3, 0.1])
     jacobian = jax.jit(jax.jacrev(step))(x)
     stiffness = 0.05 * 14.715 * np.cos(0.3)

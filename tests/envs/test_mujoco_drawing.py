@@ -23,7 +23,8 @@ else:
     env.reset(seed=0, options={"x": [0.7, 0.0]})
     picture = env.render()
     assert picture.shape == (400, 400, 3) and picture.dtype == np.uint8
-    print("drawn", picture[143, 248].argmax(), picture[143, 152].argmax() if np.ptp(picture[143, 152]) > 60 else "background")
+    left, right = picture[143, 152], picture[143, 248]
+print("drawn", right.argmax(), left.argmax() if np.ptp(left) > 60 else "background")
 """
 NEEDS = "`renderer='mujoco'` needs OpenGL"
 

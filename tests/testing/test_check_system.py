@@ -169,7 +169,8 @@ def test_what_is_missing_is_named():
 
     with pytest.raises(
         sw.ContractError,
-        match=r"it has no \['neutral_action', 'state', 'safe_action_set', 'violation', 'sample_initial'\]",
+        match=r"it has no \['neutral_action', 'state', 'safe_action_set', 'violation', "
+        r"'sample_initial'\]",
     ):
         check_system(Half())
 

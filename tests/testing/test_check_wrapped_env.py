@@ -61,7 +61,8 @@ def wrap(env=None, wrapper=sw.SafeguardWrapper, **options):
 def test_a_gymnasium_environment_is_refused():
     with pytest.raises(
         sw.ContractError,
-        match=r"must be a `SafeguardWrapper` .* Gymnasium environment `Pendulum.*check_env` for the interface, and `safe_wrappers\.conform`",
+        match=r"must be a `SafeguardWrapper` .* Gymnasium environment `Pendulum.*check_env` for "
+        r"the interface, and `safe_wrappers\.conform`",
     ):
         check_wrapped_env(gymnasium.make("Pendulum-v1").unwrapped)
 

@@ -220,7 +220,8 @@ WRAPPERS = {
 def test_it_must_be_the_innermost_wrapper(name):
     with pytest.raises(
         sw.WrapperOrderError,
-        match=rf"must be the innermost wrapper, but `env` is a `{name}`\. Write `{name}\(SafeguardWrapper",
+        match=rf"must be the innermost wrapper, but `env` is a `{name}`\. "
+        rf"Write `{name}\(SafeguardWrapper",
     ):
         sw.SafeguardWrapper(
             WRAPPERS[name](SafePendulum(safe_set="narrow")), sw.BoundaryProjection()
@@ -412,7 +413,8 @@ def test_an_environment_that_never_starts_inside_is_an_error_outside_jit_and_a_f
     env = sw.SafeguardWrapper(Far(), sw.BoundaryProjection(), system=IntegratorSystem())
     with pytest.raises(
         sw.CertificateError,
-        match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. Give `reset_to=`",
+        match=r"must start in the safe set, but 100 resets gave states like \[2\.0\]\. "
+        r"Give `reset_to=`",
     ):
         env.reset(jax.random.PRNGKey(0))
     assert jax.jit(env.reset)(jax.random.PRNGKey(0)).info["safeguard"]["inside"] == 0
@@ -433,7 +435,8 @@ def test_a_start_that_is_not_put_into_effect_is_an_error_too():
     )
     with pytest.raises(
         sw.CertificateError,
-        match=r"`reset_to` gave states like \[2\.0\]\. It must return the environment's state at the x",
+        match=r"`reset_to` gave states like \[2\.0\]\. It must return the environment's state "
+        r"at the x",
     ):
         env.reset(jax.random.PRNGKey(0))
     state = sw.SafeguardWrapper(

@@ -104,7 +104,8 @@ def test_starts_outside_the_safe_set_are_refused():
     never = sw.GymSafeguardWrapper(Lying(), sw.BoundaryProjection(), system=system())
     with pytest.raises(
         sw.CertificateError,
-        match=r"must start in the safe set, but 100 resets gave states like \[3\.0, 0\.0\]\. Give `set_state=`",
+        match=r"must start in the safe set, but 100 resets gave states like \[3\.0, 0\.0\]\. "
+        r"Give `set_state=`",
     ):
         never.reset()
     assert never.unwrapped.resets == 100
@@ -263,7 +264,8 @@ def test_a_system_must_be_one_and_hashable():
     unhashable = type("Mine", (IntegratorSystem,), {"__hash__": None})
     with pytest.raises(
         TypeError,
-        match=r"`system` must be hashable, to be compiled once; declare `Mine` by `@dataclass\(frozen=True, eq=False\)`",
+        match=r"`system` must be hashable, to be compiled once; declare `Mine` by "
+        r"`@dataclass\(frozen=True, eq=False\)`",
     ):
         sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=unhashable())
 
