@@ -19,7 +19,6 @@ def steps(env, x, action):
     return step(x, keys(0, len(x)), np.asarray(action, np.float32)[:, None])
 
 
-@pytest.mark.smoke
 def test_the_step_is_that_of_the_task(env):
     x = states_in(env, 500)
     action = np.random.default_rng(0).uniform(-1, 1, 500).astype(np.float32)

@@ -150,7 +150,6 @@ def test_agrees_with_an_interior_point_solver(d):
     np.testing.assert_allclose(single, expected, atol=10 * margin_for(d))
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("d", DIMS)
 def test_jacobian_is_the_projector_onto_the_null_space_of_the_active_rows(d):
     A, b, a, _ = problems(d)

@@ -17,7 +17,6 @@ def leaves_equal(a, b):
     )
 
 
-@pytest.mark.smoke
 def test_an_ordinary_brax_environment_is_learned(line):
     reports = []
     make_policy, params, metrics = shac.train(
