@@ -160,14 +160,16 @@ def as_number(
     high: float = np.inf,
     *,
     above: float | None = None,
+    below: float | None = None,
 ) -> float:
-    """One finite number in [low, high], or in (above, high].
+    """One finite number of at least `low`, or greater than `above`, and of at most `high`, or less
+    than `below`.
 
     Raises:
         TypeError: If the value is not one real number; True is none.
         ValueError: If it is not finite, or out of this range.
     """
-    must = range_in_words(low, high, above)
+    must = range_in_words(low, high, above, below)
     try:
         single = np.ndim(as_numbers(name, value)) == 0 and not _is_flag(value)
         number = float(np.asarray(value, np.float64)) if single and not is_traced(value) else None
@@ -176,7 +178,8 @@ def as_number(
     if number is None:
         raise TypeError(f"`{name}` is {shown(value)}, but it must be {must}.")
     bottom = number > above if above is not None else number >= low
-    if not np.isfinite(number) or not bottom or number > high:
+    top = number < below if below is not None else number <= high
+    if not np.isfinite(number) or not bottom or not top:
         raise ValueError(f"`{name}` is {shown(value)}, but it must be {must}.")
     return number
 
@@ -308,10 +311,14 @@ def _is_raw_key(key: Array) -> bool:
     return key.dtype == np.uint32 and key.shape in ((2,), (4,))
 
 
-def range_in_words(low: float, high: float, above: float | None) -> str:
+def range_in_words(
+    low: float, high: float, above: float | None = None, below: float | None = None
+) -> str:
+    """The range of `as_number`, to follow "must be"."""
     bottom = f"greater than {above:g}" if above is not None else f"at least {low:g}"
     parts = [bottom] if above is not None or np.isfinite(low) else []
-    parts += [f"at most {high:g}"] if np.isfinite(high) else []
+    top = f"less than {below:g}" if below is not None else f"at most {high:g}"
+    parts += [top] if below is not None or np.isfinite(high) else []
     return "a finite number" + (f", {' and '.join(parts)}" if parts else "")
 
 

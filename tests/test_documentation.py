@@ -97,7 +97,7 @@ def test_the_names_in_docs_exist(page):
         for node in ast.walk(ast.parse(code, page)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safe_wrappers"):
                 names = [(importlib.import_module(node.module), alias.name) for alias in node.names]
-            elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sw."):
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"sw(\.\w+)+", ast.unparse(node)):
                 names = [(sw, ast.unparse(node).removeprefix("sw."))]
             else:
                 continue
@@ -127,8 +127,9 @@ def test_the_files_that_the_guide_through_the_code_names_are_there():
         if (page, 0) not in EXCERPTS
     ],
 )
-def test_the_python_of_docs_runs(page):
+def test_the_python_of_docs_runs(page, tmp_path, monkeypatch):
     """One block after the other, with what the earlier ones left, as a reader would."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     for i, code in enumerate(PAGES[page]):
         if (page, i) not in EXCERPTS:

@@ -7,6 +7,9 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
+from .._gate import as_numbers
+from ._gym_env import reset_options
+
 # Where Stable-Baselines3 asks for what belongs to one environment.
 _SINGLE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
 
@@ -20,16 +23,17 @@ class CompiledVecEnv(VecEnv):
         self.metadata = env.metadata
 
     def reset(self) -> np.ndarray:
-        starts: list[Any] = [options.get("x") for options in self._options]
+        starts: list[Any] = [reset_options(o, ("x",)).get("x") for o in self._options]
         given = [x is not None for x in starts]
         if any(given) and not all(given):
             raise ValueError(
                 '`set_options` must give a state "x" to all environments or to none, '
                 f"but environment {given.index(False)} has none."
             )
-        observation, info = self.env.reset(
-            seed=self._seeds, options={"x": np.stack(starts)} if all(given) else None
-        )
+        options = None
+        if all(given):
+            options = {"x": np.stack([as_numbers("options['x']", x) for x in starts])}
+        observation, info = self.env.reset(seed=self._seeds, options=options)
         self.reset_infos = _rows(info, self.num_envs)
         self._reset_seeds()
         self._reset_options()

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models._interpreter import Arithmetic
+from ..models._arithmetic import Arithmetic
 from ..models._linear_algebra import eliminate
 from ._intervals import Interval, hull, round_up, where
 from ._rounded import least

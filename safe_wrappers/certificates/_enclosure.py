@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..models import Model
-from ..models._interpreter import Arithmetic, interpret
+from ..models._arithmetic import Arithmetic
+from ..models._interpreter import interpret
 from ..models._trace import trace
 from ._branches import HULLS, Branches
 from ._intervals import Interval

@@ -4,6 +4,7 @@ import abc
 from typing import Any, Literal, NamedTuple
 
 from .._own import own, replacement
+from ..models import program_digest
 from ._certificate import Certificate
 from ._claim import Claim
 from ._proof import proved_here
@@ -78,6 +79,16 @@ def guarantee_of(claim: Claim, certificate: Certificate | None) -> Guarantee:
     if type(claim) is not Claim:
         by = f"`{type(claim).__name__}` may change what `Claim` says about {about}"
         return Guarantee("tested", by)
+    found = _promised(claim, certificate, about)
+    # A step that reads a variable is another function once the variable has changed.
+    if found.status == "proved" and program_digest(claim.model) != claim.program:
+        by = f"the step of {about} has changed since its claim was made; make and prove a new claim"
+        return Guarantee("tested", by)
+    return found
+
+
+def _promised(claim: Claim, certificate: Certificate | None, about: str) -> Guarantee:
+    """What a claim and its certificate promise about the function that was proved."""
     assumptions = (OBSERVED, DISTURBED, COMPILED)
     if proved_here(claim) is not None:
         return Guarantee("proved", f"`prove` succeeded for {about} in this process", assumptions)

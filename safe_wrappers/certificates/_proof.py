@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..models import Model, require_affine
+from ..models import Model, program_digest, require_affine
 from ..sets import Box
 from ._block import Block
 from ._branch_and_bound import Search, without_action
@@ -65,8 +65,10 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
         result = _refused(claim) or _decided(claim, max_cells, max_depth)
     record = None
     if result.proved:
-        record = ProofRecord(PROVER, claim.digest, claim.program, result.cells, result.margin)
-        _PROVED[claim.digest, claim.program] = record
+        # The digest of what was just proved, not the one that the claim remembers.
+        program = program_digest(claim.model)
+        record = ProofRecord(PROVER, claim.digest, program, result.cells, result.margin)
+        _PROVED[claim.digest, program] = record
     return dataclasses.replace(result, seconds=time.perf_counter() - start, record=record)
 
 

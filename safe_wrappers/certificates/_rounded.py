@@ -13,18 +13,18 @@ operand carries an error and the comparison is open, the computed value may lie 
 its error includes the jump between them. (Where the processor takes a number below 2^-126 for 0,
 the step and the rows are both those of the state with 0 in its place, so they still agree.)
 
-**Linear equations** by elimination with partial pivoting, or by Cholesky factors: the computed
-solution satisfies (A + D) x = b with |D| <= g_(3n+1) |L| |U|, g_k = k u / (1 - k u) (N. J. Higham,
-Accuracy and Stability of Numerical Algorithms, 2nd ed., theorems 9.4 and 10.4; 3 more roundings
-allow for divisions that are not correctly rounded). Partial pivoting keeps |L_ik| <= 1 and
-|U_kj| <= 2^(k - 1) max |A| (section 9.3), so (|L| |U|)_ij <= (2^n - 1) max |A|; for Cholesky factors
-it is at most max |A|. If A and b
-come with errors E_A and e_b, then
+**Linear equations** by elimination with partial pivoting: the computed solution satisfies
+(A + D) x = b with |D| <= g_3n |L| |U|, g_k = k u / (1 - k u) (N. J. Higham, Accuracy and Stability
+of Numerical Algorithms, 2nd ed., theorem 9.4; 4 more roundings allow for divisions that are not
+correctly rounded). Partial pivoting keeps |L_ik| <= 1 and
+|U_kj| <= 2^(k - 1) max |A| (section 9.3), so (|L| |U|)_ij <= (2^n - 1) max |A|. If A and b come
+with errors E_A and e_b, then
 
     |x_computed - x| <= C |x_computed| + |A^-1| e_b,  C = |A^-1| (|D| + E_A),
 
 and with r = max |x_computed - x| <= max (C |x| + |A^-1| e_b) / (1 - |C|) where |C| < 1 in the
-maximum norm. |A^-1| comes from an interval elimination. The pivots do not matter.
+maximum norm. |A^-1| comes from an interval elimination. The pivots do not matter. Cholesky factors
+have none, and are followed operation by operation.
 """
 
 import functools
@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models._interpreter import Arithmetic
+from ..models._arithmetic import Arithmetic
 from ..models._linear_algebra import eliminate
 from ._intervals import HALF_PI, Interval, hull, where
 from ._truth import COMPARISONS, Truth, compare

@@ -95,7 +95,7 @@ def _bound(
 
 
 def _states(H: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> list[Rounded]:
-    """Exact float32 states in a grid of boxes that meet S = {x : H x <= 1}, between these bounds."""
+    """Exact float32 states in a grid of boxes between these bounds, those that meet H x <= 1."""
     n = len(lower)
     parts = max(1, int(_BOXES ** (1 / n)))
     ends = [np.linspace(lo, hi, parts + 1) for lo, hi in zip(lower, upper, strict=True)]

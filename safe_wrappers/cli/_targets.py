@@ -1,6 +1,7 @@
 """From options to environments, models and certificates, with one-line errors for wrong ones."""
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def certificates_of(target: str, safe_set: str | None, model: str | None) -> lis
 
 def _given_model(given: str) -> Model:
     found = imported("--model", given)
+    if callable(found) and not isinstance(found, Model):
+        try:
+            inspect.signature(found).bind()
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"--model {given} must be a function without arguments that returns a "
+                f"`safe_wrappers.Model`, but it cannot be called without: {error}."
+            ) from error
     model = found if isinstance(found, Model) or not callable(found) else found()
     if not isinstance(model, Model):
         raise UsageError(

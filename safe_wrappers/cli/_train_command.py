@@ -6,9 +6,13 @@ from typing import Any
 from tqdm import tqdm
 
 from .._compilation_cache import use_compilation_cache
+from .._errors import ModelError
 from ..algos import shac
+from ..certificates import prove
+from ..envs import ModelEnv
 from ..evaluation import Interruptible, MetricsWriter, Row, describe, write_json
 from ..plots import RecordedTraining
+from ..safe_actions import ModelSystem
 from ._options import Train
 from ._run_folder import RunFolder
 from ._run_summary import run_title, summarise, violation_message
@@ -30,6 +34,8 @@ def train(options: Train) -> int:
             "--backend mjx has no gradients to train with; use closed_form or generalized."
         )
     env, guarded = make_environments(options)
+    if guarded is not env:
+        _require_proved(options, env)
     folder = RunFolder.for_training(options)
     checkpoint = folder.newest_checkpoint()
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
@@ -71,7 +77,7 @@ def train(options: Train) -> int:
             )
     except KeyboardInterrupt:
         return _interrupted(folder)
-    summary = summarise(options, env, training)
+    summary = summarise(options, training)
     title = run_title(options)
     print(describe(summary, title))
     pictures = training.save_pictures(folder.path, title)
@@ -109,16 +115,33 @@ def _show_progress(bar: tqdm, row: Row) -> None:
     bar.refresh()
 
 
+def _require_proved(options: Train, env: ModelEnv) -> None:
+    """Proves a safe set that is not proved yet, such as that of a file: a run behind a safeguard is
+    to be safe, and not only to have stayed in its set.
+
+    Raises:
+        UsageError: If the set is not proved.
+    """
+    system = env.system
+    if not isinstance(system, ModelSystem) or system.guarantee.status == "proved":
+        return
+    name = options.system if options.safe_set is None else options.safe_set
+    try:
+        proof = prove(system.claim)
+    except ModelError as error:
+        raise UsageError(f"the safe set of {name} cannot be proved: {error}") from error
+    if not proof.proved:
+        raise UsageError(
+            f"the safe set of {name} is not proved ({proof.status}): {proof.reason} Train on "
+            "another one, or without a guarantee with --safeguard none."
+        )
+    print(f"Proved the safe set of {name}: {proof.cells:,} cells, {proof.seconds:.1f} s.")
+
+
 def _interrupted(folder: RunFolder) -> int:
     checkpoint = folder.newest_checkpoint()
-    kept = (
-        "nothing was saved yet"
-        if checkpoint is None
-        else f"saved at {int(checkpoint.name):,} interactions"
-    )
-    print(
-        f"\nInterrupted; {kept}. Run the same command again to "
-        f"{'start anew' if checkpoint is None else 'resume'}.",
-        file=sys.stderr,
-    )
+    kept, to = "nothing was saved yet", "start anew"
+    if checkpoint is not None:
+        kept, to = f"saved at {int(checkpoint.name):,} interactions", "resume"
+    print(f"\nInterrupted; {kept}. Run the same command again to {to}.", file=sys.stderr)
     return 130

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from .._errors import CertificateError
+from .._gate import as_flag, as_integer, as_number, as_seed, function
 from ..safe_actions import ModelBased, StepCheck, System
 from ._adversary import IsSafe, bang_bang, boundary_states, extreme, neighbours
 from ._batches import in_batches
@@ -91,7 +92,7 @@ def conform(
 
     Raises:
         CertificateError: Without a system, a model, or room for rounding.
-        TypeError: If it is not a single environment.
+        TypeError: If it is not a single environment, or an option is of another type.
         WrapperOrderError: If it is wrapped for training.
         ValueError: If it cannot be started at given states, or an option is out of range.
 
@@ -100,11 +101,14 @@ def conform(
         >>> report.conforms
         True
     """
-    if samples < 1 or not 0 < confidence < 1 or not 0 <= enlargement < np.inf:
-        raise ValueError(
-            "`samples` must be at least 1, `confidence` between 0 and 1, `enlargement` at least "
-            f"0, but they are {samples}, {confidence} and {enlargement}."
-        )
+    samples = as_integer("samples", samples, 1)
+    confidence = as_number("confidence", confidence, above=0.0, below=1.0)
+    enlargement = as_number("enlargement", enlargement, 0.0)
+    seed = as_seed(seed)
+    if own_disturbance is not None:
+        as_flag("own_disturbance", own_disturbance)
+    if start is not None:
+        function("start", start, "that puts the environment into a state")
     began = time.perf_counter()
     subject = subject_of(env, system, start)
     system = subject.system

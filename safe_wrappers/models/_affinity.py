@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .._errors import ModelError
-from ._interpreter import Arithmetic, interpret
+from ._arithmetic import Arithmetic
+from ._interpreter import interpret
 from ._model import Model
 from ._scalars import object_array
 from ._trace import trace
@@ -140,5 +141,6 @@ _DEPENDENCE = Arithmetic(
     solve=_solve,
     truth=lambda value: _FREE,
     own_derivative=_own_derivative,
+    unknown=_FREE,
     otherwise=_other,
 )

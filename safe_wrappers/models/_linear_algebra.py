@@ -1,45 +1,135 @@
 """Linear equations and Cholesky factors over any arithmetic.
 
 A solver that pivots is not followed step by step, since its pivots depend on the state: its result
-is the solution of its equations, which `Arithmetic.solve` encloses. So what `lu` returns is not
-known, but `jnp.linalg.solve` and `inv` are. Factors without pivots are computed by their formulas,
-whose sums may be taken in any order.
+is the solution of its equations, whatever the pivots, which `Arithmetic.solve` gives. So what `lu`
+returns is not known, but `jnp.linalg.solve` and `inv` are. That a solver with such factors does
+solve the equations of their matrix is checked with numbers. Factors without pivots are computed by
+their formulas, whose sums may be taken in any order.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lu_factor
 from scipy.sparse.csgraph import connected_components
 
-from ._scalars import elementwise
+from .._errors import ModelError
+from ._arithmetic import Arithmetic
+from ._scalars import Unusable, elementwise, object_array
 
-UNUSABLE = ("lu", "lu_pivots_to_permutation")
+PIVOTED = ("lu",)
+
+
+def pivoted(equation, operands: list[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of an elimination with pivots, of which nothing is known but their matrix."""
+    element = Unusable(equation.primitive.name, operands[0])
+    shapes = [variable.aval.shape for variable in equation.outvars]
+    return [
+        object_array([element] * int(np.prod(shape, dtype=int))).reshape(shape) for shape in shapes
+    ]
 
 
 def custom_linear_solve(
     equation, operands: list[np.ndarray], arithmetic, run: Callable[..., list[np.ndarray]]
 ) -> list[np.ndarray] | None:
-    """The x with matvec(x) = b; the matrix is read off matvec at the unit vectors.
+    """The x with A x = b, for the matrix A whose factors the solver holds; what its solver computes
+    if it holds none.
 
-    Several right-hand sides make a matrix of blocks; they are solved one by one.
+    Several right-hand sides make a matrix of blocks, which are solved one by one.
     """
-    if arithmetic.solve is None or len(equation.outvars) != 1:
+    lengths, jaxprs = equation.params["const_lengths"], equation.params["jaxprs"]
+    start, right = lengths.matvec + lengths.vecmat, operands[sum(lengths) :]
+    solver = operands[start : start + lengths.solve]
+    sources = [e.source for array in solver for e in array.ravel() if isinstance(e, Unusable)]
+    if not sources:
+        return run(jaxprs.solve, [*solver, *right], arithmetic)
+    matrix, (b, *others) = sources[0], right
+    if (
+        others
+        or arithmetic.solve is None
+        or lengths.matvec != 1
+        or any(source is not matrix for source in sources)
+        or not _same(operands[0], matrix)
+        or not _solves(jaxprs.solve, jaxprs.matvec, matrix.shape, b.shape, run)
+    ):
         return None
-    lengths, matvec = equation.params["const_lengths"], equation.params["jaxprs"].matvec
-    consts, (b,) = operands[: lengths.matvec], operands[sum(lengths) :]
-    matrix = np.empty((b.size, b.size), object)
-    sparse = _with_zeros(arithmetic)
-    for j, unit in enumerate(np.eye(b.size, dtype=np.float32)):
-        (column,) = run(matvec, [*consts, unit.reshape(b.shape)], sparse)
-        matrix[:, j] = [_entry(sparse.scalar(element), arithmetic) for element in column.ravel()]
-    right = [arithmetic.scalar(element) for element in b.ravel()]
-    nonzero = np.array([entry is not None for entry in matrix.ravel()]).reshape(matrix.shape)
-    count, labels = connected_components(nonzero, directed=False)
+    entries = _entries(jaxprs.matvec, operands[0], b.shape, arithmetic, run)
+    count, labels = connected_components(
+        np.array([[entry is not None for entry in row] for row in entries]), directed=False
+    )
+    values = [arithmetic.scalar(element) for element in b.ravel()]
     solution = np.empty(b.size, object)
     for block in (np.flatnonzero(labels == label) for label in range(count)):
-        solution[block] = arithmetic.solve(matrix[np.ix_(block, block)], [right[i] for i in block])
+        solution[block] = object_array(
+            arithmetic.solve(entries[np.ix_(block, block)], [values[i] for i in block])
+        )
     return [solution.reshape(b.shape)]
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> bool:
+    return first is second or (
+        first.shape == second.shape
+        and all(a is b for a, b in zip(first.ravel(), second.ravel(), strict=True))
+    )
+
+
+def _entries(
+    matvec: Any, matrix: np.ndarray, shape: tuple[int, ...], arithmetic, run: Callable[..., Any]
+) -> np.ndarray:
+    """The matrix of `matvec`, read off at the unit vectors: scalars, or None for zeros."""
+    size = int(np.prod(shape, dtype=int))
+    entries = np.empty((size, size), object)
+    sparse = _with_zeros(arithmetic)
+    for j, unit in enumerate(np.eye(size, dtype=np.float32)):
+        (column,) = run(matvec, [matrix, unit.reshape(shape)], sparse)
+        for i, element in enumerate(column.ravel()):
+            entries[i, j] = _entry(sparse.scalar(element), arithmetic)
+    return entries
+
+
+@functools.lru_cache(maxsize=256)
+def _solves(
+    solve: Any,
+    matvec: Any,
+    shape: tuple[int, ...],
+    of_right: tuple[int, ...],
+    run: Callable[..., list[np.ndarray]],
+) -> bool:
+    """Whether the solver, given the factors of a matrix, solves the equations of this matrix: tried
+    with numbers, whose pivots are not in order.
+    """
+    if len(shape) != 2:
+        return False
+    rng = np.random.default_rng(0)
+    right, plain = rng.normal(size=of_right), _float_arithmetic()
+    for _ in range(3):
+        matrix = rng.normal(size=shape)
+        factors, swaps = lu_factor(matrix)
+        permutation = np.arange(len(matrix), dtype=np.int32)
+        for i, j in enumerate(swaps):
+            permutation[[i, j]] = permutation[[j, i]]
+        try:
+            (found,) = run(solve, [factors, permutation, right], plain)
+            (back,) = run(matvec, [matrix, found], plain)
+        except (ModelError, ValueError):
+            return False
+        if not np.allclose(back.astype(float), right, rtol=1e-6, atol=1e-6):
+            return False
+    return True
+
+
+def _float_arithmetic() -> Arithmetic:
+    operations = {
+        "add": operator.add,
+        "sub": operator.sub,
+        "mul": operator.mul,
+        "div": operator.truediv,
+        "neg": operator.neg,
+    }
+    return Arithmetic(constant=float, operations=operations, total=lambda terms: sum(terms))
 
 
 def _with_zeros(arithmetic):

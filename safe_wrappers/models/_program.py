@@ -51,7 +51,8 @@ def program_digest(model: Model) -> str:
     digest = hashlib.sha256()
     with jax.default_matmul_precision("highest"):
         programs = (
-            jax.make_jaxpr(model.step)(*shapes),
+            # Traced anew each time, see `trace`.
+            jax.make_jaxpr(lambda *arguments: model.step(*arguments))(*shapes),
             jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0]),
         )
     for program in programs:
@@ -103,7 +104,8 @@ class _Writer:
         inner = _Writer(self._digest)
         inner._text("jaxpr")
         inner._variables(jaxpr.constvars)
-        for variable, const in zip(jaxpr.constvars, consts):
+        # A jaxpr that is not closed holds no constants.
+        for variable, const in zip(jaxpr.constvars, consts, strict=False):
             # As it runs, whatever the type in which it is held.
             extended = jnp.issubdtype(variable.aval.dtype, jax.dtypes.extended)
             inner._array(const if extended else np.asarray(const).astype(variable.aval.dtype))

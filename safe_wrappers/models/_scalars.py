@@ -1,15 +1,29 @@
 """Numpy arrays whose elements are scalars of an arithmetic."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Unusable(NamedTuple):
+    """A number that no arithmetic says anything of: a factor of an elimination whose pivots depend
+    on the state. It may be handed on, but not computed with.
+
+    Args:
+        primitive: What made it.
+        source: What it was made of.
+    """
+
+    primitive: str
+    source: np.ndarray
 
 
 def object_array(elements: Sequence[Any]) -> np.ndarray:
     """A vector that holds these objects as they are."""
     array = np.empty(len(elements), object)
-    array[:] = list(elements)
+    for i, element in enumerate(elements):
+        array[i] = element
     return array
 
 

@@ -28,7 +28,9 @@ def trace(function: Callable[..., Any], *sizes: int) -> ClosedJaxpr:
         ModelError: If an operation does not compute in float32; it is named.
     """
     with jax.default_matmul_precision("highest"):
-        closed_jaxpr = jax.make_jaxpr(function)(
+        # A function of its own each time: JAX remembers the program of one that it has seen, and a
+        # step may read a variable that has changed since.
+        closed_jaxpr = jax.make_jaxpr(lambda *arguments: function(*arguments))(
             *(jax.ShapeDtypeStruct((size,), jnp.float32) for size in sizes)
         )
     _require_float32(closed_jaxpr.jaxpr)

@@ -8,22 +8,18 @@ import numpy as np
 
 from .._margins import tau
 
-# A grid of the action box has at most so many points.
-_MOST = 32
-
 
 def candidates(d: int) -> np.ndarray:
     """Actions spread over the box [-1, 1]^d, its centre first, shape (k, d).
 
-    For two actions a grid of 5 points an axis, for three one of 3 points an axis, and for more the
-    middle and the end of each half-axis.
+    Up to three actions they are the grid of 3 points an axis and the corners of half the box, for
+    more the centre and the middle and the end of each half-axis.
     """
-    for points in (5, 3):
-        if points**d <= _MOST:
-            grid = np.array(list(itertools.product(np.linspace(-1, 1, points), repeat=d)))
-            return grid[np.argsort(np.abs(grid).max(axis=1), kind="stable")]
-    eye = np.eye(d)
-    return np.concatenate([np.zeros((1, d)), eye / 2, -eye / 2, eye, -eye])
+    if d > 3:
+        eye = np.eye(d)
+        return np.concatenate([np.zeros((1, d)), eye / 2, -eye / 2, eye, -eye])
+    grid = np.array(list(itertools.product((0.0, 1.0, -1.0), repeat=d)))
+    return np.concatenate([grid, grid[np.all(grid != 0, axis=1)] / 2])
 
 
 def safest(A: jax.Array, b: jax.Array, anchor: jax.Array) -> jax.Array:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import CertificateError, SetDimensionError
+from .._errors import CertificateError
+from .._gate import as_bound, shown
 from ..models import EnclosedModel, Model
 from ..sets import Box, Zonotope
 from ._model_system import ModelSystem
@@ -114,21 +115,22 @@ class StepCheck:
         without a polytope of safe states.
 
         Raises:
-            SetDimensionError: If the shape is another one.
-            CertificateError: If an allowance is not positive.
+            SetDimensionError: If the shape is another one, or a number is negative or not finite.
+            CertificateError: If an allowance is 0.
         """
         n = model.state_size
-        if np.shape(allowance) not in ((), (n,)):
-            raise SetDimensionError(
-                f"`allowance` must be a number or have shape ({n},), but its "
-                f"shape is {np.shape(allowance)}."
+        bound = as_bound("allowance", allowance, (n,))
+        if not np.all(bound > 0):
+            raise CertificateError(
+                f"`allowance` is {shown(allowance)}, but rounding needs some room: give more than "
+                "0 for each state."
             )
         eye = np.eye(n)
         return cls(
             model,
             disturbance_set,
             np.concatenate([eye, -eye]),
-            np.tile(np.broadcast_to(np.asarray(allowance, np.float64), n), 2),
+            np.tile(bound.astype(np.float64), 2),
         )
 
     def explain(

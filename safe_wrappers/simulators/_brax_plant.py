@@ -10,6 +10,7 @@ import numpy as np
 from brax import envs
 
 from .._errors import ModelError, SetDimensionError
+from .._gate import as_integer, instance_of
 from ._simulator_model import SimulatorModel
 
 # The others move bodies, not joints: what their next step does is not a function of q and qd.
@@ -135,7 +136,9 @@ class BraxPlant:
 
 
 def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:
-    indices = np.asarray(range(size) if chosen is None else chosen, np.int32).reshape(-1)
+    given = range(size) if chosen is None else chosen
+    instance_of(name, given, Sequence, np.ndarray, hint="give a list of indices")
+    indices = np.array([as_integer(f"{name}[{i}]", v, 0) for i, v in enumerate(given)], np.int32)
     if len(set(indices.tolist())) != len(indices) or not np.all((indices >= 0) & (indices < size)):
         raise SetDimensionError(
             f"`{name}` must hold different indices from 0 to {size - 1}, but "

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ModelError
+from .._gate import as_integer, as_number
 from ..models import Model
 from ..sets import Box, Polytope
 from ._samples import extreme_samples
@@ -59,11 +60,12 @@ def fit_remainder(
 
     Raises:
         SetDimensionError: If the sets do not fit the model or are unbounded.
-        ValueError: If `safety` is below 1.
+        TypeError: If `safety` or `samples` is no number, or `key` no random key.
+        ValueError: If `safety` or `samples` is below 1.
         ModelError: If the model is not finite at some sample.
     """
-    if not safety >= 1:
-        raise ValueError(f"`safety` must be at least 1, but it is {safety}.")
+    safety = as_number("safety", safety, 1.0)
+    samples = as_integer("samples", samples, 1)
 
     def residual(x, a, w):
         c, B, E = model.affine(x)

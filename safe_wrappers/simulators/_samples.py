@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
+from .._gate import as_key
 from ..models import Model
 from ..sets import Box, Polytope
 
@@ -31,7 +32,7 @@ def extreme_samples(
             f"`disturbance_set` must have dimension {model.disturbance_size} for the model "
             f"{model.name!r}, but it has {disturbance_set.dim}."
         )
-    uniform, mixed, action, disturbance = jax.random.split(key, 4)
+    uniform, mixed, action, disturbance = jax.random.split(as_key("key", key), 4)
     vertices = states.vertices()
     weights = jax.random.dirichlet(
         mixed, jnp.full(len(vertices), 2 / len(vertices)), (count - count // 2,)

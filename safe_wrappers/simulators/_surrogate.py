@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ModelError
+from .._gate import as_integer, as_number
 from ..models import Model
 from ..sets import Box, Polytope
 from ._samples import extreme_samples
@@ -76,13 +77,13 @@ def fit_surrogate(
 
     Raises:
         SetDimensionError: If the sets do not fit the model or are unbounded.
-        ValueError: If `safety` or `degree` is below 1.
+        TypeError: If `safety`, `degree` or `samples` is no number, or `key` no random key.
+        ValueError: If `safety`, `degree` or `samples` is below 1.
         ModelError: If the model is not finite at some sample.
     """
-    if not safety >= 1 or degree < 1:
-        raise ValueError(
-            f"`safety` and `degree` must be at least 1, but they are {safety} and {degree}."
-        )
+    safety = as_number("safety", safety, 1.0)
+    degree = as_integer("degree", degree, 1)
+    samples = as_integer("samples", samples, 1)
     x, a, _ = extreme_samples(model, states, disturbance_set, key, samples)
     still = jnp.zeros(model.disturbance_size)
     after = np.asarray(jax.jit(jax.vmap(lambda x, a: model(x, a, still)))(x, a), np.float64)

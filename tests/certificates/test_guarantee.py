@@ -13,6 +13,7 @@ from safe_wrappers.certificates import (
     guarantee_by_the_library,
     guarantee_of,
     prove,
+    shipped,
 )
 from safe_wrappers.certificates._result import PROVER
 from safe_wrappers.models import Model
@@ -67,10 +68,10 @@ def test_a_proof_that_failed_counts_for_nothing():
 @pytest.mark.parametrize(
     ("changes", "status", "by"),
     [
-        ({}, "proved", "'mine' records a proof of this claim and this program"),
+        ({}, "certified", "'mine' records a proof of this claim about the model 'decay' and this"),
         ({"prover": "1"}, "certified", "another version of the prover"),
         ({"prover": ""}, "certified", "another version of the prover"),
-        ({"program": "sha256:0"}, "certified", "or of JAX, which prints programs differently"),
+        ({"program": "sha256:0"}, "certified", "or of another function that is near"),
         (None, "tested", "'mine' about the model 'decay' holds no record of a proof"),
     ],
     ids=["its own", "older prover", "no prover", "another program", "none"],
@@ -82,6 +83,17 @@ def test_a_record_counts_for_its_prover_and_its_program(changes, status, by):
     found = guarantee_of(claim, Certificate(claim, "mine", proof=proof))
     assert found.status == status
     assert by in found.by
+
+
+def test_the_record_of_a_file_that_comes_with_the_library_counts_as_a_proof():
+    claim = claim_of(0.107)
+    record = ProofRecord(PROVER, claim.digest, claim.program, 2, 0.1)
+    certificate = shipped(Certificate(claim, "mine", proof=record))
+    assert guarantee_of(claim, certificate).status == "proved"
+    older = Certificate(claim, "mine", proof=record._replace(prover="1"))
+    assert guarantee_of(claim, shipped(older)).status == "certified"
+    unproved = claim_of(0.108)
+    assert guarantee_of(unproved, shipped(Certificate(unproved, "mine"))).status == "tested"
 
 
 def test_a_claim_that_is_not_the_librarys_own_class_is_tested():

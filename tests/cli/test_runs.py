@@ -39,6 +39,9 @@ def test_summary_holds_what_a_table_needs(finished_run):
     assert summary["system"] == "safe_pendulum"
     assert summary["safeguard"] == "boundary_projection"
     assert summary["safe_set"] == "full"
+    assert summary["guarantee"]["status"] == "proved"
+    assert "steps this very model" in summary["guarantee"]["by"]
+    assert len(summary["guarantee"]["assumptions"]) == 3
     assert summary["seed"] == 5
     assert summary["options"]["episode_length"] == 16
     assert summary["interactions"] == 64
@@ -219,6 +222,7 @@ def test_without_a_safeguard_violations_are_counted_and_no_failure(run_main, tmp
     assert summary["violations"] > 0
     assert summary["interventions"] == 0
     assert summary["smallest_margin"] < 0
+    assert summary["guarantee"] is None
 
 
 def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(

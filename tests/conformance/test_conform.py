@@ -235,5 +235,5 @@ def test_misuse_is_refused():
         TypeError, match=r"must be a single environment of Brax or Gymnasium.* but it is a `Model`"
     ):
         sw.conform(MODEL)
-    with pytest.raises(ValueError, match="`samples` must be at least 1"):
+    with pytest.raises(ValueError, match="`samples` is 0, but it must be an integer of at least 1"):
         sw.conform(Integrator(), samples=0)

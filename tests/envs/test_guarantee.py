@@ -324,7 +324,7 @@ def test_no_disturbance_must_be_one_in_w():
 
 @pytest.mark.parametrize(
     ("changes", "status"),
-    [({}, "proved"), ({"prover": "1"}, "certified"), (None, "tested")],
+    [({}, "certified"), ({"prover": "1"}, "certified"), (None, "tested")],
     ids=["its own record", "an older prover's record", "no record"],
 )
 def test_a_file_is_what_its_record_says(tmp_path, changes, status):

@@ -177,7 +177,8 @@ def assert_rejected(claim):
     grid = np.linspace(-1, 1, 101)
     actions = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
     worst = H @ c + np.abs(H @ E) @ np.asarray(claim.disturbance_set.upper, np.float64)
-    assert np.max(np.min(1 - worst - actions @ (H @ B).T, axis=1)) <= result.margin + 1e-9
+    found = np.max(np.min(1 - worst - actions @ (H @ B).T, axis=1))
+    assert found <= result.margin + 1e-7  # what is proved has float32 constants
 
 
 def check_one_step(env, count, seed):

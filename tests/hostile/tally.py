@@ -72,9 +72,12 @@ def check(cases: Iterable[Case], count: int) -> Counter[str]:
 def _of_error(error: Exception, case: Case) -> tuple[str, str]:
     text = str(error)
     note = f"{type(error).__name__}: {text[:200]}"
-    if not isinstance(error, sw.SafeWrappersError | TypeError | ValueError):
+    if not isinstance(error, sw.SafeWrappersError | TypeError | ValueError | FileNotFoundError):
         return UNCLEAR, note
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    # `gymnasium.make` raises type errors again and says where they came from
+    inner = error.__context__
+    origin = inner if inner is not None and text.startswith(str(inner)) else error
+    frame = traceback.extract_tb(origin.__traceback__)[-1]
     ours = any(Path(frame.filename).resolve().is_relative_to(room) for room in _ROOMS)
     clear = ours and "\n" not in text and case.argument in text and len(text) < 700
     return (CLEAR if clear and case.argument else UNCLEAR), note

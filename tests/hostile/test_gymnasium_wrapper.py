@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from hostile.oracle import Oracle
-from hostile.tally import CLEAR, FLAGGED, RIGHT, UNSAFE, WRONG, Case, check, outcome
+from hostile.tally import CLEAR, FLAGGED, RIGHT, UNSAFE, WRONG, Case, check
 from hostile.values import actions
 from plants import pendulum
 
@@ -41,7 +41,8 @@ class Plant(gymnasium.Env):
         self.got = np.array(action)
         if isinstance(self.x, np.ndarray) and self.x.shape == (2,):
             w = np.float64(np.float32(0.1)) * np.sign(self.x[:1] if self.x[0] else 1.0)
-            self.x = pendulum(self.x.astype(np.float64), self.unit(), np.atleast_1d(w))
+            with np.errstate(invalid="ignore"):
+                self.x = pendulum(self.x.astype(np.float64), self.unit(), np.atleast_1d(w))
         return np.zeros(2), 0.0, False, False, {}
 
 
@@ -60,8 +61,12 @@ def wrapped(system, plant):
 
 
 def soak(oracle, system, plant, steps):
-    """Bang-bang requests; at the boundary of S every second one is unsafe."""
-    env = wrapped(system, plant)
+    return run_bang_bang(oracle, wrapped(system, plant), steps)
+
+
+def run_bang_bang(oracle, env, steps):
+    """At the boundary of S every second request is unsafe."""
+    plant = env.unwrapped
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     low, high = plant.action_space.low, plant.action_space.high
@@ -100,45 +105,43 @@ def space_cases(oracle, system, grid, steps):
         yield Case(name, call, lambda result: result, "The action space")
 
 
-def spaces_tally(oracle, system, grid, steps, count):
-    cases = list(space_cases(oracle, system, grid, steps))
-    tally = check(cases, count)
-    refused = {case.name for case in cases if outcome_of_construction(system, case) == CLEAR}
-    return tally, refused
-
-
-def outcome_of_construction(system, case):
-    plant = case.call.args[2]
-    return outcome(Case(case.name, lambda: wrapped(system, plant), lambda r: (RIGHT, ""), "The"))[0]
-
-
 def test_action_spaces(oracle, system):
+    """The certificate has room to tighten the rows by the rounding of the last two."""
     grid = [
         (np.float32, 0.0, 1.0),
         (np.float32, 0.0, 30.0),
-        (np.float32, 1e3, 1.0),
         (np.float64, 1e6, 1.0),
+        (np.float32, 1e3, 1.0),
+        (np.float16, 0.0, 30.0),
     ]
-    tally, refused = spaces_tally(oracle, system, grid, 120, 4)
-    assert tally == {RIGHT: 4}
-    assert not refused
+    assert check(space_cases(oracle, system, grid, 120), 5) == {RIGHT: 5}
+
+
+@pytest.mark.parametrize(("dtype", "offset", "scale"), [(np.float32, 1e3, 1), (np.float16, 0, 30)])
+def test_without_tighter_rows_a_coarse_space_rounds_safe_actions_to_unsafe_ones(
+    oracle, system, dtype, offset, scale
+):
+    plant = Plant(dtype(offset - scale), dtype(offset + scale), dtype)
+    env = wrapped(system, plant)
+    assert env._verified is not system
+    env.__dict__["_verified"] = system
+    assert run_bang_bang(oracle, env, 120)[0] == UNSAFE
 
 
 def test_coarse_action_spaces_are_refused(oracle, system):
     grid = [
         (np.float16, 0.0, 1.0),
-        (np.float16, 0.0, 30.0),
         (np.float32, 1e5, 1.0),
         (np.float32, 1e6, 1.0),
         (np.float32, 0.0, 1e-42),
-        (np.float64, 1e6, 1e-11),
+        (np.float64, 1e6, 1e-7),
     ]
-    assert check(space_cases(oracle, system, grid, 1), 6) == {CLEAR: 6}
+    assert check(space_cases(oracle, system, grid, 1), 5) == {CLEAR: 5}
 
 
 @pytest.mark.slow
 def test_every_action_space(oracle, system):
-    tally = check(space_cases(oracle, system, SPACES, 1500), 65)
+    tally = check(space_cases(oracle, system, SPACES, 1500), 66)
     assert tally[RIGHT] >= 30
 
 
@@ -231,13 +234,13 @@ def test_states_of_the_plant(oracle, system):
         word = "`x`" if name in ("too long", "number") else "`system.state(env)`"
         cases.append(Case(name, functools.partial(run, x), None, word))
     check(cases, 15)
-    run_nothing(env)
 
 
-def run_nothing(env):
-    env.unwrapped.got = None
+def test_nothing_is_executed_at_a_state_that_is_none(system):
+    env = wrapped(system, Plant())
+    env.reset(seed=0)
     env.unwrapped.x = None
-    with pytest.raises(sw.SetDimensionError):
+    with pytest.raises(sw.SetDimensionError, match=r"`system.state\(env\)` is None"):
         env.step(np.ones(1, np.float32))
     assert env.unwrapped.got is None
 

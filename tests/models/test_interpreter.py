@@ -7,7 +7,8 @@ import pytest
 from float64_program import exactly
 
 from safe_wrappers import ModelError
-from safe_wrappers.models._interpreter import Arithmetic, interpret
+from safe_wrappers.models._arithmetic import Arithmetic
+from safe_wrappers.models._interpreter import interpret
 from safe_wrappers.models._trace import trace
 
 

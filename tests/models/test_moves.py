@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from safe_wrappers.models._interpreter import Arithmetic, interpret
+from safe_wrappers.models._arithmetic import Arithmetic
+from safe_wrappers.models._interpreter import interpret
 from safe_wrappers.models._trace import trace
 
 

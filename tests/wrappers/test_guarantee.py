@@ -21,7 +21,7 @@ def pendulum(kind=SafePendulum, **options):
     return kind(safe_set="narrow", **options)
 
 
-@pytest.mark.parametrize("name", ["step", "_annotate", "unwrapped", "guarantee"])
+@pytest.mark.parametrize("name", ["step", "_reported", "unwrapped", "guarantee"])
 def test_a_wrapper_that_replaces_what_decides_is_tested(name):
     kind = replacing(sw.SafeguardWrapper, name)
     found = kind(pendulum(), GUARD).guarantee
@@ -62,13 +62,20 @@ class OwnRule(Exact):
         return request
 
 
+@frozen_pytree
+class TakesOwnRule(sw.BoundaryProjection):
+    """The library's safeguards take the library's rules only."""
+
+    gradients = (*sw.BoundaryProjection.gradients, OwnRule)
+
+
 def test_a_map_of_ones_own_is_verified():
     assert sw.SafeguardWrapper(pendulum(), OwnMap()).guarantee.status == "proved"
 
 
 @pytest.mark.parametrize(
     "guard",
-    [OwnCall(), sw.BoundaryProjection(gradient=OwnRule()), *SAFEGUARD_MUTANTS],
+    [OwnCall(), TakesOwnRule(gradient=OwnRule()), *SAFEGUARD_MUTANTS],
     ids=lambda guard: f"{type(guard).__name__} {type(guard.rule).__name__}",
 )
 def test_a_safeguard_that_goes_around_the_verified_call_is_tested(guard):
