@@ -12,6 +12,8 @@ smoke: ## A few dozen tests that touch every part of the library.
 docs: ## The documentation site, in the folder site; it needs the extra `docs`.
 	python -m mkdocs build --strict
 
-pictures: ## Draws the pictures of the documentation again.
+pictures: ## Draws the pictures of the documentation again, and runs its notebooks.
 	python docs/figures.py
 	python docs/animation.py
+	python docs/drawings.py
+	python docs/site/notebooks.py

@@ -304,7 +304,7 @@ def test_unknown_options_are_refused_with_the_valid_ones():
         with pytest.raises(ValueError, match=message):
             gymnasium.make(IDS[0], **options)
     with pytest.raises(
-        ValueError, match="`render_mode` must be None or 'rgb_array', but it is 'ansi'"
+        ValueError, match=r"`render_mode` is 'ansi', but it must be one of 'rgb_array'"
     ):
         SafeGymEnv("safe_pendulum", render_mode="ansi")
 
