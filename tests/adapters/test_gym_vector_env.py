@@ -109,7 +109,6 @@ def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
     assert ends == NUM_ENVS
 
 
-@pytest.mark.smoke
 def test_no_environment_ever_leaves_the_safe_set():
     """51,200 worst-case steps on the pendulum, counted in float64; without the safeguard most
     states are outside.
