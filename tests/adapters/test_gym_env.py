@@ -28,6 +28,7 @@ def states(env, requests, seed=0):
     return np.array([info["state"] for info in infos], np.float64), infos
 
 
+@pytest.mark.smoke
 def test_an_episode_stays_in_the_safe_set(env):
     """Bang-bang requests under worst-case disturbances, counted in float64; the raw environment
     leaves the set at once.

@@ -28,6 +28,7 @@ CUBIC = plant(
 )
 
 
+@pytest.mark.smoke
 def test_a_polynomial_is_found_again():
     surrogate = sw.fit_surrogate(CUBIC, X, KEY, samples=1_000)
     require_affine(surrogate.model)

@@ -69,6 +69,7 @@ def test_reset_and_step_return_the_same_tree(backend):
     )
 
 
+@pytest.mark.smoke
 def test_metrics_and_info(env):
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
     assert set(state.metrics) == {f"safeguard/{name}" for name in METRICS} | {
@@ -113,6 +114,7 @@ def test_the_record_of_a_step():
     assert not info["cost"].any()
 
 
+@pytest.mark.smoke
 def test_exits_are_reported():
     """A state outside the set is reported as such, by the wrapper and by the bare environment."""
     env = safeguarded()

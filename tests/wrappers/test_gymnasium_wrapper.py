@@ -133,6 +133,7 @@ def test_requests_and_actions_are_in_units_of_the_environment(env):
     assert observation in env.observation_space
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("bad", "fallback"), [(np.nan, 1), (np.inf, 1), (-1e300, 1), (50.0, 0)])
 def test_any_request_of_the_right_shape_gets_a_safe_action_and_a_flag(env, bad, fallback):
     env.reset(seed=0)
