@@ -210,7 +210,7 @@ def test_a_brax_environment_is_started_by_its_physics():
 
 def test_misuse_is_refused():
     class Unstartable(Integrator):
-        reset_to = property()
+        reset_to = None
 
     with pytest.raises(ValueError, match="no `reset_to`; give `start=`"):
         sw.conform(Unstartable())
