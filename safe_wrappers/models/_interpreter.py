@@ -120,10 +120,19 @@ def _known(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> list
             return outputs
     if name in _HOLDERS:
         return _HOLDERS[name](equation, operands, arithmetic)
+    boolean = all(is_boolean(v.aval.dtype) for v in equation.outvars)
+    if name == "convert_element_type":
+        return RULES[name](equation, operands, arithmetic)
+    # Truth values as integers may choose a branch, and be moved; nothing is computed of them.
+    counted = any(
+        operand.dtype == object and jnp.issubdtype(variable.aval.dtype, jnp.integer)
+        for operand, variable in zip(operands, equation.invars, strict=True)
+    )
+    if counted or not (inexact or boolean):
+        return None
     if name in RULES:
         return RULES[name](equation, operands, arithmetic)
-    boolean = all(is_boolean(v.aval.dtype) for v in equation.outvars)
-    if name not in arithmetic.operations or not (inexact or boolean):
+    if name not in arithmetic.operations:
         return None
     lifts = [
         arithmetic.decision if is_boolean(v.aval.dtype) else arithmetic.scalar

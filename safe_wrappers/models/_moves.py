@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._promises import require_defined
+
 # The positions of the operands that are moved (None: all of them). The other operands are indices
 # or predicates and must be constants.
 MOVES: dict[str, tuple[int, ...] | None] = {
@@ -90,6 +92,8 @@ def moved(equation, operands: list[np.ndarray]) -> list[np.ndarray] | None:
         return None
     if name == "scatter" and equation.params.get("update_jaxpr") is not None:
         return None
+    if name in ("gather", "scatter"):
+        require_defined(equation, operands)
     # Element 0 of the pool is what the primitive fills in.
     pool, tagged = [np.array([_fill(equation)], object)], list(operands)
     count = 1

@@ -13,6 +13,7 @@ import numpy as np
 from . import _linear_algebra
 from ._arithmetic import Arithmetic
 from ._moves import bound, landing
+from ._promises import require_defined
 from ._scalars import elementwise, object_array
 
 
@@ -137,6 +138,7 @@ def _scatter_add(
     landed = landing(equation, operands)
     if landed is None:
         return None
+    require_defined(equation, operands)
     array, _, updates = operands
     total, updates = _totals(arithmetic), updates.ravel()
     sums = [

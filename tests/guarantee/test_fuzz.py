@@ -5,7 +5,16 @@ import collections
 import numpy as np
 import pytest
 from guarantee.attack import attack
-from guarantee.random_models import TERMS, WAYS, Problem, Structure, problem, structures
+from guarantee.random_models import (
+    REFUSED_TERMS,
+    REFUSED_WAYS,
+    TERMS,
+    WAYS,
+    Problem,
+    Structure,
+    problem,
+    structures,
+)
 from hypothesis import HealthCheck, Phase, given, settings
 
 from safe_wrappers import SafeWrappersError
@@ -13,24 +22,6 @@ from safe_wrappers.certificates import Claim, Proof, prove
 from safe_wrappers.sets import Box
 
 MAX_CELLS = 3_000
-# What the prover must not prove, whatever is around it, unless it is never reached.
-FORBIDDEN = {
-    "bfloat16",
-    "float16",
-    "cast to integer",
-    "rounded",
-    "remainder",
-    "gather of NaN",
-    "huge",
-    "sort",
-}
-FORBIDDEN_WAYS = {
-    "wrong derivative",
-    "clipped gradient",
-    "bfloat16",
-    "stop_gradient",
-    "not affine",
-}
 
 
 def claim_of(found: Problem) -> Claim:
@@ -92,14 +83,14 @@ def fuzz(examples: int, decide=prove):
 def assert_sound(answers, parts, attacks, broken):
     assert not broken
     assert not [pair for pair in attacks if pair[1].flagged]
-    for name in FORBIDDEN:
+    for name in REFUSED_TERMS:
         assert parts[name, "proved"] == 0
-    for name in FORBIDDEN_WAYS:
-        assert parts["action", name] + parts[("action", name), "proved"] == 0
-        assert parts[("disturbance", name), "proved"] == 0
+    for name in REFUSED_WAYS:
+        for argument in ("action", "disturbance"):
+            assert parts[(argument, name), "proved"] == 0
     # A fuzz in which nothing is proved tests nothing.
     total = sum(answers.values())
-    assert answers["proved"] >= 0.15 * total
+    assert answers["proved"] >= 0.25 * total
     assert answers["counterexample"] + answers["inconclusive"] >= 0.1 * total
 
 
@@ -125,5 +116,6 @@ def test_what_is_proved_survives_the_attack_on_many_models():
     assert_sound(answers, parts, attacks, broken)
     never = [name for name in TERMS if not parts[name, "proved"]]
     print(f"never part of a proved model: {', '.join(never)}")
-    assert set(never) <= FORBIDDEN | {"integer power of sums"}
-    assert not [way for way in WAYS if way not in FORBIDDEN_WAYS and not parts["action", way]]
+    assert set(never) == REFUSED_TERMS
+    for argument in ("action", "disturbance"):
+        assert all(parts[(argument, way), "proved"] for way in set(WAYS) - REFUSED_WAYS)
