@@ -14,19 +14,12 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 import safe_wrappers as sw
+from safe_wrappers._colors import BLUE, GREEN, GREY, ORANGE, RED
 from safe_wrappers.plots import draw_gradient, draw_mapping
 from safe_wrappers.sets import Box, draw
 
 IMAGES = Path(__file__).parent / "images"
-BLUE, TEAL, PURPLE, PINK, ORANGE, GREY, RED = (
-    "#1f5fa8",
-    "#1b8a7a",
-    "#7b4fa3",
-    "#b5447a",
-    "#e0802b",
-    "#5f6368",
-    "#c0262d",
-)
+PURPLE, PINK = "#7b4fa3", "#b5447a"
 TRAJECTORIES, STEPS = 8, 160
 LABELS = {
     "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
@@ -152,7 +145,7 @@ def pendulum():
     """All four sets, and trajectories in two of them."""
     system, pair = "safe_pendulum", (0, 1)
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
-    colors = {"walter2025": PURPLE, "full": BLUE, "upright": TEAL, "narrow": PINK}
+    colors = {"walter2025": PURPLE, "full": BLUE, "upright": GREEN, "narrow": PINK}
     for name, color in colors.items():
         claim = sw.envs.load_certificate(system, name).claim
         label = f"{name}: {claim.safe_state_set.volume():.1f}"
@@ -184,7 +177,7 @@ def projections(system, names, pairs, shape):
     )
     claims = [sw.envs.load_certificate(system, name).claim for name in names]
     x, intervened = trajectories(system, names[0])
-    colors = (BLUE, TEAL)
+    colors = (BLUE, GREEN)
     for ax, pair in zip(axes.flat, pairs, strict=True):
         draw_bounds(ax, claims[0].constraint_set, pair)
         draw_trajectories(ax, x, intervened, pair)

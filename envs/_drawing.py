@@ -11,9 +11,10 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
+from safe_wrappers._colors import BLUE, GREEN, ORANGE, RED
+
 _SIZE, _DPI = 4.0, 100  # inches, and pixels per inch
-_INK, _GREY, _PALE, _PAPER = "#2b3a4a", "#a9b3bd", "#e6eaee", "#fbfbf9"
-_BLUE, _ORANGE, _RED, _GREEN = "#1f5fa8", "#e08a1e", "#c0262d", "#2e8b57"
+_INK, _WALL, _PALE, _PAPER = "#2b3a4a", "#a9b3bd", "#e6eaee", "#fbfbf9"
 
 
 def draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
@@ -40,7 +41,7 @@ def draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
 def state_color(info: Mapping[str, Any]) -> tuple[float, float, float]:
     """Blue; orange after a step in which the safeguard intervened; red outside the safe set."""
     intervened = info.get("safeguard", {}).get("intervened", 0) > 0
-    return to_rgb((_ORANGE if intervened else _BLUE) if info["margin"] >= 0 else _RED)
+    return to_rgb((ORANGE if intervened else BLUE) if info["margin"] >= 0 else RED)
 
 
 def _frame(axes: Axes, half: float, center: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -70,7 +71,7 @@ def _arrow(axes: Axes, start: np.ndarray, vector: np.ndarray, color: str) -> Non
 
 
 def _goal(axes: Axes, goal: np.ndarray) -> None:
-    axes.plot(*goal, marker="*", markersize=18, color=_GREEN, markeredgecolor="white", zorder=2)
+    axes.plot(*goal, marker="*", markersize=18, color=GREEN, markeredgecolor="white", zorder=2)
 
 
 def _executed(info: Mapping[str, Any]) -> np.ndarray:
@@ -82,7 +83,7 @@ def _pendulum(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) ->
     _frame(axes, 1.35)
     tip = np.array([math.sin(x[0]), math.cos(x[0])])
     axes.add_patch(Circle((0, 0), 1.12, facecolor="none", edgecolor=_PALE, linewidth=2))
-    axes.plot([0, 0], [1.06, 1.18], color=_GREY, linewidth=2)
+    axes.plot([0, 0], [1.06, 1.18], color=_WALL, linewidth=2)
     _rod(axes, np.zeros(2), tip, color, 17)
     axes.add_patch(Circle((0, 0), 0.055, facecolor=_INK, edgecolor="none", zorder=4))
     # The torque, as an arc around the hinge: a third of a turn at the limit.
@@ -95,9 +96,9 @@ def _pendulum(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) ->
 
 def _cart_pole(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
     _frame(axes, 2.75, (0.0, 0.75))
-    axes.plot([-2.4, 2.4], [0, 0], color=_GREY, linewidth=3, solid_capstyle="round")
+    axes.plot([-2.4, 2.4], [0, 0], color=_WALL, linewidth=3, solid_capstyle="round")
     for wall in (-2.4, 2.4):
-        axes.plot([wall, wall], [-0.12, 0.12], color=_GREY, linewidth=3, solid_capstyle="round")
+        axes.plot([wall, wall], [-0.12, 0.12], color=_WALL, linewidth=3, solid_capstyle="round")
     width, height = 0.62, 0.3
     body = FancyBboxPatch(
         (x[0] - width / 2, 0.1),
@@ -128,7 +129,7 @@ def _cart_pole(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -
 
 def _quadrotor(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
     _frame(axes, 9.0)
-    axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_GREY, linewidth=2))
+    axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_WALL, linewidth=2))
     _goal(axes, np.asarray(info["goal"]))
     across, up = (
         np.array([math.cos(x[2]), -math.sin(x[2])]),
@@ -147,15 +148,15 @@ def _quadrotor(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -
             rotor - 0.2 * up - 0.12 * across,
             rotor - (0.2 + length) * up,
         ]
-        axes.add_patch(Polygon(flame, facecolor=_GREY, alpha=0.6, edgecolor="none", zorder=1))
+        axes.add_patch(Polygon(flame, facecolor=_WALL, alpha=0.6, edgecolor="none", zorder=1))
 
 
 def _seeker(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
     _frame(axes, 8.6)
-    axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_GREY, linewidth=2))
+    axes.add_patch(Rectangle((-8, -8), 16, 16, facecolor="white", edgecolor=_WALL, linewidth=2))
     for first, second, radius in x[2:].reshape(-1, 3):
         axes.add_patch(
-            Circle((first, second), radius, facecolor=_PALE, edgecolor=_GREY, linewidth=2)
+            Circle((first, second), radius, facecolor=_PALE, edgecolor=_WALL, linewidth=2)
         )
     _goal(axes, np.asarray(info["goal"]))
     _arrow(axes, x[:2], 1.2 * _executed(info), _INK)

@@ -26,6 +26,7 @@ GROUND = "the ground floor"
 
 # Private modules that are imported across rooms, with the reason.
 SHARED = {
+    "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",
     "models._trace": "certificates interpret programs with other arithmetics",

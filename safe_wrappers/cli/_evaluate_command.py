@@ -7,7 +7,7 @@ from brax.training.checkpoint import get_network
 
 from .._compilation_cache import use_compilation_cache
 from ..algos import shac
-from ..evaluation import PolicyComparison, against, gap, versions, write_json
+from ..evaluation import PolicyComparison, describe_evaluation, gap, versions, write_json
 from ..plots import save_episodes
 from ._options import Evaluate
 from ._run_folder import RunFolder
@@ -68,15 +68,7 @@ def evaluate(options: Evaluate) -> int:
         f"{title}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of "
         f"{run.episode_length} steps"
     )
-    print(
-        f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over "
-        f"starts{against(numbers['return'], baseline)}"
-    )
-    print(
-        f"  safety   {numbers['violations']:,} violations, interventions in "
-        f"{numbers['interventions_per_step']:.1%} of steps, "
-        f"{numbers['fallbacks']:,} fallbacks, smallest margin {numbers['smallest_margin']:.2g}"
-    )
+    print(describe_evaluation(numbers, baseline))
     print(f"  files    {output}/: summary.json, {', '.join(files)}")
     if run.safeguard != "none" and numbers["violations"]:
         print(

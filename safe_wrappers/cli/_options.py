@@ -12,6 +12,8 @@ from ._ranges import Option, with_ranges
 
 _OWN = "the system's"
 _TUNED = "tuned for the system"
+_NEAR = "some near the boundary"
+_PROJECTED = "0.1 with boundary_projection, else 0"
 _PHYSICAL = number(-1e6, 1e6)  # an angle in rad, a position in m
 _COUNT = integer(1, 2**24 + 1)
 
@@ -54,9 +56,7 @@ class Train:
     """Steps of an evaluation episode."""
     train_episode_length: Annotated[int | None, Option(SHAC["train_episode_length"], _TUNED)] = None
     """Steps of a training episode."""
-    regularisation: Annotated[
-        float | None, Option(SHAC["regularisation"], "0.1 with boundary_projection, else 0")
-    ] = None
+    regularisation: Annotated[float | None, Option(SHAC["regularisation"], _PROJECTED)] = None
     """Weight of the distance between requested and executed action in the loss, annealed to 0 at
     half of the training.
     """
@@ -113,10 +113,7 @@ class Show:
     """
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
-    state: Annotated[
-        tuple[float, ...] | None,
-        Option(default="some near the boundary", metavar="FLOAT ..."),
-    ] = None
+    state: Annotated[tuple[float, ...] | None, Option(default=_NEAR, metavar="FLOAT ...")] = None
     """The state to look at, all its numbers one after the other; it must lie in the safe set."""
     output: Path = Path()
     """Folder or file (.png) to write."""
@@ -134,9 +131,7 @@ class Certify:
     """A bundled system, for all its shipped sets, or a certificate file."""
     safe_set: Annotated[str | None, Option(default="all", metavar="NAME")] = None
     """Only this set of the system."""
-    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:ATTRIBUTE")] = (
-        None
-    )
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
     """The model that a FILE is about, importable from the current directory: a `Model` or a
     function that returns one.
     """
@@ -153,7 +148,7 @@ class Conform:
     when it does.
     """
 
-    system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:ATTRIBUTE")]
+    system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:NAME")]
     """A bundled system, or an environment with a system, importable from the current directory, or
     a function that returns one.
     """
@@ -185,9 +180,7 @@ class Synthesise:
     """Most facets of the set."""
     output: Path
     """Certificate file to write (.json)."""
-    constraints_of: Annotated[str | None, Option(default="the system's", metavar="NAME|FILE")] = (
-        None
-    )
+    constraints_of: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """Take state constraints and disturbances from this shipped set or certificate file."""
     seeds: Annotated[int, Option(_COUNT)] = 4
     """Random starts of the search."""

@@ -1,19 +1,12 @@
 """What must hold of the options of a command: one declaration for its checks and its help text."""
 
 import dataclasses
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 from tyro.conf import arg
 
 from .._arguments import Argument
 from ._usage import UsageError
-
-
-class Command(Protocol):
-    """The options of a command, with what must hold of them."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
 
 C = TypeVar("C", bound=type)
 
@@ -51,7 +44,7 @@ def with_ranges(command: C) -> C:
     return command
 
 
-def check(options: Command) -> None:
+def check(options: Any) -> None:
     """Checks the options of a command before anything is computed or written.
 
     Raises:

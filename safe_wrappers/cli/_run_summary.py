@@ -4,19 +4,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from brax.envs import Env
-
-from ..envs import CertifiedEnv, ModelEnv
+from ..envs import CertifiedEnv
 from ..evaluation import training_numbers, versions
 from ..plots import RecordedTraining
 from ..wrappers import SafeguardWrapper
 from ._options import Train
 
 
-def summarise(
-    options: Train, env: ModelEnv, guarded: Env, training: RecordedTraining
-) -> dict[str, Any]:
+def summarise(options: Train, training: RecordedTraining) -> dict[str, Any]:
     """The content of summary.json."""
+    env, guarded = training.env, training.guarded
     guarantee = guarded.guarantee if isinstance(guarded, SafeguardWrapper) else None
     certificate = env.system.certificate if isinstance(env, CertifiedEnv) else None
     return {
@@ -48,11 +45,9 @@ def run_title(options: Train) -> str:
 def violation_message(options: Train, violations: int, path: object) -> str:
     """What is said loudly when a safeguarded run left its safe set."""
     safe_set = options.safe_set
-    target = (
-        safe_set
-        if safe_set and safe_set.endswith(".json")
-        else options.system + (f" --safe-set {safe_set}" if safe_set else "")
-    )
+    target = options.system + (f" --safe-set {safe_set}" if safe_set else "")
+    if safe_set is not None and safe_set.endswith(".json"):
+        target = safe_set
     return (
         f"VIOLATION: {violations:,} states lay outside the safe set although {options.safeguard} "
         "was on. This contradicts the guarantee: "

@@ -39,16 +39,13 @@ def show(options: Show) -> int:
         )
     output = _output(options, given)
     use_compilation_cache()
-    states = (
-        chosen_states(env, _UNSAFE_SHARES[system.action_size])
-        if options.state is None
-        else _given_state(env, options.state)
-    )
+    if options.state is None:
+        states = chosen_states(env, _UNSAFE_SHARES[system.action_size])
+    else:
+        states = _given_state(env, options.state)
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
-    title = (
-        f"{options.system}{safe_set}, "
-        f"{', '.join([options.safeguard, *(f'{name} {value}' for name, value in given.items())])}"
-    )
+    parts = [options.safeguard, *(f"{name} {value}" for name, value in given.items())]
+    title = f"{options.system}{safe_set}, {', '.join(parts)}"
     draw = interval_figure if system.action_size == 1 else box_figure
     try:
         draw(system, safeguard, states, title=title).savefig(output, dpi=150)

@@ -77,7 +77,7 @@ def train(options: Train) -> int:
             )
     except KeyboardInterrupt:
         return _interrupted(folder)
-    summary = summarise(options, env, guarded, training)
+    summary = summarise(options, training)
     title = run_title(options)
     print(describe(summary, title))
     pictures = training.save_pictures(folder.path, title)
@@ -140,14 +140,8 @@ def _require_proved(options: Train, env: ModelEnv) -> None:
 
 def _interrupted(folder: RunFolder) -> int:
     checkpoint = folder.newest_checkpoint()
-    kept = (
-        "nothing was saved yet"
-        if checkpoint is None
-        else f"saved at {int(checkpoint.name):,} interactions"
-    )
-    print(
-        f"\nInterrupted; {kept}. Run the same command again to "
-        f"{'start anew' if checkpoint is None else 'resume'}.",
-        file=sys.stderr,
-    )
+    kept, to = "nothing was saved yet", "start anew"
+    if checkpoint is not None:
+        kept, to = f"saved at {int(checkpoint.name):,} interactions", "resume"
+    print(f"\nInterrupted; {kept}. Run the same command again to {to}.", file=sys.stderr)
     return 130

@@ -13,6 +13,7 @@ from ._metrics_file import write_json as write_json
 from ._summary import Row as Row
 from ._summary import against as against
 from ._summary import describe as describe
+from ._summary import describe_evaluation as describe_evaluation
 from ._summary import gap as gap
 from ._summary import interactions_to as interactions_to
 from ._summary import training_numbers as training_numbers

@@ -99,3 +99,16 @@ def describe(summary: dict[str, Any], title: str) -> str:
             f"{summary['run_seconds']:.1f} s training",
         ]
     )
+
+
+def describe_evaluation(numbers: dict[str, Any], lqr_return: float | None) -> str:
+    """Two readable lines of the metrics of some episodes, named without "eval/"."""
+    return "\n".join(
+        [
+            f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over "
+            f"starts{against(numbers['return'], lqr_return)}",
+            f"  safety   {numbers['violations']:,} violations, interventions in "
+            f"{numbers['interventions_per_step']:.1%} of steps, {numbers['fallbacks']:,} "
+            f"fallbacks, smallest margin {numbers['smallest_margin']:.2g}",
+        ]
+    )

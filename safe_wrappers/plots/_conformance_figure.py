@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._colors import BLUE, GREEN, GREY, ORANGE, RED
 from ..conformance import ConformanceReport, Sample
-from ._style import BLUE, GREEN, GREY, ORANGE, RED, tidy
+from ._style import tidy
 
 _COLORS = {
     "random": BLUE,

@@ -8,11 +8,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from .._colors import BLUE, GREY, ORANGE, RED
 from ..envs import CertifiedEnv
 from ..evaluation import Episodes, Row
 from ..sets import Box
 from ..sets._draw import outline
-from ._style import BLUE, GREY, ORANGE, RED, state_labels, tidy
+from ._style import state_labels, tidy
 
 _TRAJECTORIES = 24
 

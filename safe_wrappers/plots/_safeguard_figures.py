@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from .._colors import BLUE, GREY, ORANGE, RED
 from .._errors import SetDimensionError
 from ..safe_actions import System
 from ..safe_actions._action_set import interval
@@ -31,7 +32,7 @@ from ..safeguards._centers import inner_box, safe_center
 from ..safeguards._rows import Rows
 from ..sets import Polytope
 from ..sets._draw import outline
-from ._style import BLUE, GREY, ORANGE, RED, state_labels, tidy
+from ._style import state_labels, tidy
 
 _PALE = to_rgba(BLUE, 0.12)
 _DISTANCE = LinearSegmentedColormap.from_list("distance", ["#a9b8c9", ORANGE, RED])

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
+from .._colors import BLUE, GREY, ORANGE, RED
 from ..envs.seeker import HALF_WIDTH
 from ..evaluation import Episodes
-from ._style import BLUE, GREY, ORANGE, RED
 
 _MAPS = (3, 5)  # rows and columns
 _REACHED = 0.5  # m

@@ -1,14 +1,8 @@
-"""What all pictures share: colours, labels of states, and tidy axes."""
+"""What all figures share: labels of states, and tidy axes."""
 
 from matplotlib.axes import Axes
 
 from ..models import Model
-
-BLUE = "#1f5fa8"  # what is safe
-ORANGE = "#d9822b"  # what a safeguard changes
-RED = "#c0262d"  # what is unsafe
-GREY = "#6b6b6b"  # what is there for comparison
-GREEN = "#1b8a7a"
 
 _LABELS = {
     "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),

@@ -28,6 +28,7 @@ def states(env, requests, seed=0):
     return np.array([info["state"] for info in infos], np.float64), infos
 
 
+@pytest.mark.smoke
 def test_an_episode_stays_in_the_safe_set(env):
     """Bang-bang requests under worst-case disturbances, counted in float64; the raw environment
     leaves the set at once.
@@ -303,7 +304,7 @@ def test_unknown_options_are_refused_with_the_valid_ones():
         with pytest.raises(ValueError, match=message):
             gymnasium.make(IDS[0], **options)
     with pytest.raises(
-        ValueError, match="`render_mode` must be None or 'rgb_array', but it is 'ansi'"
+        ValueError, match=r"`render_mode` is 'ansi', but it must be one of 'rgb_array'"
     ):
         SafeGymEnv("safe_pendulum", render_mode="ansi")
 

@@ -221,7 +221,7 @@ def test_misuse_is_refused():
         env.step(np.zeros((3, 1)))
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(np.zeros((3, 1)))
-    with pytest.raises(ValueError, match="`num_envs` must be at least 1"):
+    with pytest.raises(ValueError, match="`num_envs` is 0, but it must be an integer"):
         make(num_envs=0)
 
 

@@ -58,6 +58,7 @@ def assert_equal(first: Certificate, second: Certificate):
     np.testing.assert_array_equal(a.gain, b.gain)
 
 
+@pytest.mark.smoke
 def test_save_and_load_round_trip_exactly(upright, path):
     assert_equal(Certificate(upright, "upright"), load(path))
     assert_equal(Certificate(upright, "upright"), load(str(path)))

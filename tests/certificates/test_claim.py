@@ -30,6 +30,7 @@ def test_the_set_is_scaled_and_rounded_to_float32(upright_rows):
     np.testing.assert_array_equal(claim.safe_state_set.H, upright_rows.astype(np.float32))
 
 
+@pytest.mark.smoke
 def test_eps_bounds_rounding_and_is_used_as_float32(upright):
     assert upright.eps.dtype == np.float32
     assert np.all((upright.eps > 1e-6) & (upright.eps < 5e-5))

@@ -90,6 +90,7 @@ def test_a_model_with_a_loop_is_proved_like_the_same_model_without():
     assert results[0].record.program != results[1].record.program
 
 
+@pytest.mark.smoke
 def test_a_set_that_needs_bisections_is_proved_with_margin_sigma(upright):
     result = prove(upright)
     assert result.status == "proved"
@@ -125,6 +126,7 @@ def test_other_dimensions_are_proved(n):
     assert prove(square(model)).proved
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("index", [0, 2, 3, 4])  # moved by as much, facet 1 leaves an invariant set
 def test_a_facet_moved_out_by_five_percent_is_rejected_by_a_true_counterexample(
     certify, upright_rows, index

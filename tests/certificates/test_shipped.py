@@ -164,6 +164,7 @@ def smallest_margin(system, name, count, seed):
     )
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("system", "name"), SHIPPED)
 def test_extreme_safe_actions_keep_the_next_state_inside(system, name):
     """50,000 boundary-heavy states, all vertices of W, next states in float64 from equations that

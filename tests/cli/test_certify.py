@@ -51,6 +51,7 @@ def test_json_holds_a_record_per_set(run_main, capsys):
         assert record["seconds"] > 0
 
 
+@pytest.mark.smoke
 def test_a_file_is_proved_for_the_bundled_model_it_names(run_main, small_set, capsys):
     assert run_main("certify", small_set) == 0
     assert "proved" in capsys.readouterr().out

@@ -71,7 +71,7 @@ from .conftest import CHANGED
         ),
         (
             "train safe_pendulum --logdir x --x-target 1",
-            "but it is 'x_target'. Did you mean 'target_angle'?",
+            "`option` is 'x_target', but it must be one of",
         ),
         ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
         ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),

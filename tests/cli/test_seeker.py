@@ -11,10 +11,10 @@ def test_certify_says_what_stands_behind_explicit_safe_action_sets(run_main, cap
     assert run_main("certify", "safe_seeker") == 0
     line = capsys.readouterr().out
     assert line.count("\n") == 1
-    assert line.startswith("safe_seeker: explicit safe action sets, no safe state set to certify")
+    assert line.startswith("safe_seeker: certified: the lemma in safe_wrappers.envs.seeker")
     assert run_main("certify", "safe_seeker", "--json") == 0
     (record,) = json.loads(capsys.readouterr().out)
-    assert (record["status"], record["proved"]) == ("lemma", True)
+    assert (record["status"], record["proved"]) == ("certified", False)
 
 
 @pytest.mark.parametrize(

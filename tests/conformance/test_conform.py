@@ -37,6 +37,7 @@ def test_a_disturbance_set_exactly_as_large_as_the_pushes_conforms():
     assert found.message.startswith("conforms (tested, not proved): in all 19,694 steps W covers")
 
 
+@pytest.mark.smoke
 def test_a_disturbance_set_that_is_too_small_fails_and_the_fitted_one_does_not():
     found = report(push=0.2)
     assert not found.conforms
@@ -210,7 +211,7 @@ def test_a_brax_environment_is_started_by_its_physics():
 
 def test_misuse_is_refused():
     class Unstartable(Integrator):
-        reset_to = property()
+        reset_to = None
 
     with pytest.raises(ValueError, match="no `reset_to`; give `start=`"):
         sw.conform(Unstartable())

@@ -5,6 +5,7 @@ from scipy import stats
 from safe_wrappers.conformance import violation_bound
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("samples", [10, 1_000, 100_000])
 @pytest.mark.parametrize("constraints", [1, 2, 6])
 @pytest.mark.parametrize("beta", [0.1, 1e-6])

@@ -80,6 +80,7 @@ def test_every_shipped_set_is_proved(name, safe_set):
     assert len(env.guarantee.assumptions) == 3
 
 
+@pytest.mark.smoke
 def test_the_seeker_is_certified_by_its_lemma():
     env = SafeSeeker()
     assert statuses(env) == ("certified", "certified")

@@ -230,6 +230,7 @@ def test_a_goal_is_in_the_clear_even_where_none_lies_behind_an_obstacle():
     assert clear.min() >= 0.5 - 1e-5
 
 
+@pytest.mark.smoke
 def test_the_lemma_holds_for_its_constants_and_not_for_others():
     slack = seeker.certified_slack()
     assert slack == pytest.approx(0.25 - np.sqrt(2) * 0.15 - 1e-4 - 1e-5, abs=1e-6)
@@ -283,6 +284,7 @@ def test_the_anchor_is_safe_by_the_certified_slack(env, starts):
     assert np.all(output.feasible)
 
 
+@pytest.mark.smoke
 def test_what_the_rows_admit_is_safe_and_little_more_is(env, starts):
     """Any action that satisfies the rows leaves the allowance, less rounding; and where a row
     binds, the clearance is not much more.

@@ -45,6 +45,7 @@ def test_the_gain_solves_the_riccati_equation_by_iteration():
     assert lqr(env).gain == pytest.approx(K, rel=1e-4)
 
 
+@pytest.mark.smoke
 def test_actions_are_clipped():
     env = sw.envs.get_environment("safe_pendulum")
     state = env.reset_to(jnp.array([3.0, 8.0]), jax.random.PRNGKey(0))

@@ -151,6 +151,7 @@ def test_the_derivative_of_the_safe_action_with_respect_to_the_state_is_that_of_
     assert (np.abs(derivative - central).max(axis=1) / scale)[smooth].max() < 1e-6
 
 
+@pytest.mark.smoke
 def test_an_intervention_cuts_the_gradient_of_the_action_and_turns_that_of_the_state():
     """Where the boundary decides, the next state lies on a facet: a change of the request moves
     nothing, a change of the state slides along.

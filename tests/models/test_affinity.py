@@ -73,6 +73,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("bundled", [pendulum(), cart_pole()], ids=lambda m: m.name)
 def test_the_bundled_models_are_affine(bundled):
     require_affine(bundled)

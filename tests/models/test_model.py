@@ -18,6 +18,7 @@ def arguments(model, seed, dtype=np.float64):
     return [jnp.asarray(rng.uniform(-1, 1, size), dtype) for size in sizes]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("model", SYSTEMS, ids=NAMES)
 def test_the_affine_form_is_the_step(model):
     with jax.enable_x64():

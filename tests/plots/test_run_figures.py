@@ -58,6 +58,7 @@ def test_learning_curve_without_a_yardstick():
     assert [line.get_label() for line in top.get_lines()] == ["SHAC"]
 
 
+@pytest.mark.smoke
 def test_phase_portrait_in_the_plane_shows_the_set_and_the_constraints():
     env = sw.envs.get_environment("safe_pendulum", safe_set="narrow")
     (ax,) = phase_portrait(env, made_up_episodes(2), title="a run").axes

@@ -165,6 +165,7 @@ def test_shapes_that_do_not_fit_are_refused(A, b):
         SafeActionSet.from_rows(A, b)
 
 
+@pytest.mark.smoke
 def test_the_anchor_of_two_actions_is_the_deepest_point():
     """A triangle inside the box: the centre of its inscribed circle."""
     A, b = (

@@ -17,6 +17,7 @@ def env(request):
     return SafePendulum(safe_set=request.param)
 
 
+@pytest.mark.smoke
 def test_the_rows_are_exactly_the_safe_actions(env):
     """Both directions: what the rows admit is safe for all vertices of W, and what is safe with eps
     to spare is admitted.

@@ -136,7 +136,7 @@ def test_systems_that_claim_nothing_comparable_are_refused():
         StepCheck.of(system(eps=0.0))
     with pytest.raises(
         sw.SetDimensionError,
-        match=r"must be a number or have shape \(2,\), but its shape is \(3,\)",
+        match=r"`allowance` has shape \(3,\), but it must be one number or have shape \(2,\)",
     ):
         StepCheck.per_state(MODEL, PUSHES, np.ones(3))
 

@@ -96,6 +96,7 @@ def jacobians(gradient="exact"):
     return [jax.jit(mode(projection(gradient), (0, 1, 2))) for mode in (jax.jacfwd, jax.jacrev)]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("request_", "row"), [(0.1, None), (0.5 - 1e-9, None), (0.9, 0), (3.0, 0), (-0.9, 1)]
 )

@@ -106,6 +106,7 @@ def jacobians():
     )
 
 
+@pytest.mark.smoke
 def test_zero_goes_to_the_center_with_half_the_chords_as_derivative():
     # [-1, 0.2] x [-0.6, 1]
     A, b = np.array([[[1, 0], [0, -1], [0, 0]]], np.float32), np.array([[0.2, 0.6, 1]], np.float32)

@@ -92,6 +92,7 @@ def test_the_box_of_actions_goes_onto_the_inner_box(d):
     np.testing.assert_allclose((output.action - center) / half_widths, a, atol=1e-3)
 
 
+@pytest.mark.smoke
 def test_one_action_gets_the_whole_interval():
     A, b, a = problems(random_sets, 1, 500)
     ends = [

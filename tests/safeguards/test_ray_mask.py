@@ -61,6 +61,7 @@ def test_the_executed_action_is_safe(d, mapping, center):
         assert output.changed.mean() > 0.9
 
 
+@pytest.mark.smoke
 def test_a_mask_without_the_distance_to_the_safe_boundary_leaves_the_set():
     """The public implementation once lost the factor lam_s: scaled about the centre by the box
     alone, actions are unsafe.

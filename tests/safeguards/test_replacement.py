@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
@@ -11,6 +12,7 @@ def act(A, b, a):
     return sw.Replacement()(SafeActionSet.from_rows(A, b), a)
 
 
+@pytest.mark.smoke
 def test_a_safe_request_is_kept_bit_for_bit_and_any_other_is_replaced_by_the_anchor():
     A, b, a, _ = (
         value.astype(np.float32) for value in random_sets(np.random.default_rng(0), 4000, 2, 8)

@@ -14,6 +14,7 @@ SAFE_ACTION = jax.jit(
 )
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", NAMES)
 def test_any_action_at_any_state_of_the_set_is_made_safe(name):
     x = states_in(ENV, 3000)

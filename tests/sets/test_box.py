@@ -95,6 +95,7 @@ def test_points_that_are_not_finite_are_outside(value):
     assert not bool(Box([-1.0, -np.inf], [1.0, np.inf]).contains([0.0, value]))
 
 
+@pytest.mark.smoke
 def test_center_radius_volume_and_vertices():
     box = Box([-1.0, 0.0, 2.0], [1.0, 3.0, 2.0])
     np.testing.assert_array_equal(box.center, [0.0, 1.5, 2.0])

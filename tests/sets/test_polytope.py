@@ -96,6 +96,7 @@ def test_redundant_zero_and_repeated_rows_change_nothing():
     assert polytope.support([1.0, 2.0]) == pytest.approx(2)
 
 
+@pytest.mark.smoke
 def test_known_centre_and_volumes():
     center, radius = TRIANGLE.chebyshev_center()
     assert radius == pytest.approx(1 - np.sqrt(0.5))

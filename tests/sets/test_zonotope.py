@@ -123,6 +123,7 @@ def test_parallel_generators_are_merged_only_if_exactly_parallel():
     assert large.reduced().generators.shape == (2, 1)
 
 
+@pytest.mark.smoke
 def test_coplanar_generators_share_a_facet():
     hexagonal_prism = Zonotope(
         np.zeros(3), np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])

@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_refused():
         sw.fit_remainder(MODEL, X, X, KEY)
     with pytest.raises(sw.SetDimensionError, match="must be bounded"):
         sw.fit_remainder(MODEL, sw.Box.symmetric([1.0, np.inf]), W, KEY)
-    with pytest.raises(ValueError, match=r"`safety` must be at least 1, but it is 0\.5"):
+    with pytest.raises(ValueError, match=r"`safety` is 0\.5, but it must be a finite number, at"):
         sw.fit_remainder(MODEL, X, W, KEY, safety=0.5)
     with pytest.raises(sw.ModelError, match="must be finite on `states`"):
         sw.fit_remainder(

@@ -28,6 +28,7 @@ CUBIC = plant(
 )
 
 
+@pytest.mark.smoke
 def test_a_polynomial_is_found_again():
     surrogate = sw.fit_surrogate(CUBIC, X, KEY, samples=1_000)
     require_affine(surrogate.model)
@@ -86,8 +87,8 @@ def test_a_simulator_is_followed():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(sw.SetDimensionError, match="`states` must have dimension 2"):
         sw.fit_surrogate(CUBIC, sw.Box.symmetric([1.0]), KEY)
-    for wrong in ({"safety": 0.9}, {"degree": 0}):
-        with pytest.raises(ValueError, match="`safety` and `degree` must be at least 1"):
-            sw.fit_surrogate(CUBIC, X, KEY, **wrong)
+    for name, value in (("safety", 0.9), ("degree", 0), ("samples", 0)):
+        with pytest.raises(ValueError, match=f"`{name}` is {value}, but it must be .* at least 1"):
+            sw.fit_surrogate(CUBIC, X, KEY, **{name: value})
     with pytest.raises(sw.ModelError, match="must be finite on `states`"):
         sw.fit_surrogate(plant(lambda x, a: jnp.log(x) + a), X, KEY, samples=100)

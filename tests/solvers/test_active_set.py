@@ -214,6 +214,7 @@ def test_second_derivatives_match_differences_of_the_first():
         )
 
 
+@pytest.mark.smoke
 def test_a_safe_action_comes_back_unchanged_without_an_iteration():
     A, b, _, inner = (v.astype(np.float32) for v in problems(2))
     np.testing.assert_array_equal(batched_jacobians(A, b, inner)[1], inner)

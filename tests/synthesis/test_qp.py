@@ -54,6 +54,7 @@ def test_the_system_is_evaluated_in_scaled_coordinates(problem):
     assert local.jacobian(a)[0] @ shift == pytest.approx(slope[0], rel=1e-6)
 
 
+@pytest.mark.smoke
 def test_the_spread_is_the_worst_corner_of_the_enlarged_box():
     system = ScaledSystem(
         Model("drag", step, 2, 1, 1), Box(np.array([-0.1]), np.array([0.3])), np.ones(2)
@@ -89,6 +90,7 @@ def test_ray_samples_lie_on_the_boundary_along_the_ray(iterate):
     assert point[1] / point[0] == pytest.approx(0.3)
 
 
+@pytest.mark.smoke
 def test_the_qp_step_stays_in_the_trust_region_and_raises_the_merit(problem, iterate):
     qp = solve_qp(iterate, 0.02)
     assert qp is not None

@@ -161,6 +161,7 @@ def test_a_wrong_part_is_named(name):
         check_system(Altered(**parts), states=64)
 
 
+@pytest.mark.smoke
 def test_what_is_missing_is_named():
     class Half:
         action_size = 1

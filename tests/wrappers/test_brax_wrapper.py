@@ -69,6 +69,7 @@ def test_reset_and_step_return_the_same_tree(backend):
     )
 
 
+@pytest.mark.smoke
 def test_metrics_and_info(env):
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
     assert set(state.metrics) == {f"safeguard/{name}" for name in METRICS} | {
@@ -113,6 +114,7 @@ def test_the_record_of_a_step():
     assert not info["cost"].any()
 
 
+@pytest.mark.smoke
 def test_exits_are_reported():
     """A state outside the set is reported as such, by the wrapper and by the bare environment."""
     env = safeguarded()
@@ -199,7 +201,7 @@ def test_regularisation_pushes_the_action_back_into_the_set(gradient):
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
 def test_a_wrong_regularisation_is_refused(value):
-    with pytest.raises(ValueError, match="`regularisation` must be finite and at least 0"):
+    with pytest.raises(ValueError, match=r"`regularisation` is .*, but it must be a finite"):
         safeguarded(regularisation=value)
 
 

@@ -156,6 +156,7 @@ def test_structured_observations_are_refused(make_line):
         shac.train(Nested(), num_timesteps=8, episode_length=8)
 
 
+@pytest.mark.smoke
 def test_the_pendulum_improves_without_a_single_violation(pendulum):
     reports = []
     _, _, metrics = shac.train(
