@@ -14,6 +14,8 @@ class CountingPendulum(SafePendulum):
     The task asks for an angle beyond the boundary of the narrow set, under worst-case disturbances.
     """
 
+    may_change = frozenset({"steps", "exits", "least"})
+
     def __init__(self, **options):
         super().__init__(
             **{"safe_set": "narrow", "target_angle": 0.8, "disturbance": "worst_case", **options}

@@ -254,7 +254,7 @@ class OpenToDomainRandomisation(sw.SafeguardWrapper):
 
     @sys.setter
     def sys(self, value):
-        self.env.sys = value
+        object.__setattr__(self.env, "_sys", value)
 
 
 class SteppedAround(sw.SafeguardWrapper):

@@ -336,7 +336,7 @@ def test_the_picture_shows_what_happened():
         return tuple(int(channel) for channel in pixel)
 
     assert color(guarded, -0.2) == (0x1F, 0x5F, 0xA8)
-    assert color(guarded, 1.0) == (0xE0, 0x8A, 0x1E)
+    assert color(guarded, 1.0) == (0xD9, 0x82, 0x2B)
     assert color(raw, 1.0) == (0xC0, 0x26, 0x2D)
 
 

@@ -24,7 +24,7 @@ else:
     picture = env.render()
     assert picture.shape == (400, 400, 3) and picture.dtype == np.uint8
     left, right = picture[143, 152], picture[143, 248]
-print("drawn", right.argmax(), left.argmax() if np.ptp(left) > 60 else "background")
+    print("drawn", right.argmax(), left.argmax() if np.ptp(left) > 60 else "background")
 """
 NEEDS = "`renderer='mujoco'` needs OpenGL"
 

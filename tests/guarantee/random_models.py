@@ -281,6 +281,7 @@ def _scales(parts, S, sizes, taken):
     H, vertices = np.asarray(S.H, np.float64), S.vertices()
     x = np.concatenate([vertices, 0.5 * (vertices + np.roll(vertices, 1, axis=0))])
     drift, forced, pushed = _forms(parts, x, *sizes)
+    drift = np.nan_to_num(drift, posinf=1e30, neginf=-1e30)  # 0 times infinity is no number
     levels = np.linspace(-1, 1, 9)
     u = np.stack(np.meshgrid(*[levels] * forced.shape[2]), -1).reshape(-1, forced.shape[2])
 

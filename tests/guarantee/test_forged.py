@@ -141,7 +141,8 @@ def test_a_false_claim_with_a_matching_record_is_never_called_proved(content, tm
     assert guarantee_of(certificate.claim, certificate).status == "certified"
 
 
-def test_the_records_that_come_with_the_library_count():
+def test_the_records_that_come_with_the_library_count(monkeypatch):
+    monkeypatch.setattr("safe_wrappers.certificates._proof._PROVED", {})
     certificate = load_certificate("safe_pendulum", "narrow")
     guarantee = ModelSystem(certificate, state=lambda x: x).guarantee
     assert guarantee.status == "proved"

@@ -138,7 +138,8 @@ def test_a_set_without_the_origin_is_refused():
         )
 
 
-def test_it_says_what_stands_behind_it(env):
+def test_it_says_what_stands_behind_it(env, monkeypatch):
+    monkeypatch.setattr("safe_wrappers.certificates._proof._PROVED", {})
     found, name = env.system.guarantee, env.system.certificate.name
     assert found.status == "proved"
     assert f"the certificate {name!r} records a proof" in found.by

@@ -105,12 +105,16 @@ def test_backends_without_a_joint_state_are_refused(backend):
 
 
 @pytest.mark.parametrize(
-    ("name", "indices"), [("q", [2]), ("qd", [-1]), ("q", [0, 0]), ("disturbed", [4])]
+    ("name", "indices", "message"),
+    [
+        ("q", [2], "`q` must hold different indices from 0 to"),
+        ("qd", [-1], r"`qd\[0\]` is -1, but it must be an integer of at least 0"),
+        ("q", [0, 0], "`q` must hold different indices from 0 to"),
+        ("disturbed", [4], "`disturbed` must hold different indices from 0 to"),
+    ],
 )
-def test_wrong_indices_are_refused(name, indices):
-    with pytest.raises(
-        sw.SetDimensionError, match=f"`{name}` must hold different indices from 0 to"
-    ):
+def test_wrong_indices_are_refused(name, indices, message):
+    with pytest.raises(ValueError, match=message):
         sw.BraxPlant(arm_plant().env, **{name: indices})
 
 
