@@ -50,7 +50,7 @@ def trajectory_optimum(env, keys, start_actions, iterations=600):
 
     Args:
         env: Safeguarded, disturbance="none".
-        keys: Of the starts.
+        keys: Random keys of the starts.
         start_actions: Executed actions to start from, shape (steps, states, d).
         iterations: Adam steps.
     """

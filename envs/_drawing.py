@@ -23,7 +23,7 @@ def draw(system: str, x: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
     Args:
         system: Name of a bundled system.
         x: Its state, shape (n,).
-        info: Of Gymnasium's reset or step: margin, perhaps a goal and what the safeguard did.
+        info: The info of Gymnasium's reset or step: margin, and if there are, goal and safeguard.
 
     Returns:
         Shape (400, 400, 3), uint8.

@@ -28,11 +28,11 @@ class SafeGymEnv(GymEnv, EzPickle):
         safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the
             baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
-        regularisation: As in `SafeguardWrapper`.
+        regularisation: The same as for `SafeguardWrapper`.
         array: "numpy", "jax" or "torch": the kind of the observations and infos.
         render_mode: None or "rgb_array".
         renderer: "matplotlib", which needs no OpenGL, or "mujoco".
-        **options: Of the environment: safe_set, disturbance, target_angle and so on.
+        **options: Options of the environment: safe_set, disturbance, target_angle and so on.
 
     Raises:
         ValueError: On an unknown option; the message names the valid ones.
@@ -84,14 +84,14 @@ class SafeGymVectorEnv(GymVectorEnv, EzPickle):
         system: For example "safe_pendulum".
         num_envs: Number of copies.
         max_episode_steps: Length of an episode; `gymnasium.make_vec` gives the registered one.
-        autoreset_mode: As in `GymVectorEnv`.
-        safeguard: As in `SafeGymEnv`, like all that follow.
+        autoreset_mode: The same as for `GymVectorEnv`.
+        safeguard: The same as for `SafeGymEnv`, like all that follow.
         safeguard_kwargs: Options of the safeguard.
-        regularisation: As in `SafeguardWrapper`.
-        array: As in `GymVectorEnv`.
+        regularisation: The same as for `SafeguardWrapper`.
+        array: The same as for `GymVectorEnv`.
         render_mode: None or "rgb_array".
-        renderer: As in `SafeGymEnv`.
-        **options: Of the environment.
+        renderer: The same as for `SafeGymEnv`.
+        **options: Options of the environment.
 
     Raises:
         ValueError: On an unknown option; the message names the valid ones.

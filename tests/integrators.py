@@ -46,7 +46,7 @@ class Integrator(brax.envs.Env):
 
     Args:
         push: |w|, a random sign at each step.
-        gain: Of the action, 0.5 in the model.
+        gain: The gain of the action, 0.5 in the model.
         leak: What is added to x2, which no disturbance of the model reaches.
         corner: What is added to x1 within 0.01 of the corner (1, 1).
         fatigue: What is added to x1 in each step after the third since `reset_to`, which x does not

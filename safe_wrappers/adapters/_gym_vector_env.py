@@ -33,16 +33,17 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
     seeded with seed + i.
 
     Args:
-        env: As for `GymEnv`, single.
+        env: One environment, as for `GymEnv`.
         num_envs: Number of copies.
         max_episode_steps: Length of an episode in steps; None: no limit.
         autoreset_mode: A `gymnasium.vector.AutoresetMode` or its value: "NextStep", "SameStep"
             (`info["final_obs"]`, `info["final_info"]`) or "Disabled" (then call
             `reset(options={"reset_mask": mask})`).
-        array: As for `GymEnv`, for rewards and flags, too. With "jax" and "torch" rewards are
-            float32, and `info["final_obs"]` is one array, 0 where `info["_final_obs"]` is false.
+        array: The same as for `GymEnv`, for rewards and flags, too. With "jax" and "torch" rewards
+            are float32, and `info["final_obs"]` is one array, 0 where `info["_final_obs"]` is
+            false.
         render_mode: None or "rgb_array".
-        draw: As for `GymEnv`.
+        draw: The same as for `GymEnv`.
 
     Raises:
         WrapperOrderError, TypeError, CertificateError: As `GymEnv`.
@@ -107,8 +108,8 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Starts an episode in all environments, or in those of a mask.
 
         Args:
-            seed: Of environment i: seed + i, or the i-th of a sequence of integers of at least 0;
-                None continues the random streams.
+            seed: Random seed. Environment i gets seed + i, or the i-th of a sequence of integers of
+                at least 0; None continues the random streams.
             options: {"x": states}, shape (num_envs, n) or (n,): where to start; {"reset_mask":
                 mask}, shape (num_envs,), bool.
 

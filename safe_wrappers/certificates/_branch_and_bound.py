@@ -174,7 +174,7 @@ class Search:
 
         Args:
             corners: Shape (n + d, cells, n + 1).
-            bend: Of the cells.
+            bend: How the function bends over the cells.
             curvature: Bounds of the facet's second derivatives, shape (cells, c, c).
             jumps: What each open choice may add to it, shape (choices, cells).
         """

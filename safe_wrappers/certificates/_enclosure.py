@@ -82,7 +82,7 @@ class ModelEnclosure:
         """f with each open choice in the middle, as `bend` found them, at corners of boxes.
 
         Args:
-            bend: Of the boxes.
+            bend: How the function bends over the boxes.
             corners: Corners of the boxes that `rough` selects, shape (n + d, boxes, corners).
             rough: Boxes with an open choice, shape (cells,), boolean.
 

@@ -88,7 +88,7 @@ def conform(
         confidence: 1 - beta of the probability statements.
         enlargement: By which part of its widths `fitted` is larger than the smallest box, on each
             side.
-        seed: Of everything random, as far as the environment lets it.
+        seed: Random seed of all samples, as far as the environment takes one.
 
     Raises:
         CertificateError: Without a system, a model, or room for rounding.

@@ -89,7 +89,7 @@ class ConformanceReport:
     Tested, never proved.
 
     Attributes:
-        name: Of the simulator.
+        name: Name of the simulator.
         disturbance_set: W as declared.
         own_disturbance: Whether the simulator draws disturbances from W itself and reports them.
             Then the disturbances of the samples are the model's error, and every step must be
@@ -99,8 +99,8 @@ class ConformanceReport:
         held_out: More of them, of which `cover` knows nothing.
         adversarial: Steps that were searched for.
         trajectories: Steps of safeguarded trajectories.
-        confidence: Of the probability statements.
-        enlargement: Of `fitted`.
+        confidence: Confidence level of the probability statements.
+        enlargement: By which part of its width `fitted` is larger on each side.
         seconds: Taken.
     """
 

@@ -22,8 +22,8 @@ def residual_figure(report: ConformanceReport, *, title: str) -> Figure:
     allowance for rounding.
 
     Args:
-        report: Of `conform`.
-        title: Of the figure.
+        report: What `conform` returned.
+        title: Title of the figure.
     """
     k = report.disturbance_set.dim
     figure = Figure(figsize=(1.0 + 4.6 * (k + 1), 4.4), layout="constrained")

@@ -29,7 +29,7 @@ class RecordedTraining:
         lqr_return: Mean return of clipped LQR on the same episodes; None if there is no regulator,
             or before the first evaluation.
         episodes: Those of the last evaluation.
-        compile_seconds: Of this process.
+        compile_seconds: Seconds that this process spent compiling.
     """
 
     def __init__(

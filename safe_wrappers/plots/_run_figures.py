@@ -25,8 +25,8 @@ def learning_curve(
     between them.
 
     Args:
-        rows: Of metrics.csv.
-        title: Of the figure.
+        rows: Rows of metrics.csv.
+        title: Title of the figure.
         num_episodes: Per evaluation.
         yardstick: Return of clipped LQR on the same episodes, if there is one.
     """
@@ -83,8 +83,8 @@ def phase_portrait(env: CertifiedEnv, episodes: Episodes, *, title: str) -> Figu
 
     Args:
         env: The environment, for its sets.
-        episodes: Of which the first 24 are drawn.
-        title: Of the figure.
+        episodes: Episodes, of which the first 24 are drawn.
+        title: Title of the figure.
     """
     n = env.model.state_size
     labels = state_labels(env.model)

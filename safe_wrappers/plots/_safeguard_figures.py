@@ -52,7 +52,7 @@ def box_figure(system: System, safeguard: Safeguard, states: np.ndarray, *, titl
         system: With two actions.
         safeguard: What is drawn.
         states: Shape (s, n).
-        title: Of the figure.
+        title: Title of the figure.
     """
     figure = Figure(figsize=(11.0, 1.2 + 4.5 * len(states)), layout="compressed")
     figure.suptitle(title, fontweight="bold")
@@ -84,7 +84,7 @@ def interval_figure(
         system: With one action.
         safeguard: What is drawn.
         states: Shape (s, n).
-        title: Of the figure.
+        title: Title of the figure.
     """
     planar = states.shape[1] == 2
     columns = len(states) + planar

@@ -18,8 +18,8 @@ def seeker_map(episodes: Episodes, *, title: str) -> Figure:
     """Maps of the first episodes, each with a layout of its own.
 
     Args:
-        episodes: Of `SafeSeeker`; their `goal` is drawn.
-        title: Of the figure.
+        episodes: Episodes of `SafeSeeker`; their `goal` is drawn.
+        title: Title of the figure.
     """
     x, goals = np.asarray(episodes.x), np.asarray(episodes.goal)
     drawn = min(_MAPS[0] * _MAPS[1], x.shape[1])

@@ -24,7 +24,7 @@ class GradientDiagnosis(NamedTuple):
 
     Attributes:
         jacobian: J, the derivative of the executed action w.r.t. the requested one, shape (d, d).
-        singular_values: Of J, in descending order, shape (d,).
+        singular_values: Singular values of J, in descending order, shape (d,).
         rank: The number of singular values above 1e-5 (`RANK_THRESHOLD`), an absolute bound: a
             direction whose gradient shrinks to less than that counts as lost. Shape (), int32.
         lost_gradient: The share of the squared length of g that is lost. For a given g 1 - |J' g|^2

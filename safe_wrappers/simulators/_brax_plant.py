@@ -38,7 +38,7 @@ class BraxPlant:
         disturbed: Indices of the components of x that are disturbed. Default: all.
 
     Attributes:
-        env: As given.
+        env: The environment that was given.
         model: x' = f(x, a, w), in the units of q and qd per step of the environment.
 
     Raises:

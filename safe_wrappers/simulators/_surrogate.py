@@ -68,7 +68,7 @@ def fit_surrogate(
             samples are uniform in it, half lie near its corners and edges; the actions are extreme
             half of the time.
         key: Random key.
-        degree: Of p, in x; P has one less. 1: linear with a constant P.
+        degree: Degree of p in x; that of P is one less. 1: linear with a constant P.
         symmetric: Only odd terms in p and even ones in P, so that f(-x, -a, -w) = -f(x, a, w); what
             is not symmetric goes into the box.
         disturbance_set: The simulator's own W, shape (k,), added to the box. Default: w = 0.

@@ -9,7 +9,7 @@ class Progress:
     """A progress bar that counts improvements of the set and shows its volume.
 
     Args:
-        name: Of the system.
+        name: Name of the system.
         unit_volume: Volume of a unit cube of the scaled coordinates.
         enabled: Whether anything is shown.
     """

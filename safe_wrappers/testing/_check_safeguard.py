@@ -54,7 +54,7 @@ def check_safeguard(
         sets: Number of safe action sets for each, half of them harsh.
         keeps_safe_requests: Whether it promises to return safe requests bit for bit. Default: if it
             is a `BoundaryProjection` or a `Replacement`.
-        seed: Of all samples.
+        seed: Random seed of all samples.
 
     Returns:
         The numbers that were found, for each d.

@@ -61,7 +61,7 @@ def check_system(
             the places of obstacles, stay what `sample_initial` made them when samples are moved to
             the boundary. Default: all.
         states: Number of samples, half of which are moved to the boundary.
-        seed: Of all samples.
+        seed: Random seed of all samples.
 
     Returns:
         The numbers that were found; margins in the scale where the centre of the safe set has 1.

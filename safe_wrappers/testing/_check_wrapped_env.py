@@ -41,9 +41,9 @@ class _Steps(NamedTuple):
         after: States after it; after an episode's end, where the next one starts.
         request: What was sent.
         done: 1 at an episode's end.
-        reward: As reported.
+        reward: The reward that was reported.
         info: The safeguard's record and the cost; empty without a safeguard.
-        metrics: As reported.
+        metrics: The metrics that were reported.
     """
 
     x: np.ndarray
@@ -88,7 +88,7 @@ def check_wrapped_env(
             half-spaces.
         baseline: Whether to send the same requests to the environment without the safeguard, to see
             whether they lead out of the set.
-        seed: Of all samples.
+        seed: Random seed of all samples.
 
     Returns:
         The numbers that were found. "states outside without the safeguard" should be large:

@@ -28,7 +28,7 @@ class Plant:
     Args:
         model: f.
         disturbance_set: W.
-        margin: Of a state, at least 0 in the safe set.
+        margin: The margin of a state, at least 0 in the safe set.
     """
 
     def __init__(
