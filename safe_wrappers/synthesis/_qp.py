@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import clarabel
 import numpy as np
 from scipy import sparse
 
@@ -117,8 +118,6 @@ def _constraint_set_rows(iterate: Iterate, total: int) -> tuple[Any, np.ndarray]
 
 def _solve(P: Any, q: np.ndarray, A: Any, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """argmin {z' P z / 2 + q z : A z <= b} and the multipliers, or None if it was not found."""
-    import clarabel  # an optional extra: `synthesise` checks that it is there
-
     api: Any = clarabel  # a compiled module without type stubs
     settings = api.DefaultSettings()
     settings.verbose = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import MissingDependencyError, SetDimensionError
+from .._errors import SetDimensionError
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._problem import Problem
@@ -92,7 +92,6 @@ def synthesise(
         progress: Whether to show a progress bar.
 
     Raises:
-        MissingDependencyError: Without clarabel.
         ModelError: If the model is not affine, not symmetric though `symmetric` is set, or cannot
             be stabilised at the origin.
         SetDimensionError: If sizes do not fit or the origin is not inside the constraint set.
@@ -113,7 +112,6 @@ def synthesise(
         "iterations": iterations,
     }
     began = time.perf_counter()
-    _require_clarabel()
     _require_sizes(model, constraint_set, disturbance_set, facets, symmetric)
     require_affine(model)
     problem = _problem(model, constraint_set, disturbance_set, settings)
@@ -167,16 +165,6 @@ def _problem(
         else np.asarray(counterexamples, np.float64).reshape(-1, n) / scale,
         symmetric=settings["symmetric"],
     )
-
-
-def _require_clarabel() -> None:
-    try:
-        import clarabel  # noqa: F401 # pyright: ignore[reportUnusedImport]
-    except ImportError as error:
-        raise MissingDependencyError(
-            "`synthesise` solves quadratic programs with clarabel, which is not installed. Run "
-            '`pip install "safe-wrappers[certificates]"`.'
-        ) from error
 
 
 def _require_sizes(

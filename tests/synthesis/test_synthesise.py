@@ -1,11 +1,10 @@
-import sys
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from safe_wrappers import ModelError
-from safe_wrappers._errors import MissingDependencyError, SetDimensionError
+from safe_wrappers._errors import SetDimensionError
 from safe_wrappers.envs.dynamics import pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope
@@ -238,12 +237,6 @@ def test_a_margin_of_0_is_a_margin(given, used, monkeypatch):
     with pytest.raises(Stop) as stopped:
         synthesise(DRAG, X, W, facets=6, margin=given, progress=False)
     assert stopped.value.args == (used,)
-
-
-def test_a_missing_solver_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "clarabel", None)
-    with pytest.raises(MissingDependencyError, match=r"safe-wrappers\[certificates\]"):
-        synthesise(DRAG, X, W, facets=6)
 
 
 def test_the_synthesis_does_not_know_the_prover():
