@@ -20,6 +20,7 @@ _QUATERNIONS = {
 _BASES = 64  # states at which the influence of other joints is asked for
 _NEAR = 0.5  # how far a joint without limits is moved, in its unit
 _SPEED = 0.1  # how fast every joint may be at least
+_PAST_THE_END = 1.1  # how far a joint that is left out is moved, in units of its range
 # Share of an acceleration that another joint may change: below it are the tolerances of MuJoCo's
 # solver and what is no worse than other errors of a model.
 _INFLUENCE = 1e-3
@@ -179,7 +180,8 @@ def influence_from_outside(
             for position, velocity, control in bases:
                 position, velocity = position.copy(), velocity.copy()
                 if kind == "position":
-                    position[i] = _positions(model, qpos, rng)[i]
+                    # A joint that is not in x is not kept from the end of its range.
+                    position[i] = _positions(model, qpos, rng, stretch=_PAST_THE_END)[i]
                 else:
                     velocity[i] = velocities()[i]
                 after.append(accelerations(position, velocity, control))
@@ -199,12 +201,17 @@ def _joint_name(model: Any, kind: str, index: int) -> str:
     return model.joint(int(np.searchsorted(starts, index, side="right")) - 1).name
 
 
-def _positions(model: Any, qpos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random joint positions: in the range of a joint that has one, else around `qpos`."""
+def _positions(
+    model: Any, qpos: np.ndarray, rng: np.random.Generator, stretch: float = 1.0
+) -> np.ndarray:
+    """Random joint positions: in the range, so many times as wide, of a joint that has one, else
+    around `qpos`.
+    """
     found = qpos + rng.uniform(-_NEAR, _NEAR, model.nq)
     for j in np.flatnonzero(model.jnt_limited):
         if int(model.jnt_type[j]) not in _QUATERNIONS:
-            found[model.jnt_qposadr[j]] = rng.uniform(*model.jnt_range[j])
+            middle, half = model.jnt_range[j].mean(), np.ptp(model.jnt_range[j]) / 2
+            found[model.jnt_qposadr[j]] = middle + stretch * half * rng.uniform(-1, 1)
     return found
 
 
