@@ -15,6 +15,7 @@ from .._gate import as_integer, instance_of
 from ._mujoco_model import (
     Touching,
     influence_from_outside,
+    names_of_joints,
     quaternions,
     short_episodes,
     touching_at,
@@ -115,6 +116,9 @@ class BraxPlant:
             parameters={"dt": float(env.dt)},
             disturbance_matrix=self._E,
             watch=None if physics is None else self._watch,
+            state_names=()
+            if physics is None
+            else names_of_joints(physics, self._q.tolist(), self._qd.tolist()),
         )
 
     def state(self, env_state: Any) -> jax.Array:

@@ -11,8 +11,9 @@ from .._action_box import ActionBox
 from .._errors import ModelError, SetDimensionError
 from .._gate import as_numbers, function
 from .._gym_layers import observers
+from ..sets import Box
 from ._memory import require_memoryless
-from ._mujoco_model import Touching, has_joints, quaternions
+from ._mujoco_model import Touching, has_joints, names_of_joints, quaternions
 from ._support import PAGE, warn_of_many_states
 
 _TOLERANCE = 1e-6  # of float32, in which some environments keep their state
@@ -47,6 +48,9 @@ class GymPlant:
         name: Its name in Gymnasium's registry, or that of its class.
         state_size: n.
         action_size: d.
+        action_box: The bounds of the action space, in its own units; those of the surrogate's
+            model.
+        state_names: Names of MuJoCo's joints and of their velocities; () for other environments.
 
     Raises:
         TypeError: If `env` is not a single Gymnasium environment, or one of the functions is
@@ -98,6 +102,7 @@ class GymPlant:
         inside: Any = env.unwrapped
         self.name = inside.spec.id if inside.spec else type(inside).__name__
         self._mujoco = has_joints(inside)
+        self.state_names: tuple[str, ...] = ()
         if (get_state is None) != (set_state is None):
             raise TypeError("`get_state` and `set_state` must be given together, or neither.")
         if get_state is None or set_state is None:
@@ -109,12 +114,16 @@ class GymPlant:
                 )
             _require_joints_are_the_state(self.name, inside.model)
             get_state, set_state = _joints, _set_joints
+            sizes = inside.model.nq, inside.model.nv
+            self.state_names = names_of_joints(inside.model, *map(range, sizes))
         function("get_state", get_state, "env.unwrapped -> x, shape (n,)")
         function("set_state", set_state, "(env.unwrapped, x) -> observation")
         self._get, self._set = get_state, set_state
         shape = env.action_space.shape or ()
         self.action_size = shape[0] if len(shape) == 1 else 1
         self._box = ActionBox(env.action_space, self.action_size)
+        space: Any = env.action_space
+        self.action_box = Box(space.low, space.high)
         env.reset(seed=0)
         self.state_size = len(self.state(inside))
         warn_of_many_states(self.name, self.state_size, stacklevel=2)

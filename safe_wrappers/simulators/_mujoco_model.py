@@ -3,6 +3,7 @@ which joints matter for how others move. It takes milliseconds, and nothing is c
 """
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import mujoco as _mujoco
@@ -90,6 +91,14 @@ def has_joints(env: Any) -> bool:
         and isinstance(getattr(env, "data", None), mujoco.MjData)
         and hasattr(env, "set_state")
     )
+
+
+def names_of_joints(model: Any, q: Iterable[int], qd: Iterable[int]) -> tuple[str, ...]:
+    """Names for these indices into qpos and qvel; () if a joint has no name, or several of them."""
+    names = [_joint_name(model, "position", i) for i in q]
+    speeds = [_joint_name(model, "velocity", i) for i in qd]
+    found = (*names, *(name and f"{name} velocity" for name in speeds))
+    return found if all(found) and len(set(found)) == len(found) else ()
 
 
 def quaternions(model: Any) -> dict[int, str]:

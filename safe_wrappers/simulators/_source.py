@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..models import Model
+from ..models import ActionUnits, Model
 from ._brax_plant import BraxPlant
 from ._gym_plant import GymPlant
 from ._mujoco_model import Touching
@@ -31,7 +32,9 @@ class Source:
         state_size: n.
         action_size: d.
         disturbance_size: k, of the plant's own disturbances.
-        parameters: Physical parameters by name.
+        labels: Arguments of `Model` that a model of it inherits: action box, names, units,
+            parameters.
+        unit_action: The action in [-1, 1]^d, shape (d,), for one of the action box.
         steps: Its steps.
         pushes: What its own disturbances do.
     """
@@ -40,7 +43,8 @@ class Source:
     state_size: int
     action_size: int
     disturbance_size: int
-    parameters: Mapping[str, float]
+    labels: Mapping[str, Any]
+    unit_action: Callable[[jax.Array], jax.Array]
     steps: Steps
     pushes: Pushes
 
@@ -59,9 +63,10 @@ def source_of(plant: Model | BraxPlant | GymPlant) -> Source:
         return _of_model(plant, _any_pushes(plant))
     if isinstance(plant, GymPlant):
         n = plant.state_size
-        return Source(
-            plant.name, n, plant.action_size, n, {}, plant.watched_steps, _added(np.eye(n))
-        )
+        labels = {"action_box": plant.action_box, "state_names": plant.state_names}
+        steps, pushes = plant.watched_steps, _added(np.eye(n))
+        units = ActionUnits(plant.action_box)
+        return Source(plant.name, n, plant.action_size, n, labels, units.unit, steps, pushes)
     raise TypeError(
         "`plant` must be a `Model`, a `BraxPlant` or a `GymPlant`, whose steps can be sampled, but "
         f"it is a `{type(plant).__name__}`."
@@ -70,15 +75,19 @@ def source_of(plant: Model | BraxPlant | GymPlant) -> Source:
 
 def _of_model(model: Model, pushes: Pushes) -> Source:
     sizes = model.state_size, model.action_size, model.disturbance_size
+    labels = {
+        name: getattr(model, name)
+        for name in ("parameters", "action_box", "state_names", "action_names", "units")
+    }
     steps = functools.partial(_steps_of_model, model)
-    return Source(model.name, *sizes, model.parameters, steps, pushes)
+    return Source(model.name, *sizes, labels, model.unit_action, steps, pushes)
 
 
 def _steps_of_model(
     model: Model, x: np.ndarray, a: np.ndarray
 ) -> tuple[np.ndarray, Touching | None]:
     still = jnp.zeros(model.disturbance_size)
-    after = jax.jit(jax.vmap(lambda x, a: model(x, a, still)))(x, a)
+    after = jax.jit(jax.vmap(lambda x, a: model.unit_step(x, a, still)))(x, a)
     watch = model.watch if isinstance(model, SimulatorModel) else None
     return np.asarray(after, np.float64), None if watch is None else watch(x)
 
@@ -97,9 +106,9 @@ def _any_pushes(model: Model) -> Pushes:
     still = jnp.zeros(model.disturbance_size)
 
     def at(x, a, w):
-        effect = jax.jacfwd(lambda w: model(x, a, w))(still)
-        beyond = model(x, a, w) - model(x, a, still) - jnp.sum(effect * w, axis=1)
-        return jnp.abs(effect), jnp.abs(beyond)
+        effect = jax.jacfwd(lambda w: model.unit_step(x, a, w))(still)
+        moved = model.unit_step(x, a, w) - model.unit_step(x, a, still)
+        return jnp.abs(effect), jnp.abs(moved - jnp.sum(effect * w, axis=1))
 
     def pushes(x: np.ndarray, a: np.ndarray, w: np.ndarray, reach: np.ndarray):
         effect, beyond = jax.jit(jax.vmap(at))(x, a, w)

@@ -131,7 +131,7 @@ def fit_surrogate(
     center = (corners.max(axis=0) + corners.min(axis=0)) / 2
     scale = (corners.max(axis=0) - corners.min(axis=0)) / 2
     fits = {
-        choice: _fit(_Terms(degree, choice, center, scale), x, a, after)
+        choice: _fit(_Terms(degree, choice, center, scale), source.unit_action, x, a, after)
         for choice in ((True, False) if symmetric is None else (symmetric,))
     }
     chosen = symmetric
@@ -141,9 +141,9 @@ def fit_surrogate(
     # What does not change from sample to sample is known and needs no factor.
     own = push.min(axis=0) + safety * (np.ptp(push, axis=0) + beyond.max(axis=0))
     name = f"surrogate of degree {degree}, tested on samples, of {source.name}"
-    n, d = source.state_size, source.action_size
+    n = source.state_size
     return Surrogate(
-        Model(name, step, n, d, n, source.parameters),
+        Model(name, step, n, disturbance_size=n, **source.labels),
         Box.symmetric(safety * largest + own),
         bool(chosen),
         largest,
@@ -173,9 +173,15 @@ class _Terms:
 
 
 def _fit(
-    terms: _Terms, x: np.ndarray, a: np.ndarray, after: np.ndarray
+    terms: _Terms,
+    unit_action: Callable[[jax.Array], jax.Array],
+    x: np.ndarray,
+    a: np.ndarray,
+    after: np.ndarray,
 ) -> tuple[Callable[[jax.Array, jax.Array, jax.Array], jax.Array], np.ndarray]:
-    """A step x' = p(x) + P(x) a + w, and the largest difference to `after`, shape (n,)."""
+    """A step x' = p(x) + P(x) a + w for actions in natural units, and the largest difference to
+    `after` at states x and actions a in [-1, 1]^d, shape (n,).
+    """
     with jax.enable_x64():
         inputs = np.asarray(
             jax.jit(jax.vmap(terms))(np.asarray(x, np.float64), np.asarray(a, np.float64))
@@ -183,7 +189,8 @@ def _fit(
     coefficients = np.linalg.lstsq(inputs, after, rcond=None)[0].T
 
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        return jnp.sum(coefficients.astype(x.dtype) * terms(x, action), axis=1) + disturbance
+        inputs = terms(x, unit_action(action))
+        return jnp.sum(coefficients.astype(x.dtype) * inputs, axis=1) + disturbance
 
     return step, np.abs(after - inputs @ coefficients.T).max(axis=0)
 
