@@ -22,7 +22,7 @@ from ._source import source_of
 from ._support import PAGE
 
 # By how much worse a symmetric fit may be than one that is not: symmetric sets are found faster.
-_WORSE = 1.2
+_WORSE = 1.5
 _ROUNDING = 1e-6
 _SAMPLES_PER_TERM = 4
 
@@ -86,7 +86,7 @@ def fit_surrogate(
             with a constant P.
         symmetric: Only odd terms in p, beside a constant, and even ones in P, about the middle of
             `states`: f(-x, -a, -w) = -f(x, a, w) if that is the origin. What is not symmetric goes
-            into the box. Default: if it leaves over at most a fifth more than all terms do.
+            into the box. Default: if it leaves over at most half as much again as all terms do.
         disturbance_set: The plant's own W, shape (k,): for a model the range of its w; for a
             `GymPlant` what is added to each of the n states. What it moves a state by is added to
             the box. Default: w = 0.
