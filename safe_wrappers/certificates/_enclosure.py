@@ -122,6 +122,22 @@ class ModelEnclosure:
         return list(outputs)
 
 
+def dependence(model: Model) -> list[tuple[int, ...]]:
+    """What each next state of a model depends on, read off its program.
+
+    Args:
+        model: x' = f(x, a, w).
+
+    Returns:
+        For each next state the indices in (x, a, w), one behind the other, of the arguments from
+        which a path of operations leads to it.
+
+    Raises:
+        ModelError: If the model uses an operation that the proof does not know; it is named.
+    """
+    return ModelEnclosure(model, np.zeros(model.disturbance_size)).dependence()
+
+
 class Bend(NamedTuple):
     """How a function of z bends and jumps over boxes.
 

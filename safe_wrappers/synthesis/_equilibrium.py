@@ -29,9 +29,7 @@ class _Candidate(NamedTuple):
     moved: float
 
 
-def equilibrium(
-    model: Model, constraint_set: Box | Polytope, disturbance_set: Box
-) -> np.ndarray:
+def equilibrium(model: Model, constraint_set: Box | Polytope, disturbance_set: Box) -> np.ndarray:
     """A state x with f(x, a, w) = x for some action a in [-1, 1]^d and the middle w of W, as deep
     inside X as could be found, shape (n,), float64.
 
@@ -219,8 +217,9 @@ def _rounded(system: ScaledSystem, candidate: _Candidate) -> np.ndarray:
     y = (np.round((center + scale * candidate.y) / digits) * digits - center) / scale
     local = system.linearise(y[None])
     drift = local.c[0] + local.E[0] @ system.w_center - y
-    action = candidate.action + np.linalg.lstsq(
-        local.B[0], -(drift + local.B[0] @ candidate.action), rcond=1e-10
-    )[0]
+    action = (
+        candidate.action
+        + np.linalg.lstsq(local.B[0], -(drift + local.B[0] @ candidate.action), rcond=1e-10)[0]
+    )
     moved = np.abs(drift + local.B[0] @ np.clip(action, -1, 1)).max()
     return y if moved <= _HELD else candidate.y

@@ -91,7 +91,9 @@ def _uncontrolled(rest: Rest) -> list[Mode]:
         if sizes[-1] < _NO_AUTHORITY * max(1.0, sizes[0]):
             direction = left[:, -1].conj()
             # Of a complex pair, the real part shows which states it is about.
-            real = np.real(direction * np.exp(-1j * np.angle(direction[np.abs(direction).argmax()])))
+            real = np.real(
+                direction * np.exp(-1j * np.angle(direction[np.abs(direction).argmax()]))
+            )
             found.append(Mode(float(abs(value)), real / np.linalg.norm(real)))
     return found
 

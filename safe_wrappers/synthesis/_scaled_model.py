@@ -67,9 +67,7 @@ class ScaledSystem:
         scale: Positive, shape (n,).
     """
 
-    def __init__(
-        self, model: Model, disturbance_set: Box, center: np.ndarray, scale: np.ndarray
-    ):
+    def __init__(self, model: Model, disturbance_set: Box, center: np.ndarray, scale: np.ndarray):
         self.model, self.center, self.scale = model, center, scale
         lower, upper = (
             np.asarray(disturbance_set.lower, np.float64),
