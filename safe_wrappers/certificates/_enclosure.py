@@ -40,7 +40,9 @@ class ModelEnclosure:
     """
 
     def __init__(self, model: Model, disturbance: np.ndarray, center: np.ndarray | None = None):
-        self._jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+        self._jaxpr = trace(
+            model.unit_step, model.state_size, model.action_size, model.disturbance_size
+        )
         self._sizes = model.state_size, model.action_size, model.disturbance_size
         self._disturbance = [Taylor.constant(value) for value in disturbance]
         # Nothing is added where the centre is 0: the outward rounding of a sum would widen it.
