@@ -32,8 +32,8 @@ class SynthesisResult:
         safe_state_set: {x : H (x - center) <= 1}, inside the constraint set; H is float32.
         center: The point around which the set was built, strictly inside it, shape (n,).
         volume: Its volume in the units of x.
-        margin: The smallest value of max_a min_{i, w} (1 - H_i (f(x, a, w) - center)) found at random boundary
-            points x in float64.
+        margin: The smallest value of max_a min_{i, w} (1 - H_i (f(x, a, w) - center)) found at
+            random boundary points x in float64.
         iterations: Number of quadratic programs solved.
         seconds: Wall-clock time.
         settings: The keyword arguments of `synthesise` that reproduce it; JSON, unless there was a
@@ -181,6 +181,25 @@ def _problem(
     )
 
 
+def mirror_symmetric(
+    model: Model, constraint_set: Box | Polytope, disturbance_set: Box, center: np.ndarray
+) -> bool:
+    """Whether constraints, disturbances and model are their own mirror images about a point, so
+    that the search may take the safe set to be.
+
+    Args:
+        model: x' = f(x, a, w).
+        constraint_set: X, dimension n.
+        disturbance_set: W.
+        center: The point, shape (n,).
+    """
+    center = np.asarray(center, np.float32).astype(np.float64)
+    bound = extent(constraint_set, center)
+    scale = np.where(np.isfinite(bound), bound, 1.0)
+    system = ScaledSystem(model, disturbance_set, center, scale)
+    return _symmetric(system, Limits.of(constraint_set, center, scale), None)
+
+
 def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> bool:
     """Whether a mirror-symmetric set is to be searched.
 
@@ -196,13 +215,13 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
     remedy = "Pass `symmetric=False`, or leave it out, and it is decided from the problem."
     if lost:
         raise SetDimensionError(
-            f"`constraint_set` must be symmetric about `center` for a symmetric set, but {lost} "
+            f"The constraints must be symmetric about `center` for a symmetric set, but {lost} "
             f"(y = x - center, each component divided by {system.scale}). {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
         raise SetDimensionError(
-            "`disturbance_set` must be symmetric for a symmetric set, but its bounds are "
+            "The disturbances must be symmetric for a symmetric set, but their bounds are "
             f"{low} and {high}. {remedy}"
         )
     found = system.asymmetry()
@@ -239,7 +258,8 @@ def _center(
         )
     if center is None:
         center = np.zeros(n)
-    center = np.asarray(as_numbers("center", center), np.float64)
+    # A claim keeps its centre in float32.
+    center = np.asarray(as_numbers("center", center)).astype(np.float32).astype(np.float64)
     if center.shape != (n,) or not np.isfinite(center).all():
         raise SetDimensionError(
             f"`center` must hold {n} finite numbers, one for each state, but it is {center}."
