@@ -40,6 +40,8 @@ class Surrogate:
         disturbance_set: The box, dimension n, symmetric.
         symmetric: Whether the model is symmetric about the centre of the set where it was fitted.
         largest: The largest difference found, shape (n,).
+        worst_states: The states where it was found, component by component, shape (n, n). A
+            difference that is large in one place shows what no polynomial follows: a wall, a limit.
         samples: Number of samples.
         safety: The factor between `largest` and the box, before the simulator's own disturbances
             are added.
@@ -49,6 +51,7 @@ class Surrogate:
     disturbance_set: Box
     symmetric: bool
     largest: np.ndarray
+    worst_states: np.ndarray
     samples: int
     safety: float
 
@@ -136,8 +139,11 @@ def fit_surrogate(
     }
     chosen = symmetric
     if symmetric is None:
-        chosen = bool(np.all(fits[True][1] <= _WORSE * fits[False][1] + _ROUNDING * scale))
-    step, largest = fits[bool(chosen)]
+        odd, whole = (np.abs(fits[choice][1]).max(axis=0) for choice in (True, False))
+        chosen = bool(np.all(odd <= _WORSE * whole + _ROUNDING * scale))
+    step, difference = fits[bool(chosen)]
+    difference = np.abs(difference)
+    largest = difference.max(axis=0)
     # What does not change from sample to sample is known and needs no factor.
     own = push.min(axis=0) + safety * (np.ptp(push, axis=0) + beyond.max(axis=0))
     name = f"surrogate of degree {degree}, tested on samples, of {source.name}"
@@ -147,6 +153,7 @@ def fit_surrogate(
         Box.symmetric(safety * largest + own),
         bool(chosen),
         largest,
+        x[difference.argmax(axis=0)],
         samples,
         safety,
     )
@@ -179,8 +186,8 @@ def _fit(
     a: np.ndarray,
     after: np.ndarray,
 ) -> tuple[Callable[[jax.Array, jax.Array, jax.Array], jax.Array], np.ndarray]:
-    """A step x' = p(x) + P(x) a + w for actions in natural units, and the largest difference to
-    `after` at states x and actions a in [-1, 1]^d, shape (n,).
+    """A step x' = p(x) + P(x) a + w for actions in natural units, and the differences to `after` at
+    states x and actions a in [-1, 1]^d, shape (N, n).
     """
     with jax.enable_x64():
         inputs = np.asarray(
@@ -192,7 +199,7 @@ def _fit(
         inputs = terms(x, unit_action(action))
         return jnp.sum(coefficients.astype(x.dtype) * inputs, axis=1) + disturbance
 
-    return step, np.abs(after - inputs @ coefficients.T).max(axis=0)
+    return step, after - inputs @ coefficients.T
 
 
 def _require_enough(n: int, d: int, degree: int, samples: int) -> None:
