@@ -103,7 +103,9 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         if start is not None:
             _climb(task, progress, _last_stages(task, len(start.H)), start)
     if progress.best is None:
-        _climb(task, progress, _stages(task), None)
+        # If the grid shows no safe set, one search is enough to say why.
+        hopeless = largest is not None and largest.area == 0
+        _climb(task, progress, _stages(task)[-1:] if hopeless else _stages(task), None)
     if progress.best is not None:
         area = None if largest is None else largest.area
         return progress.best._replace(programs=progress.programs, largest=area)

@@ -25,6 +25,7 @@ from ._task import (
     as_center,
     as_constraints,
     as_disturbances,
+    require_feasible_product,
     require_feasible_size,
 )
 
@@ -137,6 +138,7 @@ def certify(
     tasks = [part(task, block) for block in blocks] if len(blocks) > 1 else [task]
     for each in tasks:
         require_feasible_size(each)
+    require_feasible_product(tasks)
     with StatusLine(progress) as line:
         found = [_found(each, model, line, len(tasks), i) for i, each in enumerate(tasks)]
         if len(tasks) == 1:
@@ -147,7 +149,6 @@ def certify(
             proof = prove(claim, max_cells=max_cells)
             if not proof.proved:
                 raise not_proved(claim, proof, 1)
-        line.show(f"{model.name}: how large a set may be")
         facts = metadata(tasks, found, blocks, proof)
         line.leave(summary(model.name, facts, time.perf_counter() - began))
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)

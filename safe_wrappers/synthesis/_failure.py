@@ -43,19 +43,30 @@ def standing_modes(rest: Rest) -> bool:
     return bool(_uncontrolled(rest))
 
 
-def reasons(system: ScaledSystem, rest: Rest) -> list[str]:
-    """What speaks against a set near the origin, the most decisive first, in whole sentences."""
+class Reason(NamedTuple):
+    """What speaks against a set, in whole sentences, and whether it is decisive: then no other
+    setting of the search helps.
+    """
+
+    text: str
+    decisive: bool = False
+
+
+def reasons(system: ScaledSystem, rest: Rest) -> list[Reason]:
+    """What speaks against a set near the origin."""
     found = []
     for mode in _uncontrolled(rest):
         push = np.abs(mode.direction @ rest.E) @ system.w_radius
         if push > 0:
             found.append(
-                f"No action reaches {_named(system, mode.direction)} (eigenvalue "
-                f"{mode.value:.4g}), but the disturbance moves it by up to "
-                f"{push:.3g} of its range a step, so that it drifts out of any bounds. Let the "
-                "disturbance vanish where this state meets its limits (multiply it in the model "
-                "by a function of the state), or take the state out of the model and its motion "
-                "into the disturbance."
+                Reason(
+                    f"No action reaches {_named(system, mode.direction)} (eigenvalue "
+                    f"{mode.value:.4g}), but the disturbance moves it by up to "
+                    f"{push:.3g} of its range a step, so that it drifts out of any bounds. Let the "
+                    "disturbance vanish where this state meets its limits (multiply it in the model "
+                    "by a function of the state), or take the state out of the model and its motion "
+                    "into the disturbance."
+                )
             )
     for mode in _real_modes(rest):
         push = np.abs(mode.direction @ rest.E) @ system.w_radius
@@ -67,16 +78,21 @@ def reasons(system: ScaledSystem, rest: Rest) -> list[str]:
                 else "which leaves little to turn around with"
             )
             found.append(
-                f"Along {_named(system, mode.direction)} the worst disturbance pushes "
-                f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger "
-                "actions or a smaller disturbance set."
+                Reason(
+                    f"Along {_named(system, mode.direction)} the worst disturbance pushes "
+                    f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger "
+                    "actions or a smaller disturbance set.",
+                    push >= authority,
+                )
             )
     drift = np.abs(rest.residual).max()
     if drift > _UNIT:
         found.append(
-            f"No action holds the state `center` = {system.center}: the best one lets it move by "
-            f"{drift:.3g} of the range of a state in one step. Pass `center=` a state that an "
-            "action can hold, if there is one."
+            Reason(
+                f"No action holds the state `center` = {system.center}: the best one lets it move by "
+                f"{drift:.3g} of the range of a state in one step. Pass `center=` a state that an "
+                "action can hold, if there is one."
+            )
         )
     return found
 
