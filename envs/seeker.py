@@ -201,7 +201,7 @@ class SafeSeeker(ModelEnv):
         """The vertices of W, which are worst for the walls, and for each obstacle the w that ends
         nearest to its centre.
         """
-        nominal, obstacles = split(self.model(x, action, jnp.zeros(2, x.dtype)))
+        nominal, obstacles = split(self.model.unit_step(x, action, jnp.zeros(2, x.dtype)))
         bound = jnp.asarray(self.disturbance_set.upper, x.dtype)
         return jnp.concatenate(
             [super().adversaries(x, action), jnp.clip(obstacles[:, :2] - nominal, -bound, bound)]

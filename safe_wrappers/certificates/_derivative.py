@@ -26,7 +26,7 @@ _STATES = 64
 
 
 def require_one_derivative(model: Model, safe_state_set: Polytope) -> None:
-    """Checks that c, B and E of `model.affine` are value and derivatives of `model.step`.
+    """Checks that c, B and E of `model.affine` are value and derivatives of `model.unit_step`.
 
     Args:
         model: An affine model with n states.

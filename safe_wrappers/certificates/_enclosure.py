@@ -35,7 +35,9 @@ class ModelEnclosure:
     """
 
     def __init__(self, model: Model, disturbance: np.ndarray):
-        self._jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+        self._jaxpr = trace(
+            model.unit_step, model.state_size, model.action_size, model.disturbance_size
+        )
         self._sizes = model.state_size, model.action_size, model.disturbance_size
         self._disturbance = [Taylor.constant(value) for value in disturbance]
 

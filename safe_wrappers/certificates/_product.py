@@ -110,7 +110,7 @@ def _reduced_model(
             jnp.stack([parts.get(i, jnp.zeros((), x.dtype)) for i in range(size)])
             for parts, size in ((states, model.state_size), (actions, model.action_size))
         )
-        following = model.step(joint_x, joint_a, disturbance[len(opposed) :])
+        following = model.unit_step(joint_x, joint_a, disturbance[len(opposed) :])
         return jnp.stack(
             [*(following[i] for i in block.states), *[jnp.zeros((), x.dtype)] * len(given)]
         )

@@ -15,10 +15,10 @@ sum of
 
 then an accepted action gives H_i x' <= 1, exactly, for the float32 vector x'. These errors are
 bounded over all x in the bounding box of S, |a| <= 1 and w in W by running the standard model of
-floating-point arithmetic (`_rounded`) through the jaxprs of `model.step` and `model.affine`, which
-are the programs that run. Contracting a product and a sum into one operation only lowers the error.
-The model holds on CPUs and GPUs at JAX's highest matrix precision; accelerators that round products
-to 10 bits are not covered.
+floating-point arithmetic (`_rounded`) through the jaxprs of `model.unit_step` and `model.affine`,
+which are the programs that run. Contracting a product and a sum into one operation only lowers the
+error. The model holds on CPUs and GPUs at JAX's highest matrix precision; accelerators that round
+products to 10 bits are not covered.
 """
 
 import numpy as np
@@ -71,7 +71,7 @@ def _bound(
     center = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(trace(model.unit_step, len(x), len(a), len(w)), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
 
     eps, gain = np.zeros(len(H)), np.zeros(len(H))

@@ -15,7 +15,7 @@ _LEAST_ACTION_WEIGHT = 1e-3
 
 
 class LQR(NamedTuple):
-    """The controller clip(action - gain (x - x_target)).
+    """The controller clip(action - gain (x - x_target)), for actions in [-1, 1]^d.
 
     Args:
         gain: Shape (d, n).
@@ -42,7 +42,7 @@ def lqr(env: ModelEnv) -> LQR | None:
     origin = jnp.zeros(n + d)
 
     def reward(z: jax.Array) -> jax.Array:
-        return env.reward(z[:n], z[n:], {})
+        return env.reward(z[:n], env.model.natural_action(z[n:]), {})
 
     slope, curvature = (
         np.asarray(value, np.float64)
@@ -56,9 +56,9 @@ def lqr(env: ModelEnv) -> LQR | None:
         return (
             affine.c,
             affine.B,
-            jax.jacobian(lambda x, a: env.model(x, a, jnp.zeros(env.model.disturbance_size)))(
-                x, hold(affine, x)
-            ),
+            jax.jacobian(
+                lambda x, a: env.model.unit_step(x, a, jnp.zeros(env.model.disturbance_size))
+            )(x, hold(affine, x)),
         )
 
     def hold(affine, x):

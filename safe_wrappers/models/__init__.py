@@ -2,6 +2,7 @@
 encloses them.
 """
 
+from ._action_units import ActionUnits as ActionUnits
 from ._affinity import require_affine as require_affine
 from ._model import Affine as Affine
 from ._model import Model as Model

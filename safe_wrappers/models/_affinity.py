@@ -41,7 +41,7 @@ def require_affine(model: Model) -> None:
         ModelError: Naming the primitive through which action or disturbance enter in another way,
             or one that does not compute in float32.
     """
-    jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+    jaxpr = trace(model.unit_step, model.state_size, model.action_size, model.disturbance_size)
     sizes = (model.state_size, model.action_size, model.disturbance_size)
     inputs = [
         [touched] * size for touched, size in zip((_FREE, _AFFINE, _AFFINE), sizes, strict=True)

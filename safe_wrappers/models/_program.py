@@ -52,7 +52,7 @@ def program_digest(model: Model) -> str:
     with jax.default_matmul_precision("highest"):
         programs = (
             # Traced anew each time, see `trace`.
-            jax.make_jaxpr(lambda *arguments: model.step(*arguments))(*shapes),
+            jax.make_jaxpr(lambda *arguments: model.unit_step(*arguments))(*shapes),
             jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0]),
         )
     for program in programs:

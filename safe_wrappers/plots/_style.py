@@ -18,7 +18,7 @@ _LABELS = {
 
 def state_labels(model: Model) -> tuple[str, ...]:
     """Names and units of the states of a model."""
-    return _LABELS.get(model.name, tuple(f"state {i + 1}" for i in range(model.state_size)))
+    return _LABELS.get(model.name, model.state_labels)
 
 
 def tidy(ax: Axes) -> None:

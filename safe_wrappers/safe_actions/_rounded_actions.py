@@ -9,8 +9,9 @@ import numpy as np
 from gymnasium import spaces
 
 from .._action_box import ActionBox
+from ..models import ActionUnits
 from ._action_set import SafeActionSet
-from ._common import BoxSystem
+from ._common import BoxSystem, units_of
 from ._protocol import System
 
 
@@ -33,6 +34,11 @@ class RoundedActions(BoxSystem):
     def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Number of actions d."""
         return self.system.action_size
+
+    @property
+    def action_units(self) -> ActionUnits:
+        """The system's own, if it has any."""
+        return units_of(self.system)
 
     def state(self, env_state: Any) -> jax.Array:
         """The state x of the system."""

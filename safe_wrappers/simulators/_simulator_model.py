@@ -9,7 +9,7 @@ import numpy as np
 from ..models import Affine, Model
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SimulatorModel(Model):
     """A model x' = f(x, a) + E w whose affine form in the action is read off by central differences
     over the action box.
@@ -31,7 +31,7 @@ class SimulatorModel(Model):
         d = self.action_size
         actions = np.concatenate([np.zeros((1, d)), np.eye(d), -np.eye(d)]).astype(x.dtype)
         after = jax.vmap(
-            lambda action: self.step(x, action, jnp.zeros(self.disturbance_size, x.dtype))
+            lambda action: self.unit_step(x, action, jnp.zeros(self.disturbance_size, x.dtype))
         )(actions)
         return Affine(
             after[0],

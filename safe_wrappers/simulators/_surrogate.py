@@ -86,7 +86,9 @@ def fit_surrogate(
     samples = as_integer("samples", samples, 1)
     x, a, _ = extreme_samples(model, states, disturbance_set, key, samples)
     still = jnp.zeros(model.disturbance_size)
-    after = np.asarray(jax.jit(jax.vmap(lambda x, a: model(x, a, still)))(x, a), np.float64)
+    after = np.asarray(
+        jax.jit(jax.vmap(lambda x, a: model.unit_step(x, a, still)))(x, a), np.float64
+    )
     if not np.isfinite(after).all():
         raise ModelError(
             f"The model {model.name!r} must be finite on `states`, but at some sample "
@@ -112,7 +114,10 @@ def fit_surrogate(
     largest = np.abs(after - inputs @ coefficients.T).max(axis=0)
 
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        return jnp.sum(coefficients.astype(x.dtype) * features(x, action), axis=1) + disturbance
+        return (
+            jnp.sum(coefficients.astype(x.dtype) * features(x, model.unit_action(action)), axis=1)
+            + disturbance
+        )
 
     own = (
         0.0
@@ -124,7 +129,19 @@ def fit_surrogate(
         + np.abs(model.disturbance_matrix) @ np.broadcast_to(own, model.disturbance_size)
     )
     name = f"surrogate of degree {degree}, tested on samples, of {model.name}"
-    return Surrogate(Model(name, step, n, d, n, model.parameters), box, largest, samples, safety)
+    polynomials = Model(
+        name,
+        step,
+        n,
+        d,
+        n,
+        model.parameters,
+        action_box=model.action_box,
+        state_names=model.state_names,
+        action_names=model.action_names,
+        units=model.units,
+    )
+    return Surrogate(polynomials, box, largest, samples, safety)
 
 
 def _monomials(degrees: list[int], z: jax.Array) -> jax.Array:

@@ -94,7 +94,7 @@ class ScaledSystem:
         sizes = (self.scale, np.ones(self.model.action_size), np.abs(self.w_center) + self.w_radius)
         x, a, w = (rng.uniform(-1, 1, (_PROBES, len(size))) * size for size in sizes)
         with jax.enable_x64():
-            step = jax.vmap(self.model.step)
+            step = jax.vmap(self.model.unit_step)
             there, mirrored = (
                 np.asarray(step(*(sign * jnp.asarray(part) for part in (x, a, w))))
                 for sign in (1.0, -1.0)
