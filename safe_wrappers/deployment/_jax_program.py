@@ -6,10 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._optional import require
-from ..safe_actions import System
+from ..safe_actions import System, units_of
 from ..safeguards import Safeguard, safe_action
-from ._action_space import natural
 from ._task import Task
 
 PLATFORMS = ("cpu", "cuda")
@@ -31,7 +29,7 @@ def controlled(
         numbers = jnp.concatenate(
             [jnp.zeros(0, x.dtype), *(jnp.ravel(values[name]) for name in task.values)]
         )
-        request = natural(system, policy(task.observe(x, numbers)))
+        request = units_of(system).natural(policy(task.observe(x, numbers)))
         return safe_action(system, safeguard, x, request)._asdict()
 
     return controller
