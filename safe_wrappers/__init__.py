@@ -45,6 +45,14 @@ from .certificates import prove as prove
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
 
+# deployment: from a trained policy to a controller that runs.
+from .deployment import Exported as Exported
+from .deployment import Observation as Observation
+from .deployment import Watchdog as Watchdog
+from .deployment import export_controller as export_controller
+from .deployment import load_policy as load_policy
+from .deployment import save_policy as save_policy
+
 # models: one-step models x' = f(x, a, w).
 from .models import Model as Model
 

@@ -79,6 +79,26 @@ def save(
     return final
 
 
+def save_params(folder: str | Path, params: types.Params, config: config_dict.ConfigDict) -> Path:
+    """Writes a checkpoint without a training state into a folder, of which it is the only content,
+    and returns its folder: it loads as a policy, and no training goes on from it.
+
+    Args:
+        folder: An empty folder.
+        params: (normalizer_params, policy_params, value_params).
+        config: From `network_config`.
+    """
+    checkpoint.save(folder, 0, params, config, _CONFIG_FNAME)
+    complete = Path(folder) / f"{0:012d}"
+    (complete / _MANIFEST).write_text(json.dumps(_digests(complete), indent=1) + "\n")
+    return complete
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a folder is a checkpoint of SHAC, complete or not."""
+    return (path / _CONFIG_FNAME).exists()
+
+
 def newest(path: str | os.PathLike) -> tuple[Path | None, dict[Path, str]]:
     """The newest checkpoint in the folder `path` that can be read, None if there is none, and the
     newer ones that cannot, each with the reason.
@@ -205,8 +225,10 @@ def load_policy(
     """The policy of a checkpoint, or of the newest one in a folder of them: `policy(obs, key) ->
     (action, extras)`.
     """
-    networks: Any = checkpoint.get_network(load_config(path), network_factory)  # pyright: ignore[reportArgumentType]
-    return shac_networks.make_inference_fn(networks)(load(path), deterministic=deterministic)
+    config = load_config(path)
+    networks: Any = checkpoint.get_network(config, network_factory)  # pyright: ignore[reportArgumentType]
+    make_policy = shac_networks.make_inference_fn(networks, config)
+    return make_policy(load(path), deterministic=deterministic)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._errors import ModelError
 from ..models._interpreter import CALLS
+from ..models._moves import moved
 
 _UNARY = {
     "abs": "np.abs({})",
@@ -149,9 +150,25 @@ class _Writer:
             return operands
         if name == "split":
             return self._split(params, operands[0])
+        if name in ("gather", "dynamic_slice") and isinstance(operands[0], str):
+            taken = self._taken(equation, operands)
+            if taken is not None:
+                return [taken]
         names = [self._name(operand) for operand in operands]
         text = _text(equation, names)
         return [self._line(text, names)]
+
+    def _taken(self, equation: Any, operands: list[Any]) -> str | None:
+        """The elements at constant indices; None if an index is not constant or out of bounds."""
+        shape = equation.invars[0].aval.shape
+        if any(isinstance(operand, str) for operand in operands[1:]):
+            return None
+        places = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+        found = moved(equation, [places, *operands[1:]])
+        if found is None or not np.all(np.isfinite(found[0])):
+            return None
+        names = [operands[0], self._name(np.asarray(found[0].astype(np.int64)))]
+        return self._line(f"np.ravel({names[0]})[{names[1]}]", names)
 
     def _split(self, params: Any, operand: str) -> list[str]:
         ends = np.cumsum(params["sizes"])

@@ -284,7 +284,7 @@ class Watchdog:
         controller: The controller of the plant.
     """
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Any) -> None:
         self._controller = controller
         self._before: tuple[np.ndarray, np.ndarray] | None = None
         self._x: np.ndarray | None = None

@@ -29,7 +29,7 @@ from ._task import Task
 
 MODULE, ARRAYS = "controller.py", "controller.npz"
 _FUTURE = "from __future__ import annotations"
-_HEAD = '''"""A safe controller for {name}, written by safe_wrappers {version}; it needs NumPy alone.
+_HEAD = '''"""A safe controller for {name} in NumPy alone, written by safe_wrappers {version}.
 
     from controller import load
 
@@ -76,8 +76,8 @@ def numpy_files(
     """
     if not isinstance(system, ModelSystem):
         raise ModelError(
-            "The NumPy controller is written for a `ModelSystem`, whose rows come from a model, but "
-            f"the system is a `{type(system).__name__}`. Export the JAX program alone, with "
+            "The NumPy controller is written for a `ModelSystem`, whose rows come from a model, "
+            f"but the system is a `{type(system).__name__}`. Export the JAX program alone, with "
             "`numpy=False`."
         )
     kind = _kind(safeguard, system)
@@ -190,9 +190,12 @@ def _runtime(head: str) -> str:
         ]
         lines = text.splitlines()
         bodies.append("\n".join(lines[int(skipped[-1].end_lineno or 0) :]).strip())
-    return "\n\n".join([head, _FUTURE, "\n".join(sorted(set(imports)))]) + "\n\n" + "\n\n\n".join(
-        bodies
-    ) + "\n"
+    return (
+        "\n\n".join([head, _FUTURE, "\n".join(sorted(set(imports)))])
+        + "\n\n"
+        + "\n\n\n".join(bodies)
+        + "\n"
+    )
 
 
 def _head(system: ModelSystem, version: str, has_policy: bool) -> str:

@@ -3,7 +3,6 @@
 import inspect
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from brax.training import types
 from .._gate import as_integer, one_of
 from ..algos.shac import SHACNetworks, SHACPolicy, checkpoint, make_shac_networks
 from ..evaluation import read_rows
+from ._jax_program import serialised
 
 _PROGRAM, _DESCRIPTION = "policy.jax", "policy.json"
 # A policy of Brax takes a random key, of which a deterministic one makes no use.
@@ -59,7 +59,7 @@ def save_policy(
         raise FileExistsError(f"{path} must not exist yet, but it does; {hint}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=path.parent) as scratch:
-        if isinstance(policy, SHACPolicy):
+        if isinstance(policy, SHACPolicy) and policy.config is not None:
             complete = checkpoint.save_params(scratch, policy.params, policy.config)
         else:
             complete = _save_program(Path(scratch), policy, observation_size)
@@ -118,7 +118,7 @@ def find_checkpoint(path: Path, which: str | int) -> Path:
     if not steps:
         raise FileNotFoundError(f"There must be checkpoints in `{folder}`, but there are none.")
     if which == "best":
-        rows = read_rows(path / "metrics.csv", until=max(steps))
+        rows = read_rows(path / "metrics.csv")
         returns = {int(row["interactions"]): row["eval/return"] for row in rows}
         returns = {step: value for step, value in returns.items() if step in steps}
         if not returns:
@@ -157,9 +157,7 @@ def _is_policy(path: Path) -> bool:
     return (path / _DESCRIPTION).exists() or checkpoint.is_checkpoint(path)
 
 
-def _save_program(
-    folder: Path, policy: Callable[..., Any], observation_size: int | None
-) -> Path:
+def _save_program(folder: Path, policy: Callable[..., Any], observation_size: int | None) -> Path:
     if observation_size is None:
         raise TypeError(
             "`observation_size` must be given with a policy that is no policy of SHAC, for example "

@@ -17,7 +17,9 @@ from ._terms import Term, Terms
 
 # An expression that is used once stands where it is used, unless the line would become long.
 _INLINE = 40
-_WIDTH = 96
+_WIDTH = 100
+# Room for what follows the last line of an array.
+_ENDING = len("], np.float64")
 _INDENT = "    "
 
 
@@ -142,7 +144,7 @@ def _filled(text: str, depth: int = 3) -> list[str]:
     """The expression in lines that are broken after commas."""
     parts, lines = text.replace(", ", ",\n").split("\n"), [""]
     for part in parts:
-        if lines[-1] and len(lines[-1]) + len(part) > _WIDTH - 4 * depth:
+        if lines[-1] and len(lines[-1]) + len(part) > _WIDTH - 4 * depth - _ENDING:
             lines.append("")
         lines[-1] += f" {part}" if lines[-1] else part
     return [f"{_INDENT * depth}{line}" for line in lines]
