@@ -41,6 +41,10 @@ from .certificates import Guarantee as Guarantee
 from .certificates import Proof as Proof
 from .certificates import prove as prove
 
+# certification: from a plant to a proved certificate in one call.
+from .certification import NotProved as NotProved
+from .certification import certify as certify
+
 # conformance: is a simulator covered by its model and disturbance set?
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
@@ -91,6 +95,9 @@ from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 from .simulators import BraxPlant as BraxPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
+
+# synthesis: the search for safe sets.
+from .synthesis import SynthesisError as SynthesisError
 
 # wrappers: environments whose actions are replaced by safe ones.
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper

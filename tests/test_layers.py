@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground floor up. A room may import those on lower floors, and those before it on its own.
 FLOORS = (
     ("sets", "models", "solvers"),
-    ("certificates", "synthesis", "simulators"),
+    ("certificates", "synthesis", "certification", "simulators"),
     ("safe_actions",),
     ("safeguards",),
     ("wrappers", "adapters", "conformance", "testing"),

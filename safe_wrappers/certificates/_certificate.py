@@ -34,6 +34,8 @@ _ENTRIES = (
     "metadata",
     "next_states",
 )
+# The centre of S is there only if it is not the origin.
+_CENTER = "center"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +137,8 @@ class Certificate:
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], model: Model) -> "Certificate":
-        require_entries("The content", content, _ENTRIES)
+        n = model.state_size
+        require_entries("The content", {_CENTER: [0.0] * n, **content}, (*_ENTRIES, _CENTER))
         name = str(content["name"])[:_NAME_LENGTH]
         _require_model(name, content, model)
         generators = content["generators"]
@@ -144,6 +147,7 @@ class Certificate:
             safe_state_set=decode_set(content["safe_state_set"], Polytope),
             constraint_set=decode_set(content["constraint_set"], Box, Polytope),
             disturbance_set=decode_set(content["disturbance_set"], Box),
+            center=decode_array(_CENTER, content.get(_CENTER, [0.0] * n), "float32"),
             sigma=content["sigma"],
             blocks=tuple(map(_block, content["blocks"])),
             generators=None if generators is None else decode_set(generators, Zonotope),

@@ -25,12 +25,13 @@ from ._taylor import Taylor
 _STATES = 64
 
 
-def require_one_derivative(model: Model, safe_state_set: Polytope) -> None:
+def require_one_derivative(model: Model, safe_state_set: Polytope, center: np.ndarray) -> None:
     """Checks that c, B and E of `model.affine` are value and derivatives of `model.unit_step`.
 
     Args:
         model: An affine model with n states.
         safe_state_set: S, from which states are taken.
+        center: One more state of S, shape (n,).
 
     Raises:
         ModelError: If a subclass computes the step or its affine form by itself, or both disagree
@@ -43,7 +44,7 @@ def require_one_derivative(model: Model, safe_state_set: Polytope) -> None:
                 f"is proved are `step` and its derivative, but {type(model).__name__} replaces it. "
                 "Write all of the dynamics in `step`."
             )
-    x = Interval.point(_states(safe_state_set))
+    x = Interval.point(_states(safe_state_set, center))
     n, count = x.lo.shape
     with np.errstate(all="ignore"):
         derivative = _derivative(model, x)
@@ -71,12 +72,12 @@ def _derivative(model: Model, x: Interval) -> tuple[Interval, Interval, Interval
     return c, B, enclosure.disturbance_matrix(x)
 
 
-def _states(safe_state_set: Polytope) -> np.ndarray:
+def _states(safe_state_set: Polytope, center: np.ndarray) -> np.ndarray:
     """States of S, shape (n, states): between its vertices, some of them near the boundary."""
     vertices = np.asarray(safe_state_set.vertices(), np.float64)
     rng = np.random.default_rng(0)
     sharpness = np.where(np.arange(_STATES) % 2, 0.1, 1.0)[:, None]
     weights = rng.gamma(sharpness, size=(_STATES, len(vertices))) + 1e-300
     states = weights / weights.sum(axis=1, keepdims=True) @ vertices
-    states[0] = 0.0
+    states[0] = center
     return states.T

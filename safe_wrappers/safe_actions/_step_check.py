@@ -11,7 +11,7 @@ import numpy as np
 from .._errors import CertificateError
 from .._gate import as_bound, shown
 from ..models import EnclosedModel, Model
-from ..sets import Box, Zonotope
+from ..sets import Box
 from ._model_system import ModelSystem
 from ._protocol import System
 from ._zonotope_system import ZonotopeSystem
@@ -105,8 +105,8 @@ class StepCheck:
             )
         S = system.safe_state_set
         H, h = (np.asarray(value, np.float64) for value in S.halfspaces())
-        center = np.asarray(S.center, np.float64) if isinstance(S, Zonotope) else np.zeros(S.dim)
-        facets = H / (h - H @ center)[:, None]
+        center = system.center if isinstance(system, ModelSystem) else S.center
+        facets = H / (h - H @ np.asarray(center, np.float64))[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
         model, W = system.model, system.disturbance_set
         if isinstance(model, EnclosedModel):
