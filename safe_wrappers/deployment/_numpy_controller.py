@@ -36,12 +36,13 @@ class Output(NamedTuple):
             anchor if it was not finite.
         intervened: Whether the request as it came was unsafe.
         changed: Whether the action differs from the request as it came.
-        distance: |action - requested|, Euclidean, with the action box scaled to [-1, 1]^d.
+        distance: |action - requested|, Euclidean, with the action box scaled to [-1, 1]^d: 2 is
+            the whole range of one action.
         feasible: Whether a certified safe action was found. True for every state of the safe set.
         fallback: Whether the anchor was executed because nothing else passed the accept test.
         inside: Whether the state lies in the safe set. Outside nothing is promised, whatever the
             other flags say.
-        clipped: Whether the request was outside the action box.
+        clipped: Whether the request was finite, but outside the action box.
     """
 
     action: np.ndarray
@@ -105,7 +106,8 @@ class Controller:
 
     def __init__(self, arrays: Mapping[str, np.ndarray], program: Program, safeguard: str) -> None:
         self._arrays, self._program, self._safeguard = arrays, program, safeguard
-        self._H, self._h = arrays["H"], arrays["h"]
+        # The safe set {x : H (x - center) <= room}.
+        self._H, self._room, self._center = arrays["H"], arrays["room"], arrays["center"]
         self._middle, self._half = arrays["action_center"], arrays["action_half_width"]
         self.state_size, self.action_size = self._H.shape[1], len(self._half)
         # How far inside the rows the map aims; the accept test asks for a quarter of it.
@@ -156,7 +158,8 @@ class Controller:
         """How far x lies inside the safe set: 1 at its centre, 0 on its boundary, negative
         outside.
         """
-        return float(np.min(self._h - self._H @ _vector("x", x, self.state_size)))
+        state = _vector("x", x, self.state_size)
+        return float(np.min(self._room - self._H @ (state - self._center)))
 
     def explain(self, x: Any, action: Any, next_x: Any) -> Observation:
         """Compares a step that was taken with the model: is next_x in f(x, action, W), up to the
@@ -200,10 +203,11 @@ class Controller:
             A, b = np.zeros((1, self.action_size)), -np.ones(1)
             anchor = np.zeros(self.action_size)
         # 1. Sanitise the request.
+        low, high = self._arrays["action_low"], self._arrays["action_high"]
         finite = bool(np.all(np.isfinite(request)))
-        unclipped = (request - self._middle) / self._half if finite else anchor
-        asked = np.clip(unclipped, -1.0, 1.0)
-        as_it_came = finite and bool(np.all(asked == unclipped))
+        in_box = finite and bool(np.all((request >= low) & (request <= high)))
+        unit = (request - self._middle) / self._half if finite else anchor
+        asked = np.clip(unit, -1.0, 1.0)
         # 2. The accept test, 3. the map, and the accept test on its result.
         accepted = self._accept(A, b, asked)
         safe = self._map(A, b, asked, anchor, accepted)
@@ -215,18 +219,24 @@ class Controller:
         if not good:
             # 5. Else the anchor.
             safe = anchor
-        changed = not (as_it_came and bool(np.all(safe == asked)))
-        low, high = self._arrays["action_low"], self._arrays["action_high"]
+        # A safe request is executed as it came. What is executed otherwise is in the box.
+        exact = in_box and bool(np.all(asked == unit))
+        executed, requested = (
+            request
+            if exact and np.all(one == asked)
+            else np.clip(self._middle + self._half * one, low, high)
+            for one in (safe, asked)
+        )
         return Output(
-            action=np.clip(self._middle + self._half * safe if changed else request, low, high),
-            requested=np.clip(self._middle + self._half * asked, low, high),
-            intervened=not (accepted and as_it_came),
-            changed=changed,
+            action=executed,
+            requested=requested,
+            intervened=not (accepted and in_box),
+            changed=not bool(np.all(executed == request)),
             distance=float(np.sqrt(np.sum((safe - asked) ** 2))),
             feasible=self._accept(A, b, anchor),
             fallback=not (good and finite),
             inside=known and self.margin(x) >= 0,
-            clipped=bool(np.any((request < low) | (request > high))),
+            clipped=finite and not in_box,
         )
 
     def _rows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +246,8 @@ class Controller:
         c, B, E = self._program.affine(x)
         HE = self._H @ E
         worst = HE @ self._arrays["w_center"] + np.abs(HE) @ self._arrays["w_radius"]
-        return self._H @ B, self._h - self._arrays["eps"] - self._H @ c - worst
+        b = self._room - self._arrays["eps"] - self._H @ (c - self._center) - worst
+        return self._H @ B, b
 
     def _anchor(self, A: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The certified safe action: what is executed if all else fails."""

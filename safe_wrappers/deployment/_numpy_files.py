@@ -147,11 +147,12 @@ def _kind(safeguard: Safeguard, system: ModelSystem) -> str:
 def _arrays(system: ModelSystem) -> dict[str, np.ndarray]:
     """The numbers of a system that the controller computes with."""
     check, units = StepCheck.of(system), system.model.action_units
-    H, h = (np.asarray(value) for value in system.safe_state_set.halfspaces())
+    H, room = (np.asarray(value) for value in system.claim.centered_set.halfspaces())
     W, inner = system.disturbance_set, check.disturbance_set
     arrays = {
         "H": H,
-        "h": h,
+        "room": room,
+        "center": system.center,
         "eps": system.eps,
         "w_center": np.asarray(W.center),
         "w_radius": np.asarray(W.radius),

@@ -16,16 +16,23 @@ from safe_wrappers.deployment._task import Task
 REQUESTS = (0.3, -0.0, 1e-40, 5.0, -1e30, np.inf, -np.inf, np.nan)
 
 
+CENTER = np.array([5.0, -3.0, 10.0], np.float32)
+
+
 def arm_step(x, a, w):
-    """Two joints with coupled inertia, volts in, and a drift that is integrated in a loop."""
+    """Two joints with coupled inertia far from the origin, volts in, and a drift that is integrated
+    in a loop.
+    """
+    x = x - CENTER
     drift = jax.lax.fori_loop(0, 2, lambda _, y: y - 0.1 * jnp.tanh(y) - 0.05 * y, x)
     inertia = jnp.array([[2.0, 0.3], [0.3, 1.5]]) + 0.3 * jnp.cos(x[2]) * jnp.eye(2)
     pushed = jnp.linalg.solve(inertia, jnp.array([0.1 * a[0], 0.4 * (a[1] - 2.0)]) + w)
-    return 0.8 * drift + jnp.concatenate([pushed, 0.2 * pushed[:1]])
+    return CENTER + 0.8 * drift + jnp.concatenate([pushed, 0.2 * pushed[:1]])
 
 
 def arm_plant(x, a, w):
     """The same in float64 NumPy, a in volts; shapes (..., 3), (..., 2), (2,)."""
+    x = x - CENTER.astype(np.float64)
     drift = x
     for _ in range(2):
         drift = drift - 0.1 * np.tanh(drift) - 0.05 * drift
@@ -34,7 +41,7 @@ def arm_plant(x, a, w):
     ] * np.eye(2)
     force = np.stack([0.1 * a[..., 0], 0.4 * (a[..., 1] - 2.0)], axis=-1) + w
     pushed = np.linalg.solve(inertia, force[..., None])[..., 0]
-    return 0.8 * drift + np.concatenate([pushed, 0.2 * pushed[..., :1]], axis=-1)
+    return CENTER + 0.8 * drift + np.concatenate([pushed, 0.2 * pushed[..., :1]], axis=-1)
 
 
 @functools.cache
@@ -51,8 +58,9 @@ def arm():
     facets = np.concatenate([signs / 1.5, np.eye(3), -np.eye(3)])
     claim = sw.Claim(
         model,
-        safe_state_set=sw.Polytope(facets, np.ones(len(facets))),
-        constraint_set=sw.Box.symmetric([1.0, 1.0, 1.0]),
+        safe_state_set=sw.Polytope(facets, 1.0 + facets @ CENTER),
+        constraint_set=sw.Box(CENTER - 1.01, CENTER + 1.01),
+        center=CENTER,
         disturbance_set=sw.Box.symmetric([0.02, 0.02]),
     )
     return sw.ModelSystem(claim, state=lambda state: state)
@@ -85,12 +93,14 @@ def controller_of(name, safeguard=sw.BoundaryProjection):
 
 
 def states_of(system, count, seed=0):
-    """States of S, half of them within 1e-6 of its boundary, float32."""
+    """States of S, half of them within 3e-6 of its boundary, float32."""
     keys = jax.random.split(jax.random.PRNGKey(seed), count)
     x = np.asarray(jax.jit(jax.vmap(system.sample_initial))(keys), np.float64)
     H, h = (np.asarray(value, np.float64) for value in system.safe_state_set.halfspaces())
-    half = count // 2
-    x[:half] = x[:half] / np.max(x[:half] @ H.T / h, axis=1)[:, None] * (1 - 1e-6)
+    center = system.center.astype(np.float64)
+    moved = x[: count // 2] - center
+    gauge = np.max(moved @ H.T / (h - H @ center), axis=1)
+    x[: count // 2] = center + moved / gauge[:, None] * (1 - 3e-6)
     return x.astype(np.float32)
 
 
