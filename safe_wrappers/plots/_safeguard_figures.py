@@ -26,7 +26,7 @@ from ..safeguards import (
     Replacement,
     Safeguard,
     diagnose_gradient,
-    safe_action,
+    safe_unit_action,
 )
 from ..safeguards._centers import inner_box, safe_center
 from ..safeguards._rows import Rows
@@ -284,7 +284,7 @@ def _respond(
     """
 
     def at(x: jax.Array, request: jax.Array) -> tuple[jax.Array, GradientDiagnosis]:
-        return safe_action(system, safeguard, x, request).action, diagnose_gradient(
+        return safe_unit_action(system, safeguard, x, request).action, diagnose_gradient(
             system, safeguard, x, request
         )
 

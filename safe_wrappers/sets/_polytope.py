@@ -5,11 +5,13 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_number, is_traced
+from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._hull import hull_halfspaces
@@ -52,13 +54,16 @@ class Polytope:
     H: Array
     h: Array
 
-    def __post_init__(self):
-        H, h = as_float("H", self.H, 2), as_float("h", self.h, 1)
-        require_shape("h", h, (H.shape[0],))
-        if not is_traced(self.H):
-            _require_visible_rows(concrete(self.H))
-        object.__setattr__(self, "H", H)
-        object.__setattr__(self, "h", h)
+    def __init__(self, H: ArrayLike, h: ArrayLike):
+        normals, offsets = as_float("H", H, 2), as_float("h", h, 1)
+        require_shape("h", offsets, (normals.shape[0],))
+        if not is_traced(normals):
+            _require_visible_rows(concrete(H))
+        object.__setattr__(self, "H", normals)
+        object.__setattr__(self, "h", offsets)
+
+    def __repr__(self) -> str:
+        return f"Polytope({rows_by_columns(self.H, 'facet', 'dimension')})"
 
     @classmethod
     def from_vertices(cls, points) -> "Polytope":
@@ -90,7 +95,7 @@ class Polytope:
         """(H, h), shapes (m, n) and (m,)."""
         return self.H, self.h
 
-    def margin(self, x) -> jax.Array:
+    def margin(self, x: ArrayLike) -> jax.Array:
         """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h.
 
         Shape (); x has shape (n,).
@@ -106,7 +111,7 @@ class Polytope:
             jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1)
         )
 
-    def contains(self, x) -> jax.Array:
+    def contains(self, x: ArrayLike) -> jax.Array:
         """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
         return self.margin(x) >= 0
 
@@ -173,7 +178,7 @@ class Polytope:
             )
         return result.x[:-1], float(result.x[-1])
 
-    def support(self, direction) -> float:
+    def support(self, direction: ArrayLike) -> float:
         """The maximum of direction . x over the set, for direction of shape (n,); `inf` if
         unbounded. By linear programming.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._errors import ModelError, SetDimensionError
 from .._gate import as_integer, as_numbers, instance_of
+from .._one_line import count, one_line, rows_by_columns
 from .._status_line import StatusLine
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
@@ -24,7 +25,7 @@ _MARGIN_IN_THE_PLANE = 1e-3
 _MARGIN = 2e-3
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SynthesisResult:
     """A candidate for a robust control invariant set. Nothing is proved about it yet.
 
@@ -47,6 +48,13 @@ class SynthesisResult:
     iterations: int
     seconds: float
     settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        facets = rows_by_columns(self.safe_state_set.H, "facet", "dimension")
+        return one_line(
+            f"SynthesisResult({facets}, volume {self.volume:.4g}, margin {self.margin:.3g}, "
+            f"{count(self.iterations, 'iteration')}; not proved)"
+        )
 
 
 def synthesise(

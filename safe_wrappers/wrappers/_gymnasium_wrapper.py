@@ -17,7 +17,7 @@ from .._host_arrays import to_action, to_numpy
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
 from ..safe_actions import StepCheck, System, onto_space
-from ..safeguards import Safeguard, SafeguardOutput, safe_action
+from ..safeguards import Safeguard, SafeguardOutput, safe_unit_action
 from ._core import require_parts, tested
 from ._record import Record, nothing_done, step_record
 from ._starts import ATTEMPTS, no_safe_start
@@ -44,7 +44,8 @@ class GymSafeguardWrapper(
     each step's outcome as it was.
 
     The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1
-    to `low` and 1 to `high`.
+    to `low` and 1 to `high`. If the system's model has natural units, its action box must be this
+    space.
 
     Args:
         env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
@@ -66,14 +67,16 @@ class GymSafeguardWrapper(
         TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none,
             or `system` is not hashable.
         CertificateError: If the action space is not a bounded box of floating-point numbers, as
-            many as the system has actions; if they are so far apart that verified actions would be
-            rounded to unsafe ones, and the system has no room for that; or if the system is none
-            that a monitor can compare steps with.
+            many as the system has actions; if the model's action box is another one; if the numbers
+            of the space are so far apart that verified actions would be rounded to unsafe ones, and
+            the system has no room for that; or if the system is none that a monitor can compare
+            steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
         safeguard: requested and action, in units of the action space; distance, in units of the
-            system's; intervened, changed, feasible, fallback; margin and inside of the next state.
+            system's; intervened, changed, feasible, fallback, clipped; margin and inside of the
+            next state.
             Flags are 0 or 1, float32. With `monitor` also residual, the disturbance that explains
             the step best, shape (k,), and modelled, whether one in W does, up to the system's eps.
         cost: 1 if the next state violates the state constraints X.
@@ -238,7 +241,7 @@ def _observers(
 def _guard(
     system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
 ) -> SafeguardOutput:
-    return safe_action(system, safeguard, x, action)
+    return safe_unit_action(system, safeguard, x, action)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

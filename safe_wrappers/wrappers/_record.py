@@ -73,6 +73,7 @@ def nothing_done(action_size: int) -> SafeguardOutput:
         distance=jnp.zeros(()),
         feasible=yes,
         fallback=no,
+        clipped=no,
         inside=yes,
     )
 
