@@ -44,9 +44,9 @@ def lqr(env: Env) -> LQR:
     A state of rest x is held by an action a in the box, under the disturbance in the middle of W:
     f(x, a, w) = x. At the best of them the model is linearised, and the second derivatives of the
     reward are the weights. Where the boundary of S keeps that state from a better one, the
-    regulator aims beyond the boundary, as the slope of the reward asks. Behind a safeguard the regulator is as safe as any policy; how good it
-    is, is another matter: it is the best policy for a linear model and a quadratic reward, as long
-    as nothing is clipped.
+    regulator aims beyond the boundary, as the slope of the reward asks. Behind a safeguard the
+    regulator is as safe as any policy; how good it is, is another matter: it is the best policy for
+    a linear model and a quadratic reward, as long as nothing is clipped.
 
     Args:
         env: An environment that steps a model, without a safeguard.

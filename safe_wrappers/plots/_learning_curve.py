@@ -1,4 +1,4 @@
-"""The picture of a training. It is drawn on a figure of its own and never touches pyplot's state."""
+"""The picture of a training, on a figure of its own: pyplot's state is never touched."""
 
 import json
 import os

@@ -1,8 +1,7 @@
 """Axis-aligned boxes."""
 
-from typing import Any
-
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
