@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: every file that the library writes goes through here."""
+"""Files that are there whole or not at all: the library writes its files through here."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     path = Path(path)
     # newline="": a CSV file brings its own ends of lines.
-    scratch = tempfile.NamedTemporaryFile(  # noqa: SIM115 -- closed below, before it is renamed
+    scratch = tempfile.NamedTemporaryFile(
         "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", newline="", delete=False
     )
     try:
