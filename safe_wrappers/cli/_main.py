@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import io
 import itertools
 import sys
@@ -22,6 +23,7 @@ _COMMANDS = {
     "synthesise": Synthesise,
 }
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
+_RANGES = ("--constraints", "--disturbances")
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
 
@@ -59,8 +61,11 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
         SystemExit: After printing a help text.
     """
     name = args[0] if args else "--help"
+    if name == "--version":
+        print(f"safe-wrappers {importlib.metadata.version('safe-wrappers')}")
+        raise SystemExit(0)
     if name.startswith("-"):
-        require_known("option", name, ["-h", "--help"])
+        require_known("option", name, ["-h", "--help", "--version"])
         tyro.extras.subcommand_cli_from_dict(
             _COMMANDS, prog="safe-wrappers", description=_DESCRIPTION, args=["--help"]
         )
@@ -71,7 +76,7 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
             options, unknown = tyro.cli(
                 _COMMANDS[name],
                 prog=f"safe-wrappers {name}",
-                args=args[1:],
+                args=_joined(args[1:]),
                 return_unknown_args=True,
             )
     except SystemExit as error:
@@ -89,6 +94,19 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
         require_known("option", option, _flags(_COMMANDS[name]))
     check(options)
     return options
+
+
+def _joined(args: list[str]) -> list[str]:
+    """The arguments, with ranges joined to their options: a range such as -0.3:0.3 would be taken
+    for an option.
+    """
+    joined: list[str] = []
+    for arg in args:
+        if joined and joined[-1] in _RANGES and not arg.startswith("--"):
+            joined[-1] += f"={arg}"
+        else:
+            joined.append(arg)
+    return joined
 
 
 def _flags(command: type) -> list[str]:

@@ -9,7 +9,7 @@ from brax import base
 from brax.io import html
 
 
-def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
+def save_viewer(path: Path, sys: base.System, q: np.ndarray) -> None:
     """Writes an HTML page that plays an episode.
 
     It loads Brax's viewer script from the web when it is opened.
@@ -17,12 +17,12 @@ def save_viewer(path: Path, sys: base.System, x: np.ndarray) -> None:
     Args:
         path: File to write.
         sys: The environment's Brax system.
-        x: States (q, qd), shape (steps + 1, n).
+        q: Positions of the joints, shape (steps + 1, q_size).
     """
     data = mujoco.MjData(sys.mj_model)  # pyright: ignore[reportAttributeAccessIssue]
     frames = []
-    for state in x:
-        data.qpos[:] = state[: sys.q_size()]
+    for position in q:
+        data.qpos[:] = position
         mujoco.mj_kinematics(sys.mj_model, data)  # pyright: ignore[reportAttributeAccessIssue]
         # Brax's links are MuJoCo's bodies without the world.
         frames.append(

@@ -78,6 +78,13 @@ class StepCheck:
             self, "_metric", np.linalg.cholesky(self.facets.T @ self.facets / len(self.facets)).T
         )
 
+    @property
+    def metric(self) -> np.ndarray:
+        """The scale in which the disturbance of a step is found by least squares, shape (n, n):
+        |metric v| is the root mean square of N v.
+        """
+        return self._metric
+
     @classmethod
     def of(cls, system: System, share: float = 1.0) -> "StepCheck":
         """The claim of a system with a model, a disturbance set and a polytope or zonotope of safe

@@ -1,6 +1,7 @@
 """Axis-aligned boxes."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +104,20 @@ class Box:
         x = as_vector("x", x, self.dim)
         lower, upper = jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype)
         return jnp.all((x >= lower) & (x <= upper) & jnp.isfinite(x))
+
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
 
     def support(self, direction: ArrayLike) -> jax.Array:
         """The maximum of direction . x over the box, for direction of shape (n,). Shape ()."""

@@ -1,6 +1,7 @@
 """Polytopes in half-space form."""
 
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -177,6 +178,20 @@ class Polytope:
                 f"inscribed ball was not found: {result.message}"
             )
         return result.x[:-1], float(result.x[-1])
+
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
 
     def support(self, direction: ArrayLike) -> float:
         """The maximum of direction . x over the set, for direction of shape (n,); `inf` if

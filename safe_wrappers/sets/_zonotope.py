@@ -3,6 +3,7 @@
 import itertools
 import math
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,20 @@ class Zonotope:
     def dim(self) -> int:
         """Dimension n of the space."""
         return self.center.shape[-1]
+
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
 
     def support(self, direction: ArrayLike) -> jax.Array:
         """The maximum of direction . x over the set, for direction of shape (n,).
