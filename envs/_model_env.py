@@ -14,7 +14,7 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
-from safe_wrappers._gate import as_key, as_state, one_of
+from safe_wrappers._gate import as_key, as_reward, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
 from safe_wrappers.models import Model
@@ -111,7 +111,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
+        """The reward of reaching x by `action`, one number; `info` holds at least `task_info`."""
 
     def admissible(self, x: jax.Array) -> jax.Array:
         """Whether the guarantee covers episodes from x, shape (n,).
@@ -202,21 +202,18 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         float32.
 
         Raises:
-            SetDimensionError: If x has another shape, or is not made of real numbers.
+            SetDimensionError: If x has another shape, or is not made of real numbers; or if
+                `observe` or `reward` return another shape than they must.
             TypeError: If `rng` is no random key.
         """
         x = as_state("x", x, self.model.state_size)
         rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
-        no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
+        observation, reward = self._seen(x, jnp.zeros(self.action_size, x.dtype), info)
+        # Whether an episode is over is of JAX's own floating-point type in Brax's wrappers.
         state = envs.State(
-            self._pipeline_init(x),
-            self.observe(x, info),
-            no_reward,
-            jnp.zeros((), x.dtype),
-            {},
-            info,
+            self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
         )
         return self._report(state, x)
 
@@ -230,13 +227,26 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
-        obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
+        obs, reward = self._seen(next_x, action, info)
         return self._report(
             dataclasses.replace(
                 state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
             ),
             next_x,
         )
+
+    def _seen(
+        self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]
+    ) -> tuple[jax.Array, jax.Array]:
+        """Observation and reward, of the shapes that they must have."""
+        observation, size = self.observe(x, info), self.observation_size
+        if isinstance(size, int) and jnp.shape(observation) != (size,):
+            raise SetDimensionError(
+                f"`observe` of `{type(self).__name__}` must return shape ({size},), its "
+                f"`observation_size`, but its shape is {jnp.shape(observation)}."
+            )
+        reward = as_reward(self, self.reward(x, action, info))
+        return observation, jnp.asarray(reward, x.dtype)
 
     @own
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:

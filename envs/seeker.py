@@ -286,14 +286,16 @@ def sample_initial(key: jax.Array) -> jax.Array:
     `SafeSeeker`. Shape (8,).
     """
     radius_key, centre_key, start_key = jax.random.split(key, 3)
-    radii = jax.random.uniform(radius_key, (_CANDIDATES, 2, 1), minval=RADII[0], maxval=RADII[1])
-    centres = jax.random.uniform(centre_key, (_CANDIDATES, 2, 2), minval=-1.0, maxval=1.0) * (
-        HALF_WIDTH - GAP - radii
+    radii = jax.random.uniform(
+        radius_key, (_CANDIDATES, 2, 1), jnp.float32, minval=RADII[0], maxval=RADII[1]
     )
+    centres = jax.random.uniform(
+        centre_key, (_CANDIDATES, 2, 2), jnp.float32, minval=-1.0, maxval=1.0
+    ) * (HALF_WIDTH - GAP - radii)
     layouts = jnp.concatenate([centres, radii], axis=-1)
     admissible = jax.vmap(lambda layout: jnp.min(gaps(layout)) >= GAP)(layouts)
     # In one of 10^7 draws there is none; then this one, so that the lemma holds always.
-    spare = jnp.array([[-4.0, 0.0, 2.0], [4.0, 0.0, 2.0]])
+    spare = jnp.array([[-4.0, 0.0, 2.0], [4.0, 0.0, 2.0]], jnp.float32)
     obstacles = jnp.where(jnp.any(admissible), layouts[jnp.argmax(admissible)], spare)
     starts = _draw_positions(start_key)
     clear = jax.vmap(lambda start: jnp.min(clearances(start, obstacles)) >= CLEARANCE)(starts)
@@ -319,7 +321,8 @@ def _draw_goal(key: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _draw_positions(key: jax.Array) -> jax.Array:
-    return jax.random.uniform(key, (_CANDIDATES, 2), minval=-1.0, maxval=1.0) * (
+    # In float32 also where 64-bit types are switched on: the lemma counts its rounding.
+    return jax.random.uniform(key, (_CANDIDATES, 2), jnp.float32, minval=-1.0, maxval=1.0) * (
         HALF_WIDTH - CLEARANCE
     )
 

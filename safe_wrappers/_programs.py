@@ -24,12 +24,14 @@ from jax.extend.core import jaxpr_as_fun
 from ._jaxpr_writer import JaxprWriter
 from ._recent import Recent
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 # About as many as two environments use: those who make one after the other compile once.
 _KEPT = 8
 _SHARED: Recent[Callable[..., Any]] = Recent(_KEPT)
 _MEMO = "_compiled_programs"
+# Of objects that cannot hold their own; they are kept, so that no other one gets their identity.
+_SLOTTED: dict[int, dict[str, Any]] = {}
 # Read while JAX traces, so that other values of them mean other programs.
 _settings = operator.attrgetter(
     "jax_enable_x64",
@@ -39,16 +41,17 @@ _settings = operator.attrgetter(
 )
 
 
-def compiled_by_content(function: Function) -> Function:
+def compiled_by_content(function: Callable[..., Result]) -> Callable[..., Result]:
     """Decorates a pure function (owner, *arguments) of JAX: it is compiled once for all owners for
     which its program is the same.
 
-    The owner is an object of a class without `__slots__`, whose attributes do not change. Arguments
-    and results are pytrees of arrays. Inside jit the function is traced as it stands.
+    The owner is an object whose attributes do not change; its programs are freed with it, unless it
+    has `__slots__`. Arguments and results are pytrees of arrays. Inside jit the function is traced
+    as it stands.
     """
 
     @functools.wraps(function)
-    def call(owner: Any, *arguments: Any) -> Any:
+    def call(owner: Any, *arguments: Any) -> Result:
         leaves, tree = jax.tree.flatten(arguments)
         if jax.config.jax_disable_jit or any(isinstance(leaf, Tracer) for leaf in leaves):  # pyright: ignore[reportAttributeAccessIssue]
             return function(owner, *arguments)
@@ -60,12 +63,25 @@ def compiled_by_content(function: Function) -> Function:
         program, out_tree = found
         return jax.tree.unflatten(out_tree, program(*leaves))
 
-    return call  # pyright: ignore[reportReturnType]
+    return call
 
 
-class _Memo(dict[Any, tuple[Callable[..., Any], Any]]):
-    """The programs of one object, by their functions and the kinds of their arguments. It stays
-    behind when the object is copied or pickled.
+def remembered(function: Callable[[Any], Result]) -> Callable[[Any], Result]:
+    """Decorates a function of an owner whose value is computed once and goes with the owner."""
+
+    @functools.wraps(function)
+    def call(owner: Any) -> Result:
+        memo = _memo(owner)
+        if function not in memo:
+            memo[function] = function(owner)
+        return memo[function]
+
+    return call
+
+
+class _Memo(dict[Any, Any]):
+    """What was compiled or computed of one object. It stays behind when the object is copied or
+    pickled.
     """
 
     def __init__(self, owner: int | None = None):
@@ -77,7 +93,9 @@ class _Memo(dict[Any, tuple[Callable[..., Any], Any]]):
 
 
 def _memo(owner: Any) -> _Memo:
-    attributes = vars(owner)
+    attributes = getattr(owner, "__dict__", None)
+    if attributes is None:
+        attributes = _SLOTTED.setdefault(id(owner), {"owner": owner})
     memo = attributes.get(_MEMO)
     # A shallow copy may have been changed since; it shares the dictionary of its original.
     if memo is None or memo.owner != id(owner):
@@ -157,5 +175,3 @@ def _is_global(value: Any) -> bool:
     """Whether a function or a class is the one that its module has under its name."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     return getattr(module, getattr(value, "__qualname__", ""), None) is value
-
-

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from .._jaxpr_writer import JaxprWriter
 from ._model import Model
 
+
 def program_digest(model: Model) -> str:
     """SHA-256 of the programs of `step` and `affine` in float32, with their constants.
 
