@@ -111,7 +111,10 @@ class CertifiedEnv(ModelEnv):
         if self._backend == "closed_form":
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
-        return pipeline.step(self.sys, pipeline_state, jnp.concatenate([action, w]))
+        stepped = pipeline.step(self.sys, pipeline_state, jnp.concatenate([action, w]))
+        # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays
+        # what it was.
+        return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, pipeline_state)
 
     @own
     @property

@@ -211,7 +211,6 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
         observation, reward = self._seen(x, jnp.zeros(self.action_size, x.dtype), info)
-        # Whether an episode is over is of JAX's own floating-point type in Brax's wrappers.
         state = envs.State(
             self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
         )
@@ -238,7 +237,10 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     def _seen(
         self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]
     ) -> tuple[jax.Array, jax.Array]:
-        """Observation and reward, of the shapes that they must have."""
+        """Observation and reward, of the shapes that they must have, in JAX's own floating-point
+        type, as trainers and Brax's wrappers have it: float64 where 64-bit types are switched on,
+        though the state stays float32.
+        """
         observation, size = self.observe(x, info), self.observation_size
         if isinstance(size, int) and jnp.shape(observation) != (size,):
             raise SetDimensionError(
@@ -246,15 +248,16 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
                 f"`observation_size`, but its shape is {jnp.shape(observation)}."
             )
         reward = as_reward(self, self.reward(x, action, info))
-        return observation, jnp.asarray(reward, x.dtype)
+        return jnp.asarray(observation, float), jnp.asarray(reward, float)
 
     @own
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
-        left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
+        left = ~(margin >= 0)  # a NaN has left the set, too
+        metrics = {"left_set_per_step": left, "cost_per_step": cost}
         return dataclasses.replace(
             state,
-            metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
+            metrics={**state.metrics, **{k: jnp.asarray(v, float) for k, v in metrics.items()}},
             info={**state.info, "margin": margin, "cost": cost},
         )
 

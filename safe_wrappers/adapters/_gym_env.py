@@ -308,7 +308,8 @@ def _seen(env: Any, state: envs.State) -> Transition:
     task_reward = state.metrics.get("safeguard/task_reward", reward)
     own = {name: value for name, value in state.info.items() if not _is_random_key(name, value)}
     info = {"state": x, "task_reward": task_reward, **own}
-    return state, Seen(state.obs, info, x), reward, state.done > 0  # pyright: ignore[reportReturnType, reportArgumentType, reportOperatorIssue]
+    observation = jnp.asarray(state.obs, jnp.float32)
+    return state, Seen(observation, info, x), reward, state.done > 0  # pyright: ignore[reportReturnType, reportArgumentType, reportOperatorIssue]
 
 
 def _is_random_key(name: str, value: Any) -> bool:

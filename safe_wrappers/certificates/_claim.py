@@ -11,6 +11,7 @@ import numpy as np
 from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_integer, as_number
 from .._margins import tau
+from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
@@ -28,7 +29,7 @@ RESERVE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Claim:
+class Claim(ReadOnly):
     """The claim that S is robust control invariant for a model, with a margin, and lies in X.
 
     For every x in S there is an action a in [-1, 1]^d with H f(x, a, w) <= 1 - sigma for all w in

@@ -9,13 +9,14 @@ import numpy as np
 from gymnasium import spaces
 
 from .._action_box import ActionBox
+from .._read_only import ReadOnly
 from ._action_set import SafeActionSet
 from ._common import BoxSystem
 from ._protocol import System
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RoundedActions(BoxSystem):
+class RoundedActions(ReadOnly, BoxSystem):
     """A system whose safe action sets hold the actions around which all are safe.
 
     Each row A_i a <= b_i becomes A_i a <= b_i - sum_j |A_ij| r_j, so that it holds for every action

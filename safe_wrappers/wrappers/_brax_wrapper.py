@@ -280,15 +280,16 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         explanation: Explanation | None,
     ) -> envs.State:
         x = self.system.state(state)
-        # Some Brax environments give a Python number.
-        reward = jnp.asarray(as_reward(self.env, state.reward), x.dtype)
-        record = step_record(self.system, output, x, explanation) | {"task_reward": reward}
+        # Some Brax environments give a Python number. Reward and done are of JAX's own
+        # floating-point type, as they are in Brax's wrappers.
+        reward = jnp.asarray(as_reward(self.env, state.reward), float)
+        record = step_record(self.system, output, x, explanation)
+        record["task_reward"] = reward.astype(x.dtype)
         if self.regularisation:
-            reward = reward - self.regularisation * jnp.square(output.distance).astype(x.dtype)
+            reward = reward - self.regularisation * jnp.square(output.distance)
         return dataclasses.replace(
             state,
             reward=reward,
-            # Of JAX's own floating-point type, as it is in Brax's wrappers.
             done=jnp.asarray(state.done, float),
             metrics=with_metrics(state.metrics, step_metrics(record, diagnosis)),
             info=with_record(state.info, record, cost=record["violation"]),

@@ -53,7 +53,7 @@ def step_metrics(record: Record, diagnosis: GradientDiagnosis | None) -> Record:
     """The metrics of a step, by the names under which Brax averages them.
 
     Args:
-        record: From `step_record`, and `task_reward`.
+        record: From `step_record`, with `task_reward`.
         diagnosis: What the safeguard did to the gradient, if that is reported.
     """
     metrics = {
@@ -73,8 +73,8 @@ def step_metrics(record: Record, diagnosis: GradientDiagnosis | None) -> Record:
             "smallest_singular_value_per_step": diagnosis.singular_values[-1],
             "largest_singular_value_per_step": diagnosis.singular_values[0],
         }
-    dtype = record["margin"].dtype
-    return {f"{RECORD}/{name}": jnp.asarray(value, dtype) for name, value in metrics.items()}
+    # In JAX's own floating-point type, in which Brax's wrappers add them up.
+    return {f"{RECORD}/{name}": jnp.asarray(value, float) for name, value in metrics.items()}
 
 
 def with_record(info: Mapping[str, Any], record: Record, **instead: Any) -> dict[str, Any]:
