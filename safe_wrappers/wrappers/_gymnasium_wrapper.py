@@ -6,12 +6,11 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
-from gymnasium import wrappers
 from numpy.typing import ArrayLike
 
-from .._errors import WrapperOrderError
 from .._frozen import Frozen
 from .._gate import as_flag, as_numbers, as_reward, function, shown
+from .._gym_layers import observers
 from .._host_arrays import to_action, to_numpy
 from .._programs import compiled_by_content
 from .._seeds import draw_seed, key_of
@@ -21,15 +20,6 @@ from ..safeguards import Safeguard, SafeguardOutput, safe_unit_action
 from ._core import require_parts, tested
 from ._record import Record, nothing_done, step_record, with_record
 from ._starts import ATTEMPTS, no_safe_start
-
-# Wrappers under which an action still reaches the environment once and unchanged.
-_HARMLESS = (
-    wrappers.PassiveEnvChecker,
-    wrappers.OrderEnforcing,
-    wrappers.TimeLimit,
-    gymnasium.ObservationWrapper,
-    gymnasium.RewardWrapper,
-)
 
 
 class GymSafeguardWrapper(
@@ -119,7 +109,12 @@ class GymSafeguardWrapper(
             function("set_state", set_state, "(env.unwrapped, x) -> observation")
         as_flag("monitor", monitor)
         super().__init__(env)
-        self._observers = _observers(env)
+        self._observers = observers(
+            env,
+            below=type(self).__name__,
+            instead="Write `{name}(GymSafeguardWrapper(env, ...))`, not "
+            "`GymSafeguardWrapper({name}(env), ...)`.",
+        )
         # What is verified is safe also after it was rounded to a number of the action space.
         self._box, self._verified = onto_space(system, env.action_space)
         self.safeguard = safeguard
@@ -235,30 +230,6 @@ def _instead(options: dict[str, Any] | None) -> str:
         "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
         "environment into the state x, or `options` of the environment that start there."
     )
-
-
-def _observers(
-    env: gymnasium.Env[Any, Any],
-) -> tuple[gymnasium.ObservationWrapper[Any, Any, Any], ...]:
-    """The observation wrappers in `env`, the innermost first.
-
-    Raises:
-        WrapperOrderError: If there is another wrapper that may change, repeat or skip actions.
-    """
-    found = []
-    while isinstance(env, gymnasium.Wrapper):
-        if not isinstance(env, _HARMLESS):
-            name = type(env).__name__
-            raise WrapperOrderError(
-                "Below `GymSafeguardWrapper` every action must reach the environment once and "
-                f"unchanged, but `env` contains a `{name}`. "
-                f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
-                f"`GymSafeguardWrapper({name}(env), ...)`."
-            )
-        if isinstance(env, gymnasium.ObservationWrapper):
-            found.append(env)
-        env = env.env
-    return tuple(reversed(found))
 
 
 # Each is compiled once for systems of equal content.
