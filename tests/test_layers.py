@@ -29,6 +29,7 @@ SHARED = {
     "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",
+    "models._step": "certificates interpret programs with other arithmetics",
     "models._trace": "certificates interpret programs with other arithmetics",
     "safe_actions._action_set": "safeguards use the closed form of one action",
     "safeguards._centers": "pictures show the centre of a ray mask",

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..models import Model
 from ..models._interpreter import interpret
+from ..models._step import traced_step
 from ..models._trace import trace
 from ..sets import Box, Polytope
 from ._intervals import Interval
@@ -71,7 +72,7 @@ def _bound(
     center = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.unit_step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(traced_step(model), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
 
     eps, gain = np.zeros(len(H)), np.zeros(len(H))

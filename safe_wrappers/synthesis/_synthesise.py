@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._errors import SetDimensionError
+from .._gate import as_flag, instance_of
 from .._one_line import count, one_line, rows_by_columns
+from ..certificates import require_known_operations
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._problem import Problem
@@ -66,6 +68,7 @@ def synthesise(
     counterexamples: np.ndarray | None = None,
     scale: np.ndarray | None = None,
     iterations: int = 400,
+    provable: bool = True,
     progress: bool = True,
 ) -> SynthesisResult:
     """Searches for a large polytope S in the constraint set from which an action keeps every next
@@ -97,14 +100,22 @@ def synthesise(
         scale: Typical size of each state component, shape (n,); by default the constraint set's
             bound, or the LQR ellipsoid's.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
+        provable: Whether the model must be one that a proof can follow, which is found out before
+            the search: see `certificates.require_known_operations`. Without it, a set can be found
+            and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show a progress bar.
 
     Raises:
-        ModelError: If the model is not affine, not symmetric though `symmetric` is set, or cannot
-            be stabilised at the origin.
+        TypeError: If the model is no `Model`, or a set no `Box`.
+        ModelError: If the model is not affine, has an operation that no proof can follow, is not
+            symmetric though `symmetric` is set, or cannot be stabilised at the origin.
         SetDimensionError: If sizes do not fit or the origin is not inside the constraint set.
         SynthesisError: If no start led to an invariant set.
     """
+    instance_of("model", model, Model)
+    box = "write `Box(lower, upper)`, or `Box.symmetric([...])`"
+    instance_of("constraint_set", constraint_set, Box, hint=box)
+    instance_of("disturbance_set", disturbance_set, Box, hint=box)
     if margin is None:
         margin = _MARGIN_IN_THE_PLANE if model.state_size == 2 else _MARGIN
     settings = {
@@ -122,6 +133,8 @@ def synthesise(
     began = time.perf_counter()
     _require_sizes(model, constraint_set, disturbance_set, facets, symmetric)
     require_affine(model)
+    if as_flag("provable", provable):
+        require_known_operations(model)
     problem = _problem(model, constraint_set, disturbance_set, settings)
     with Progress(model.name, float(problem.system.scale.prod()), enabled=progress) as bar:
         search = Search(problem, Schedule(iterations=iterations), bar)
