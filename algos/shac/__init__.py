@@ -2,6 +2,7 @@
 al. 2022, arXiv 2204.07137).
 """
 
+from . import checkpoint as checkpoint
 from .networks import SHACNetworks as SHACNetworks
 from .networks import SHACPolicy as SHACPolicy
 from .networks import make_inference_fn as make_inference_fn

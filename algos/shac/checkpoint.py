@@ -88,7 +88,7 @@ def save_params(folder: str | Path, params: types.Params, config: config_dict.Co
         params: (normalizer_params, policy_params, value_params).
         config: From `network_config`.
     """
-    checkpoint.save(folder, 0, params, config, _CONFIG_FNAME)
+    checkpoint.save(str(folder), 0, params, config, _CONFIG_FNAME)
     complete = Path(folder) / f"{0:012d}"
     (complete / _MANIFEST).write_text(json.dumps(_digests(complete), indent=1) + "\n")
     return complete

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import tyro
 
-from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
+from ._options import Certify, Conform, Evaluate, Export, Show, Synthesise, Train
 from ._ranges import check
 from ._usage import UsageError, require_known
 
 _COMMANDS = {
     "train": Train,
     "evaluate": Evaluate,
+    "export": Export,
     "show": Show,
     "certify": Certify,
     "conform": Conform,
@@ -48,12 +49,12 @@ def main(args: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _run(options: Train | Evaluate | Show | Certify | Conform | Synthesise) -> int:
+def _run(options: Train | Evaluate | Export | Show | Certify | Conform | Synthesise) -> int:
     name = next(name for name, kind in _COMMANDS.items() if isinstance(options, kind))
     return getattr(importlib.import_module(f"safe_wrappers.cli._{name}_command"), name)(options)
 
 
-def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Synthesise:
+def _parse(args: list[str]) -> Train | Evaluate | Export | Show | Certify | Conform | Synthesise:
     """The options of a command.
 
     Raises:

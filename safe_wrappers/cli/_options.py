@@ -94,6 +94,33 @@ class Evaluate:
 
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write the policy of a run and its safeguard as a controller that runs without the training:
+    in NumPy alone, and as a JAX program.
+    """
+
+    dir: Annotated[Positional[Path], arg(metavar="DIR")]
+    """The --logdir of a run."""
+    output: Path
+    """Folder to write; an earlier export there is replaced."""
+    checkpoint: str = "last"
+    """Which one: last, best (the highest return of an evaluation), or its interactions."""
+    safeguard: Annotated[str | None, Option(default="the run's", metavar="NAME")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or
+    replacement.
+    """
+    task: Annotated[tuple[str, ...], arg(metavar="NAME=NUMBERS ...")] = ()
+    """What the observation needs beside the state, for example goal=6,6; it can be changed where
+    the controller runs.
+    """
+    numpy: bool = True
+    """Whether the controller in NumPy is written."""
+    calls: Annotated[int, Option(integer(0, 2**24 + 1))] = 1000
+    """Calls whose latency is measured."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
     """Draw what a safeguard does to actions and to gradients at single states, as a picture
     (.png).

@@ -18,7 +18,7 @@ from ..safe_actions import System, SystemOfModel, units_of
 from ..safeguards import Safeguard
 from ._agreement import Agreement, compare
 from ._jax_program import PLATFORMS, controlled, protected, serialised
-from ._latency import Latency, latency, table
+from ._latency import Latency, latency, latency_table
 from ._numpy_files import MODULE, load_controller, numpy_files
 from ._policies import as_function
 from ._readme import readme
@@ -121,7 +121,7 @@ def export_controller(
         }
         write_json(complete / _MANIFEST, description)
         (complete / "README.md").write_text(
-            readme(description, system, table(measured), given), encoding="utf-8"
+            readme(description, system, latency_table(measured), given), encoding="utf-8"
         )
         if folder.exists():
             folder.rename(Path(scratch) / "replaced")

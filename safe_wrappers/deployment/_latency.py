@@ -37,7 +37,7 @@ def latency(call: Callable[[], Any], calls: int) -> Latency:
     return Latency(float(np.median(times)), float(np.percentile(times, 99)))
 
 
-def table(latencies: Mapping[str, Latency]) -> str:
+def latency_table(latencies: Mapping[str, Latency]) -> str:
     """The latencies as a table in Markdown."""
     rows = [f"| {name} | {one.median:.0f} | {one.most:.0f} |" for name, one in latencies.items()]
     return "\n".join(["| one call | median, µs | 99 %, µs |", "|---|---|---|", *rows])

@@ -8,6 +8,7 @@ from .._gate import as_action, as_state
 from ..models import ActionUnits
 from ..safe_actions import SafeActionSet, System, SystemOfModel, units_of
 from ._base import Safeguard, SafeguardOutput
+from ._compiled import call
 
 
 def safe_action(
@@ -27,6 +28,10 @@ def safe_action(
     anything is computed, float64 stays (with `jax_enable_x64`), and all matrix products run at
     JAX's highest precision. The action is cast to the state's dtype before anything else.
 
+    Outside of `jit` the first call for a `ModelSystem` or `ZonotopeSystem` compiles a program,
+    which takes seconds; later ones use it. Other systems are evaluated operation by operation,
+    which takes some ten milliseconds a call, so jit the call.
+
     Args:
         system: The plant's model and safe set.
         safeguard: How unsafe actions are mapped to safe ones.
@@ -42,14 +47,7 @@ def safe_action(
         SetDimensionError: At trace time, if x or the action has another shape, or is not made of
             real numbers (complex numbers, text, dates, objects, masked arrays).
     """
-    units, state = units_of(system), _state(system, x)
-    request = _request(system, action)
-    if units.plain:
-        return safe_unit_action(system, safeguard, state, request)
-    request = request.astype(state.dtype)
-    return _in_natural_units(
-        units, request, safe_unit_action(system, safeguard, state, _unit(units, request))
-    )
+    return call(_safe_action, system, safeguard, _state(system, x), _request(system, action))
 
 
 def safe_unit_action(
@@ -88,6 +86,19 @@ def safe_unit_action(
         )
         output = guard(SafeActionSet(action_set.A, b, anchor), request)
         return output._replace(inside=known & (system.margin(state) >= 0))
+
+
+def _safe_action(
+    system: System, safeguard: Safeguard, state: jax.Array, request: jax.Array
+) -> SafeguardOutput:
+    """`safe_action` for arrays that have passed the gate."""
+    units = units_of(system)
+    if units.plain:
+        return safe_unit_action(system, safeguard, state, request)
+    request = request.astype(state.dtype)
+    return _in_natural_units(
+        units, request, safe_unit_action(system, safeguard, state, _unit(units, request))
+    )
 
 
 def _state(system: System, x: ArrayLike) -> jax.Array:
