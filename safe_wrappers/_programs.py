@@ -46,8 +46,8 @@ def compiled_by_content(function: Callable[..., Result]) -> Callable[..., Result
     which its program is the same.
 
     The owner is an object whose attributes do not change; its programs are freed with it, unless it
-    has `__slots__`. Arguments and results are pytrees of arrays. Inside jit the function is traced
-    as it stands.
+    has `__slots__` or a program calls back into it, where XLA keeps both. Arguments and results are
+    pytrees of arrays. Inside jit the function is traced as it stands.
     """
 
     @functools.wraps(function)
@@ -119,7 +119,13 @@ def _compiled(
     )(*leaves)
 
     def compiled() -> Callable[..., Any]:
-        return jax.jit(jaxpr_as_fun(closed_jaxpr))
+        run = jaxpr_as_fun(closed_jaxpr)
+
+        def program(*leaves: Any) -> Any:
+            return run(*leaves)
+
+        program.__name__ = f"program_{function.__name__}"  # as profilers and JAX's logs show it
+        return jax.jit(program)
 
     digest = hashlib.sha256(repr(closed_jaxpr.in_avals).encode())
     contents = _Contents(digest)
