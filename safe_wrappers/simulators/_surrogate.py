@@ -22,7 +22,7 @@ from ._source import source_of
 from ._support import PAGE
 
 # By how much worse a symmetric fit may be than one that is not: symmetric sets are found faster.
-_WORSE = 1.2
+_WORSE = 1.5
 _ROUNDING = 1e-6
 _SAMPLES_PER_TERM = 4
 
@@ -40,6 +40,8 @@ class Surrogate:
         disturbance_set: The box, dimension n, symmetric.
         symmetric: Whether the model is symmetric about the centre of the set where it was fitted.
         largest: The largest difference found, shape (n,).
+        worst_states: The states where it was found, component by component, shape (n, n). A
+            difference that is large in one place shows what no polynomial follows: a wall, a limit.
         samples: Number of samples.
         safety: The factor between `largest` and the box, before the simulator's own disturbances
             are added.
@@ -49,6 +51,7 @@ class Surrogate:
     disturbance_set: Box
     symmetric: bool
     largest: np.ndarray
+    worst_states: np.ndarray
     samples: int
     safety: float
 
@@ -86,7 +89,7 @@ def fit_surrogate(
             with a constant P.
         symmetric: Only odd terms in p, beside a constant, and even ones in P, about the middle of
             `states`: f(-x, -a, -w) = -f(x, a, w) if that is the origin. What is not symmetric goes
-            into the box. Default: if it leaves over at most a fifth more than all terms do.
+            into the box. Default: if it leaves over at most half as much again as all terms do.
         disturbance_set: The plant's own W, shape (k,): for a model the range of its w; for a
             `GymPlant` what is added to each of the n states. What it moves a state by is added to
             the box. Default: w = 0.
@@ -136,8 +139,11 @@ def fit_surrogate(
     }
     chosen = symmetric
     if symmetric is None:
-        chosen = bool(np.all(fits[True][1] <= _WORSE * fits[False][1] + _ROUNDING * scale))
-    step, largest = fits[bool(chosen)]
+        odd, whole = (np.abs(fits[choice][1]).max(axis=0) for choice in (True, False))
+        chosen = bool(np.all(odd <= _WORSE * whole + _ROUNDING * scale))
+    step, difference = fits[bool(chosen)]
+    difference = np.abs(difference)
+    largest = difference.max(axis=0)
     # What does not change from sample to sample is known and needs no factor.
     own = push.min(axis=0) + safety * (np.ptp(push, axis=0) + beyond.max(axis=0))
     name = f"surrogate of degree {degree}, tested on samples, of {source.name}"
@@ -147,6 +153,7 @@ def fit_surrogate(
         Box.symmetric(safety * largest + own),
         bool(chosen),
         largest,
+        x[difference.argmax(axis=0)],
         samples,
         safety,
     )
@@ -179,8 +186,8 @@ def _fit(
     a: np.ndarray,
     after: np.ndarray,
 ) -> tuple[Callable[[jax.Array, jax.Array, jax.Array], jax.Array], np.ndarray]:
-    """A step x' = p(x) + P(x) a + w for actions in natural units, and the largest difference to
-    `after` at states x and actions a in [-1, 1]^d, shape (n,).
+    """A step x' = p(x) + P(x) a + w for actions in natural units, and the differences to `after` at
+    states x and actions a in [-1, 1]^d, shape (N, n).
     """
     with jax.enable_x64():
         inputs = np.asarray(
@@ -192,7 +199,7 @@ def _fit(
         inputs = terms(x, unit_action(action))
         return jnp.sum(coefficients.astype(x.dtype) * inputs, axis=1) + disturbance
 
-    return step, np.abs(after - inputs @ coefficients.T).max(axis=0)
+    return step, after - inputs @ coefficients.T
 
 
 def _require_enough(n: int, d: int, degree: int, samples: int) -> None:
