@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .._errors import ModelError, SetDimensionError
-from .._gate import as_integer, as_numbers, instance_of
+from .._gate import as_flag, as_integer, as_numbers, instance_of
+from .._one_line import count, one_line, rows_by_columns
 from .._status_line import StatusLine
+from ..certificates import require_known_operations
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._limits import Limits, extent, require_inside
@@ -24,7 +26,7 @@ _MARGIN_IN_THE_PLANE = 1e-3
 _MARGIN = 2e-3
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SynthesisResult:
     """A candidate for a robust control invariant set. Nothing is proved about it yet.
 
@@ -48,6 +50,13 @@ class SynthesisResult:
     seconds: float
     settings: dict[str, Any]
 
+    def __repr__(self) -> str:
+        facets = rows_by_columns(self.safe_state_set.H, "facet", "dimension")
+        return one_line(
+            f"SynthesisResult({facets}, volume {self.volume:.4g}, margin {self.margin:.3g}, "
+            f"{count(self.iterations, 'iteration')}; not proved)"
+        )
+
 
 def synthesise(
     model: Model,
@@ -66,6 +75,7 @@ def synthesise(
     scale: np.ndarray | None = None,
     iterations: int = 400,
     gain: float = 1e-4,
+    provable: bool = True,
     progress: bool | Callable[[str], None] = True,
 ) -> SynthesisResult:
     """Searches for a large polytope S in the constraint set from which an action keeps every next
@@ -102,12 +112,16 @@ def synthesise(
             set reaches from `center`, or the LQR ellipsoid.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
         gain: A further facet, or pair of facets, must enlarge the volume by this part.
+        provable: Whether the model must be one that a proof can follow, which is found out before
+            the search: see `certificates.require_known_operations`. Without it, a set can be found
+            and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show on the terminal what is done, or a function that is called with a
             line of text whenever that changes.
 
     Raises:
         TypeError: If an argument has another type than it must.
-        ModelError: If the model is not affine, or not symmetric though `symmetric` is set.
+        ModelError: If the model is not affine, has an operation that no proof can follow, or is not
+            symmetric though `symmetric` is set.
         SetDimensionError: If sizes do not fit, `center` is not inside the constraint set, or a set
             is not symmetric though `symmetric` is set.
         SynthesisError: If no start led to an invariant set, with the reason if it is known.
@@ -130,6 +144,8 @@ def synthesise(
     began = time.perf_counter()
     center = _center(model, constraint_set, disturbance_set, center)
     require_affine(model)
+    if as_flag("provable", provable):
+        require_known_operations(model)
     problem = _problem(model, constraint_set, disturbance_set, center, settings)
     settings["symmetric"] = problem.symmetric
     _require_facets(facets, model.state_size, problem.symmetric)
