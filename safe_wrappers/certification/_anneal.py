@@ -184,6 +184,7 @@ def _search(
             warm_start=warm,
             counterexamples=rays,
             gain=_GAIN,
+            provable=False,  # which is known already
             progress=lambda text: progress.show(f"{heading}: {text}"),
         )
     except SynthesisError as error:

@@ -54,47 +54,49 @@ class Reason(NamedTuple):
 
 def reasons(system: ScaledSystem, rest: Rest) -> list[Reason]:
     """What speaks against a set near the origin."""
-    found = []
-    for mode in _uncontrolled(rest):
-        push = np.abs(mode.direction @ rest.E) @ system.w_radius
-        if push > 0:
-            found.append(
-                Reason(
-                    f"No action reaches {_named(system, mode.direction)} (eigenvalue "
-                    f"{mode.value:.4g}), but the disturbance moves it by up to "
-                    f"{push:.3g} of its range a step, so that it drifts out of any bounds. Let the "
-                    "disturbance vanish where this state meets its limits (multiply it in the model "
-                    "by a function of the state), or take the state out of the model and its motion "
-                    "into the disturbance."
-                )
-            )
-    for mode in _real_modes(rest):
-        push = np.abs(mode.direction @ rest.E) @ system.w_radius
-        authority = np.abs(mode.direction @ rest.B).sum()
-        if authority > _NO_AUTHORITY and push >= _WEAK * authority:
-            verdict = (
-                "so that there is no safe set"
-                if push >= authority
-                else "which leaves little to turn around with"
-            )
-            found.append(
-                Reason(
-                    f"Along {_named(system, mode.direction)} the worst disturbance pushes "
-                    f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger "
-                    "actions or a smaller disturbance set.",
-                    push >= authority,
-                )
-            )
+    drifting = [_drifting(system, rest, mode) for mode in _uncontrolled(rest)]
+    overpowered = [_overpowered(system, rest, mode) for mode in _real_modes(rest)]
+    found = [reason for reason in (*drifting, *overpowered) if reason is not None]
     drift = np.abs(rest.residual).max()
     if drift > _UNIT:
-        found.append(
-            Reason(
-                f"No action holds the state `center` = {system.center}: the best one lets it move by "
-                f"{drift:.3g} of the range of a state in one step. Pass `center=` a state that an "
-                "action can hold, if there is one."
-            )
+        text = (
+            f"No action holds the state `center` = {system.center}: the best one lets it move by "
+            f"{drift:.3g} of the range of a state in one step. Pass `center=` a state that an "
+            "action can hold, if there is one."
         )
+        found.append(Reason(text))
     return found
+
+
+def _drifting(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
+    """A mode that only the disturbance moves."""
+    push = np.abs(mode.direction @ rest.E) @ system.w_radius
+    if push == 0:
+        return None
+    return Reason(
+        f"No action reaches {_named(system, mode.direction)} (eigenvalue {mode.value:.4g}), but "
+        f"the disturbance moves it by up to {push:.3g} of its range a step, so that it drifts out "
+        "of any bounds. Let the model say what keeps it in bounds: multiply the disturbance by a "
+        "function of the state that is 0 at the last value which the state can take, leave the "
+        "constraints a little room beyond, and let the state return from there. Or take the state "
+        "out of the model, and its motion into the disturbance."
+    )
+
+
+def _overpowered(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
+    """A mode that the disturbance moves nearly as hard as the actions do, or harder."""
+    push = np.abs(mode.direction @ rest.E) @ system.w_radius
+    authority = np.abs(mode.direction @ rest.B).sum()
+    if authority <= _NO_AUTHORITY or push < _WEAK * authority:
+        return None
+    decisive = bool(push >= authority)
+    verdict = "so that there is no safe set" if decisive else "which leaves little to turn around"
+    return Reason(
+        f"Along {_named(system, mode.direction)} the worst disturbance pushes "
+        f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger actions "
+        "or a smaller disturbance set.",
+        decisive,
+    )
 
 
 def _uncontrolled(rest: Rest) -> list[Mode]:

@@ -159,7 +159,7 @@ def synthesise(
             search.from_set(warm_start, facets)
         search.grow(facets)
         safe_state_set, smallest = search.checked()
-    volume, seconds = volume_of(safe_state_set.H), time.perf_counter() - began
+    volume, seconds = volume_of(np.asarray(safe_state_set.H)), time.perf_counter() - began
     return SynthesisResult(
         safe_state_set, center, volume, smallest, search.count, seconds, settings
     )
