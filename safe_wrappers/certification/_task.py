@@ -52,7 +52,7 @@ class Effort(NamedTuple):
                 f"{scales}."
             )
         return cls(
-            None if facets is None else as_integer("facets", facets, 2),
+            None if facets is None else as_integer("facets", facets, 1),
             as_integer("seeds", given["seeds"], 1),
             as_integer("iterations", given["iterations"], 1),
             tuple(as_number("disturbance_scales", scale, 1.0) for scale in scales),
@@ -144,12 +144,18 @@ def as_center(value: Any, model: Model) -> np.ndarray:
 
 
 def require_feasible_size(task: Task) -> None:
-    """Refuses a search that would not end.
+    """Refuses a search that would not end, and facets that cannot bound a set.
 
     Raises:
+        SetDimensionError: If there are fewer facets than a box has.
         SynthesisError: With the number of vertices, and what is possible.
     """
     n, m = task.model.state_size, task.facets
+    if m < 2 * n:
+        raise SetDimensionError(
+            f"`facets` must be at least {2 * n} for the {n} states of `{task.model.name}`, but it "
+            f"is {m}."
+        )
     vertices = most_vertices(n, m)
     if vertices <= _VERTICES:
         return

@@ -30,7 +30,7 @@ def growing_mode(system: ScaledSystem, rest: Rest) -> str | None:
     for mode in _uncontrolled(rest):
         if mode.value > 1 + _UNIT:
             return (
-                f"Near `center` = {system.center}, {_named(system, mode.direction)} grows by the "
+                f"Near `center` = {system.center}, {in_words(system, mode.direction)} grows by the "
                 f"factor {mode.value:.4g} a step, and no action reaches it: every start but one "
                 "line of them leaves any bounded set. The plant needs another actuator, or the "
                 "model is wrong there."
@@ -74,7 +74,7 @@ def _drifting(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
     if push == 0:
         return None
     return Reason(
-        f"No action reaches {_named(system, mode.direction)} (eigenvalue {mode.value:.4g}), but "
+        f"No action reaches {in_words(system, mode.direction)} (eigenvalue {mode.value:.4g}), but "
         f"the disturbance moves it by up to {push:.3g} of its range a step, so that it drifts out "
         "of any bounds. Let the model say what keeps it in bounds: multiply the disturbance by a "
         "function of the state that is 0 at the last value which the state can take, leave the "
@@ -92,7 +92,7 @@ def _overpowered(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
     decisive = bool(push >= authority)
     verdict = "so that there is no safe set" if decisive else "which leaves little to turn around"
     return Reason(
-        f"Along {_named(system, mode.direction)} the worst disturbance pushes "
+        f"Along {in_words(system, mode.direction)} the worst disturbance pushes "
         f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger actions "
         "or a smaller disturbance set.",
         decisive,
@@ -132,8 +132,10 @@ def _on_or_outside_the_circle(A: np.ndarray) -> np.ndarray:
     return np.unique(np.round(values, 7))
 
 
-def _named(system: ScaledSystem, direction: np.ndarray) -> str:
-    """A combination of the scaled states in the units of x, as a formula."""
+def in_words(system: ScaledSystem, direction: np.ndarray) -> str:
+    """A combination of the scaled states in the units of x, as a formula in which the state that
+    counts most has the factor 1.
+    """
     weights = direction / system.scale
     weights = weights / weights[np.abs(direction).argmax()]
     kept = [i for i in np.argsort(-np.abs(direction)) if abs(direction[i]) > 1e-6]
