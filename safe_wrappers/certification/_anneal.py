@@ -11,8 +11,8 @@ from ..certificates import Block, Claim, Proof, prove
 from ..sets import Polytope
 from ..synthesis import SynthesisError, SynthesisResult, mirror_symmetric, synthesise
 from ._failure import not_proved
-from ._largest_set import largest_set
-from ._polygon import polygon
+from ._largest_set import LargestSet, largest_set
+from ._polygon import polygon, well_inside
 from ._task import Task
 
 # A further facet must enlarge the set by this part: many facets make the safeguard slower.
@@ -95,10 +95,13 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         SynthesisError: If no search found a set.
         NotProved: If sets were found, but none was proved.
     """
-    progress, largest, task = _Progress(show), None, _decided(task)
+    progress, largest = _Progress(show), None
     if task.model.state_size == 2:
         show("the largest safe set on a grid")
         largest = largest_set(task.model, task.constraints, task.disturbances)
+        task = _recentered(task, largest)
+    task = _decided(task)
+    if task.model.state_size == 2:
         start = None if largest is None else _polygon(task, largest.points)
         if start is not None:
             _climb(task, progress, _last_stages(task, len(start.H)), start)
@@ -113,6 +116,17 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         raise not_proved(*progress.failed, progress.tried)
     assert progress.error is not None
     raise progress.error
+
+
+def _recentered(task: Task, largest: LargestSet | None) -> Task:
+    """The task around a point of the largest safe set, if its centre is not far enough inside and
+    was not asked for.
+    """
+    if task.settled or largest is None or largest.area == 0:
+        return task
+    if well_inside(largest.points, task.center):
+        return task
+    return dataclasses.replace(task, center=largest.points.mean(axis=0))
 
 
 def _decided(task: Task) -> Task:

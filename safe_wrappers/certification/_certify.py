@@ -130,7 +130,7 @@ def certify(
     require_known_operations(model)
     point = equilibrium(model, X, W) if center is None else as_center(center, model)
     require_inside(X, point)
-    task = Task(model, X, W, point, symmetric, effort)
+    task = Task(model, X, W, point, center is not None, symmetric, effort)
     blocks = independent_blocks(dependence(model), model.action_size)
     blocks = blocks if isinstance(X, Box) else blocks[:1]
     tasks = [part(task, block) for block in blocks] if len(blocks) > 1 else [task]

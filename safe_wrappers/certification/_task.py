@@ -71,6 +71,7 @@ class Task:
         constraints: X.
         disturbances: W.
         center: A state strictly inside X, shape (n,).
+        settled: Whether the caller gave the centre; otherwise a better one may be taken.
         symmetric: Whether the set is to be its own mirror image; None: if it may be.
         effort: How long is searched.
     """
@@ -79,6 +80,7 @@ class Task:
     constraints: Box | Polytope
     disturbances: Box
     center: np.ndarray
+    settled: bool
     symmetric: bool | None
     effort: Effort
 

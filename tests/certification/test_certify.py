@@ -181,6 +181,25 @@ def test_one_state_with_too_little_authority_keeps_what_it_can():
     assert (*low, *high) == pytest.approx((-2.5, 2.5), abs=0.02)
 
 
+def test_a_centre_that_only_weak_disturbances_allow_is_left_for_a_better_one():
+    """The middle of the limits can be held, but not against the wind; nearer to 0 the plant can."""
+
+    def step(x, a, w):
+        return jnp.stack([1.1 * x[0] + 0.5 * a[0] + 0.25 * w[0], 0.5 * x[1] + 0.5 * a[1]])
+
+    tilted = sw.Polytope([[-1.0, 0.1], [1, 0.1], [0, 1], [0, -1]], [5.0, 1.0, 1.0, 1.0])
+    certificate = sw.certify(
+        sw.Model("tilted", step, 2, 2, 1),
+        constraints=tilted,
+        disturbances=sw.Box.symmetric([1.0]),
+        facets=8,
+        progress=False,
+    )
+    low, _ = extremes(certificate.claim.safe_state_set)
+    assert low[0] == pytest.approx(-2.5, abs=0.1)
+    assert certificate.metadata["share_of_largest"] > 0.95
+
+
 def test_one_state_that_the_disturbance_moves_further_than_the_actions():
     with pytest.raises(sw.SynthesisError, match=r"moves it by up to 3 a step .* actions by 2\.5"):
         sw.certify(TANK, constraints=sw.Box([20.0], [60.0]), disturbances=sw.Box.symmetric([6.0]))
