@@ -89,6 +89,11 @@ class ZonotopeSystem(SystemOfModel):
         object.__setattr__(self, "_normals", normals.astype(np.float32))
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
 
+    @property
+    def center(self) -> np.ndarray:
+        """The centre of S, where the margin is 1, shape (n,)."""
+        return np.asarray(self.safe_state_set.center)
+
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at
         least half of the largest margin. Differentiable in x.

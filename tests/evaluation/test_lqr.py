@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from off_center import Drone, drone_claim
 
 import safe_wrappers as sw
 from safe_wrappers.evaluation import lqr, lqr_policy
@@ -58,3 +59,20 @@ def test_there_is_no_regulator_for_goals_that_differ_by_episode():
 
 def test_there_is_no_regulator_where_each_episode_has_its_own_goal():
     assert lqr(sw.envs.get_environment("safe_seeker")) is None
+
+
+def test_the_regulator_of_a_plant_away_from_the_origin_rests_where_the_reward_leaves_it_free():
+    """The reward is about the height alone; gravity has to be held, at speed 0."""
+    env = Drone(drone_claim())
+    controller = lqr(env)
+    assert controller.target == pytest.approx([8.5, 0.0], abs=1e-4)
+    # 9.81 = 10 (1 + a)
+    assert controller.action == pytest.approx([-0.019], abs=1e-4)
+    policy = lqr_policy(env)
+
+    def step(x, _):
+        action = policy(controller, env.reset_to(x, jax.random.PRNGKey(0)), jax.random.PRNGKey(0))
+        return env.model(x, action, jnp.zeros(1)), action
+
+    x, _ = jax.lax.scan(step, jnp.array([7.5, 0.5]), length=200)
+    assert x == pytest.approx([8.5, 0.0], abs=1e-3)
