@@ -14,7 +14,7 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
-from safe_wrappers._gate import as_key, as_state, one_of
+from safe_wrappers._gate import as_key, as_reward, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
 from safe_wrappers.models import Model
@@ -33,7 +33,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     """A Brax environment whose step is a model, for any system with safe action sets.
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
-    the executed action. Episodes do not terminate: they end by the trainer's episode length.
+    the executed action. `step` takes actions in [-1, 1]^d, as agents of Brax give them; the model
+    maps them onto its action box, and `reward` gets them in its natural units. Episodes do not
+    terminate: they end by the trainer's episode length.
 
     Args:
         model: The one-step model; the environment steps exactly this function.
@@ -41,7 +43,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         disturbance_set: W, shape (k,).
         disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
             next state nearest to leaving the safe set, chosen after the action) or a function (key,
-            x, a) -> w with values in W.
+            x, a) -> w with values in W, where a is the executed action in natural units.
 
     Raises:
         ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
@@ -111,7 +113,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The reward of reaching x by `action`, shape (); `info` holds at least `task_info`."""
+        """The reward of reaching x by `action`, which is in natural units, of the model's action
+        box: one number, so write `action[0]`. `info` holds at least `task_info`.
+        """
 
     def admissible(self, x: jax.Array) -> jax.Array:
         """Whether the guarantee covers episodes from x, shape (n,).
@@ -202,21 +206,18 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         float32.
 
         Raises:
-            SetDimensionError: If x has another shape, or is not made of real numbers.
+            SetDimensionError: If x has another shape, or is not made of real numbers; or if
+                `observe` or `reward` return another shape than they must.
             TypeError: If `rng` is no random key.
         """
         x = as_state("x", x, self.model.state_size)
         rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
-        no_reward = jnp.zeros_like(self.reward(x, jnp.zeros(self.action_size, x.dtype), info))
+        still = self.model.natural_action(jnp.zeros(self.action_size, x.dtype))
+        observation, reward = self._seen(x, still, info)
         state = envs.State(
-            self._pipeline_init(x),
-            self.observe(x, info),
-            no_reward,
-            jnp.zeros((), x.dtype),
-            {},
-            info,
+            self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
         )
         return self._report(state, x)
 
@@ -230,7 +231,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
-        obs, reward = self.observe(next_x, info), self.reward(next_x, action, info)
+        natural = self.model.natural_action(action)
+        obs, reward = self._seen(next_x, natural, info)
         return self._report(
             dataclasses.replace(
                 state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
@@ -238,20 +240,38 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
             next_x,
         )
 
+    def _seen(
+        self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]
+    ) -> tuple[jax.Array, jax.Array]:
+        """Observation and reward, of the shapes that they must have, in JAX's own floating-point
+        type, as trainers and Brax's wrappers have it: float64 where 64-bit types are switched on,
+        though the state stays float32.
+        """
+        observation, size = self.observe(x, info), self.observation_size
+        if isinstance(size, int) and jnp.shape(observation) != (size,):
+            raise SetDimensionError(
+                f"`observe` of `{type(self).__name__}` must return shape ({size},), its "
+                f"`observation_size`, but its shape is {jnp.shape(observation)}."
+            )
+        reward = as_reward(self, self.reward(x, action, info))
+        return jnp.asarray(observation, float), jnp.asarray(reward, float)
+
     @own
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
-        left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
+        left = ~(margin >= 0)  # a NaN has left the set, too
+        metrics = {"left_set_per_step": left, "cost_per_step": cost}
         return dataclasses.replace(
             state,
-            metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
+            metrics={**state.metrics, **{k: jnp.asarray(v, float) for k, v in metrics.items()}},
             info={**state.info, "margin": margin, "cost": cost},
         )
 
     @own
     def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
         if callable(self._disturbance):
-            w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            natural = self.model.natural_action(action)
+            w = jnp.asarray(self._disturbance(key, x, natural), x.dtype)
             if w.shape != (self.model.disturbance_size,):
                 raise SetDimensionError(
                     "`disturbance` must return shape "
@@ -264,7 +284,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         if self._disturbance == "none":
             return jnp.zeros(self.model.disturbance_size, x.dtype)
         candidates = self.adversaries(x, action)
-        margins = jax.vmap(lambda w: self.system.margin(self.model(x, action, w)))(candidates)
+        margins = jax.vmap(lambda w: self.system.margin(self.model.unit_step(x, action, w)))(
+            candidates
+        )
         # Random among the candidates that are equally bad: the smallest key wins.
         ties = jax.random.uniform(key, margins.shape)
         worst = jnp.argmin(jnp.where(margins <= margins.min(), ties, jnp.inf))
@@ -281,8 +303,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
     ) -> Any:
         del pipeline_state
-        # `step` is the function that a claim is about, whatever a subclass makes of a call.
-        return self._pipeline_init(self.model.step(x, action, w))
+        # `unit_step` is the function that a claim is about, whatever a subclass makes of a call.
+        return self._pipeline_init(self.model.unit_step(x, action, w))
 
     @property
     def action_size(self) -> int:

@@ -20,6 +20,7 @@ FOLDERS = {
             "adapters",
             "certificates",
             "conformance",
+            "deployment",
             "evaluation",
             "models",
             "plots",

@@ -7,6 +7,7 @@ from ._certificate import Certificate as Certificate
 from ._certificate import model_name as model_name
 from ._claim import RESERVE as RESERVE
 from ._claim import Claim as Claim
+from ._enclosure import dependence as dependence
 from ._guarantee import COMPILED as COMPILED
 from ._guarantee import CONFORMING as CONFORMING
 from ._guarantee import DISTURBED as DISTURBED
@@ -17,6 +18,7 @@ from ._guarantee import guarantee_by_the_library as guarantee_by_the_library
 from ._guarantee import guarantee_of as guarantee_of
 from ._guarantee import shipped as shipped
 from ._initial_states import RESET_SHRINK as RESET_SHRINK
+from ._operations import require_known_operations as require_known_operations
 from ._proof import prove as prove
 from ._proof_json import proof_as_json as proof_as_json
 from ._result import Proof as Proof

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import CertificateError, ModelError
 from .._gate import as_integer, as_number
+from .._one_line import count, one_line
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block
@@ -178,7 +179,10 @@ class Certificate:
 
     def __repr__(self) -> str:
         proved = "no record of a proof" if self.record is None else "with the record of a proof"
-        return f"Certificate({self.name!r}, {self.claim!r}, {proved})"
+        facets = count(len(self.claim.safe_state_set.H), "facet")
+        return one_line(
+            f"Certificate({self.name!r} of {self.claim.model.name!r}, {facets}, {proved})"
+        )
 
 
 def model_name(source: Source) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_integer, as_number
 from .._margins import tau
+from .._one_line import count, one_line
+from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
@@ -30,7 +32,7 @@ RESERVE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Claim:
+class Claim(ReadOnly):
     """The claim that S is robust control invariant for a model, with a margin, and lies in X.
 
     For every x in S = {x : H x <= h} there is an action a in [-1, 1]^d with
@@ -221,10 +223,9 @@ class Claim:
 
     def __repr__(self) -> str:
         n, d, k = self.model.state_size, self.model.action_size, self.model.disturbance_size
-        return (
-            f"Claim({self.model.name!r}, {n} states, {d} actions, {k} disturbances, "
-            f"{len(self.safe_state_set.H)} facets, sigma={self.sigma:g})"
-        )
+        sizes = f"{count(n, 'state')}, {count(d, 'action')}, {count(k, 'disturbance')}"
+        facets = count(len(self.safe_state_set.H), "facet")
+        return one_line(f"Claim({self.model.name!r}, {sizes}, {facets}, sigma={self.sigma:g})")
 
 
 def _require_set(name: str, value: Any, kinds: Any, size: int, model: str) -> None:

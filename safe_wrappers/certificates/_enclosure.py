@@ -16,7 +16,7 @@ import numpy as np
 from ..models import Model
 from ..models._arithmetic import Arithmetic
 from ..models._interpreter import interpret
-from ..models._trace import trace
+from ..models._step import traced_step
 from ._branches import HULLS, Branches
 from ._intervals import Interval
 from ._taylor import Taylor, spread, union
@@ -40,7 +40,7 @@ class ModelEnclosure:
     """
 
     def __init__(self, model: Model, disturbance: np.ndarray, center: np.ndarray | None = None):
-        self._jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+        self._jaxpr = traced_step(model)
         self._sizes = model.state_size, model.action_size, model.disturbance_size
         self._disturbance = [Taylor.constant(value) for value in disturbance]
         # Nothing is added where the centre is 0: the outward rounding of a sum would widen it.
@@ -129,6 +129,22 @@ class ModelEnclosure:
         x = [t if c is None else t + c for t, c in zip(x, self._center, strict=True)]
         (outputs,) = interpret(self._jaxpr, arithmetic, x, u, w)
         return [t if c is None else t - c for t, c in zip(outputs, self._center, strict=True)]
+
+
+def dependence(model: Model) -> list[tuple[int, ...]]:
+    """What each next state of a model depends on, read off its program.
+
+    Args:
+        model: x' = f(x, a, w).
+
+    Returns:
+        For each next state the indices in (x, a, w), one behind the other, of the arguments from
+        which a path of operations leads to it.
+
+    Raises:
+        ModelError: If the model uses an operation that the proof does not know; it is named.
+    """
+    return ModelEnclosure(model, np.zeros(model.disturbance_size)).dependence()
 
 
 class Bend(NamedTuple):

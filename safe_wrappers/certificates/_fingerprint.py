@@ -33,7 +33,7 @@ def fingerprint(model: Model, safe_state_set: Polytope, disturbance_set: Box) ->
     x, a, w = np.split(points, [model.state_size, model.state_size + model.action_size], axis=1)
     # Eager even while a caller is being traced, so that an environment can be made inside jit.
     with jax.ensure_compile_time_eval(), jax.default_matmul_precision("highest"):
-        return np.asarray(jax.jit(jax.vmap(model.step))(x, a, w), np.float32)
+        return np.asarray(jax.jit(jax.vmap(model.unit_step))(x, a, w), np.float32)
 
 
 def distance(found: np.ndarray, stored: np.ndarray) -> float:

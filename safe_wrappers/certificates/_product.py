@@ -119,7 +119,7 @@ def _reduced_model(
         rest, still = jnp.asarray(center, x.dtype), jnp.zeros((), x.dtype)
         joint_x = jnp.stack([states.get(i, rest[i]) for i in range(model.state_size)])
         joint_a = jnp.stack([actions.get(i, still) for i in range(model.action_size)])
-        following = model.step(joint_x, joint_a, disturbance[len(opposed) :])
+        following = model.unit_step(joint_x, joint_a, disturbance[len(opposed) :])
         return jnp.stack([*(following[i] for i in block.states), *(rest[i] for i in given)])
 
     sizes = (

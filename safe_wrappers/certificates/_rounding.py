@@ -18,7 +18,7 @@ centre is the origin, the room is 1 and c - center is c.) If eps_i is at least t
 then an accepted action gives H_i (x' - center) <= room_i, and so H_i x' <= h_i, exactly, for the
 float32 vector x'. These errors are bounded over all x in the bounding box of S, where it lies,
 |a| <= 1 and w in W by running the standard model of floating-point arithmetic (`_rounded`) through
-the jaxprs of `model.step` and `model.affine`, which are the programs that run. Contracting a
+the jaxprs of `model.unit_step` and `model.affine`, which are the programs that run. Contracting a
 product and a sum into one operation only lowers the error. The model holds on CPUs and GPUs at
 JAX's highest matrix precision; accelerators that round products to 10 bits are not covered.
 """
@@ -29,6 +29,7 @@ import numpy as np
 
 from ..models import Model
 from ..models._interpreter import interpret
+from ..models._step import traced_step
 from ..models._trace import trace
 from ..sets import Box, Polytope
 from ._intervals import Interval
@@ -77,7 +78,7 @@ def _bound(
     middle = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(traced_step(model), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
 
     # A difference from 0 is not rounded.

@@ -5,27 +5,26 @@ from typing import Any
 
 import numpy as np
 
-from .. import envs, synthesis
+from .. import synthesis
 from ..certificates import Certificate, Claim, Proof, prove
 from ..sets import Box
+from ._imported import is_own
 from ._options import Synthesise
-from ._targets import require_safe_set
-from ._usage import UsageError, require_known, require_new_file, usage_errors
+from ._problem import problem_of
+from ._usage import UsageError, require_new_file, usage_errors
 
 
 def synthesise(options: Synthesise) -> int:
     """Searches, proves and writes a safe set. Returns 0 if a file was written."""
-    require_known("system", options.system, envs.registered_names())
     # A search takes minutes: what prevents writing its result is said before.
     require_new_file("--output", options.output, ".json")
     if options.output.exists():
         raise UsageError(f"--output {options.output} exists; give another name or delete it.")
-    model, reference = envs.get_model(options.system), _reference(options)
-    X, W = reference.claim.constraint_set, reference.claim.disturbance_set
+    model, X, W = problem_of(options)
     if not isinstance(X, Box):
         raise UsageError(
-            f"the state constraints of the set {reference.name!r} must be a box to "
-            "search in; give another --constraints-of."
+            "the state constraints must be a box to search in; give --constraints, or another "
+            "--constraints-of."
         )
     counterexamples = np.zeros((0, model.state_size))
     for search in range(options.rounds):
@@ -58,10 +57,12 @@ def synthesise(options: Synthesise) -> int:
             )
             return 1
     _certificate(options, claim, result, found).save(options.output)
-    print(
-        f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; use it "
-        f"with --safe-set {options.output}."
+    use = (
+        f"look at it with `safe-wrappers show {options.output} --model {options.system}`"
+        if is_own(options.system)
+        else f"use it with --safe-set {options.output}"
     )
+    print(f"Wrote the {'proved' if result.proved else 'UNPROVED'} set to {options.output}; {use}.")
     return 0
 
 
@@ -84,16 +85,3 @@ def _certificate(
     }
     proof = result if result.proved else None
     return Certificate(claim, options.output.stem, proof=proof, metadata=metadata)
-
-
-def _reference(options: Synthesise) -> Certificate:
-    """The certificate whose state constraints and disturbances are meant."""
-    if options.constraints_of is not None:
-        require_safe_set(options.system, options.constraints_of)
-        return envs.load_certificate(options.system, options.constraints_of)
-    env = envs.get_environment(options.system)
-    if not isinstance(env, envs.CertifiedEnv) or env.system.certificate is None:
-        raise UsageError(
-            f"{options.system} has explicit safe action sets; there is no safe set to search for."
-        )
-    return env.system.certificate

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_numbers, is_traced, shown
+from .._read_only import read_only
 
 
 def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
@@ -40,8 +41,7 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
         )
     if isinstance(array, jax.Array):
         return array
-    # A copy that is backed by bytes, so that not even `setflags` makes it writable again.
-    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+    return read_only(array)
 
 
 def as_vector(name: str, value: Any, dim: int) -> jax.Array:

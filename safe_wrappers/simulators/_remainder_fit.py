@@ -69,7 +69,9 @@ def fit_remainder(
 
     def residual(x, a, w):
         c, B, E = model.affine(x)
-        return jnp.abs(model(x, a, w) - c - jnp.sum(B * a, axis=1) - jnp.sum(E * w, axis=1))
+        return jnp.abs(
+            model.unit_step(x, a, w) - c - jnp.sum(B * a, axis=1) - jnp.sum(E * w, axis=1)
+        )
 
     largest = np.asarray(
         jax.jit(jax.vmap(residual))(*extreme_samples(model, states, disturbance_set, key, samples))
