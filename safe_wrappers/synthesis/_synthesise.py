@@ -9,8 +9,7 @@ import numpy as np
 from .._errors import SetDimensionError
 from .._gate import as_flag, instance_of
 from .._one_line import count, one_line, rows_by_columns
-from ..certificates import require_known_operations
-from ..models import Model, require_affine
+from ..models import Model, require_affine, require_known_operations
 from ..sets import Box, Polytope
 from ._problem import Problem
 from ._progress import Progress
@@ -101,7 +100,7 @@ def synthesise(
             bound, or the LQR ellipsoid's.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
         provable: Whether the model must be one that a proof can follow, which is found out before
-            the search: see `certificates.require_known_operations`. Without it, a set can be found
+            the search: see `models.require_known_operations`. Without it, a set can be found
             and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show a progress bar.
 

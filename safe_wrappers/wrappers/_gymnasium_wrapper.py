@@ -170,6 +170,7 @@ class GymSafeguardWrapper(
         Raises:
             SetDimensionError: If the action has another shape or is not made of real numbers, or
                 the environment's state is not; nothing has happened then.
+            TypeError: If the environment's reward is not one number.
         """
         request = np.asarray(to_action(action, self._box.shape, self._box.dtype))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -182,10 +183,20 @@ class GymSafeguardWrapper(
         observation, reward, terminated, truncated, info = self.env.step(executed)
         record, cost = self._report(x, output, self._box.unit(executed).astype(np.float32))
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
-        reward = float(reward)
+        reward = self._number(reward)
         info = {**info, "safeguard": record, "cost": cost, "task_reward": reward}
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
         return observation, reward - penalty, terminated, truncated, info
+
+    def _number(self, reward: Any) -> float:
+        shape = np.shape(reward)
+        if shape != ():
+            raise TypeError(
+                f"`step` of `{type(self.unwrapped).__name__}` returned a reward of shape {shape}, "
+                "but it must be one number: an action is an array, so write `action[0]` in the "
+                "reward, or sum over it."
+            )
+        return float(reward)
 
     def _observed(self, observation: Any) -> Any:
         """What the observation wrappers inside make of an observation of the environment itself."""

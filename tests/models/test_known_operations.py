@@ -5,8 +5,9 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers import Model, ModelError
-from safe_wrappers.certificates import require_known_operations
-from safe_wrappers.models import require_affine
+from safe_wrappers.certificates._branches import HULLS
+from safe_wrappers.models import require_affine, require_known_operations
+from safe_wrappers.models._known_operations import SCALAR_OPERATIONS
 
 
 def mass(x):
@@ -80,3 +81,7 @@ def test_a_disturbance_set_that_is_no_box_is_refused():
             constraint_set=sw.Box.symmetric([2.0, 2.0]),
             disturbance_set=([-0.3], [0.3]),  # pyright: ignore[reportArgumentType]
         )
+
+
+def test_the_names_are_those_of_the_prover():
+    assert HULLS.operations.keys() == SCALAR_OPERATIONS
