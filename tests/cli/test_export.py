@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from .conftest import TINY
+import safe_wrappers as sw
+from safe_wrappers.cli._export_command import _task
+from safe_wrappers.cli._usage import UsageError
 
 DRIVE = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -74,18 +77,12 @@ def test_what_is_no_run_is_refused(run_main, tmp_path, capsys):
     assert "is not the folder of a run" in capsys.readouterr().err
 
 
-def test_a_task_of_each_episode_is_asked_for(run_main, tmp_path, capsys):
-    run = tmp_path / "quadrotor"
-    train = ["train", "safe_quadrotor", *TINY[2:], "--logdir", run]
-    assert run_main(*train) == 0
-    capsys.readouterr()
-    assert run_main("export", run, "--output", tmp_path / "out") == 2
-    assert "needs goal beside the state" in (error := capsys.readouterr().err)
-    assert "--task goal=0,0" in error
-    for task in ("goal=1", "goal=1,nan", "goal=a,b"):
-        assert run_main("export", run, "--output", tmp_path / "out", "--task", task) == 2
-        assert "goal" in capsys.readouterr().err
-    options = ("--task", "goal=6,6", "--calls", "0")
-    assert run_main("export", run, "--output", tmp_path / "out", *options) == 0
-    description = json.loads((tmp_path / "out" / "export.json").read_text())
-    assert description["task"] == {"goal": [6.0, 6.0]}
+def test_a_task_of_each_episode_is_asked_for():
+    env = sw.envs.get_environment("safe_quadrotor")
+    np.testing.assert_array_equal(_task(("goal=6,-6",), env)["goal"], [6.0, -6.0])
+    with pytest.raises(UsageError, match=r"needs goal beside the state.* --task goal=0,0"):
+        _task((), env)
+    for given in ("goal=1", "goal=1,nan", "goal=a,b", "goal", "gaol=1,2"):
+        with pytest.raises(UsageError, match="goal"):
+            _task((given,), env)
+    assert _task((), sw.envs.get_environment("safe_pendulum")) == {}
