@@ -92,8 +92,9 @@ from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
 from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 
-# simulators: models read off Brax environments.
+# simulators: models read off environments of Brax and Gymnasium.
 from .simulators import BraxPlant as BraxPlant
+from .simulators import GymPlant as GymPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
 

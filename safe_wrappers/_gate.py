@@ -7,6 +7,7 @@ is an error, not infinity.
 """
 
 import difflib
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -112,6 +113,27 @@ def as_disturbance(value: Any, size: int) -> jax.Array:
         SetDimensionError: At trace time, if the value is something else.
     """
     return _as_vector("disturbance", "The disturbance", value, size, "disturbance", ())
+
+
+def as_reward(env: Any, value: Any) -> Array:
+    """The reward of an environment as one number, shape ().
+
+    Args:
+        env: The environment, which errors name.
+        value: One real number, also as an array with a single entry, such as (1,), which is what a
+            reward that is computed with the action of a single actuator often is.
+
+    Raises:
+        SetDimensionError: If it is something else.
+    """
+    array = as_numbers("reward", value, overflow=True)
+    if math.prod(array.shape) != 1:
+        raise SetDimensionError(
+            f"The reward of `{type(env).__name__}` must be one number, but its shape is "
+            f"{tuple(array.shape)}; write for example `jnp.sum(action**2)` or `action[0]**2` "
+            "instead of `action**2`."
+        )
+    return array.reshape(())
 
 
 def as_bound(name: str, value: Any, shape: tuple[int, ...] = ()) -> np.ndarray:

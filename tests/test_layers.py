@@ -30,6 +30,7 @@ SHARED = {
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",
     "models._moves": "an exported policy takes elements as a program does",
+    "models._step": "certificates interpret programs with other arithmetics",
     "models._trace": "certificates interpret programs with other arithmetics",
     "safe_actions._candidates": "an exported controller has the same second anchor",
     "safe_actions._action_set": "safeguards use the closed form of one action",

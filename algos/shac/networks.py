@@ -57,7 +57,9 @@ class PolicyModule(linen.Module):
             ),
         )(obs)
         raw_std = self.param(
-            "raw_std", jax.nn.initializers.constant(self.init_raw_std), (self.action_size,)
+            "raw_std",
+            jax.nn.initializers.constant(self.init_raw_std, jnp.float32),
+            (self.action_size,),
         )
         return jnp.concatenate([mean, jnp.broadcast_to(raw_std, mean.shape)], axis=-1)
 
@@ -89,15 +91,15 @@ def make_shac_networks(
     )
     dummy_obs = jnp.zeros((1, observation_size))
 
+    def preprocessed(obs, normalizer_params):
+        # Brax normalises in float64 where 64-bit types are switched on; the networks do not.
+        return preprocess_observations_fn(obs, normalizer_params).astype(jnp.float32)
+
     def apply_policy(normalizer_params, policy_params, obs):
-        return policy_module.apply(
-            policy_params, preprocess_observations_fn(obs, normalizer_params)
-        )
+        return policy_module.apply(policy_params, preprocessed(obs, normalizer_params))
 
     def apply_value(normalizer_params, value_params, obs):
-        values: Any = value_module.apply(
-            value_params, preprocess_observations_fn(obs, normalizer_params)
-        )
+        values: Any = value_module.apply(value_params, preprocessed(obs, normalizer_params))
         return jnp.squeeze(values, axis=-1)
 
     return SHACNetworks(

@@ -12,6 +12,7 @@ from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_integer, as_number
 from .._margins import tau
 from .._one_line import count, one_line
+from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
@@ -31,7 +32,7 @@ RESERVE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Claim:
+class Claim(ReadOnly):
     """The claim that S is robust control invariant for a model, with a margin, and lies in X.
 
     For every x in S = {x : H x <= h} there is an action a in [-1, 1]^d with

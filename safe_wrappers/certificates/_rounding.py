@@ -27,6 +27,7 @@ import numpy as np
 
 from ..models import Model
 from ..models._interpreter import interpret
+from ..models._step import traced_step
 from ..models._trace import trace
 from ..sets import Box, Polytope
 from ._intervals import Interval
@@ -75,7 +76,7 @@ def _bound(
     middle = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.unit_step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(traced_step(model), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
 
     # A difference from 0 is not rounded.

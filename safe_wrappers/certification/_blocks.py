@@ -67,7 +67,7 @@ def _part_of(model: Model, block: Block) -> Model:
             )
             for own, given, size in parts
         )
-        following = model.step(joint_x, joint_a, disturbance)
+        following = model.unit_step(joint_x, joint_a, disturbance)
         return jnp.stack([following[i] for i in block.states])
 
     sizes = len(block.states), len(block.actions), model.disturbance_size

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -42,7 +42,8 @@ def interval(task: Task) -> Found:
     proof = prove(claim, max_cells=task.effort.max_cells)
     if not proof.proved:
         raise not_proved(claim, proof, 1)
-    return Found(claim, proof, center, float(ends[1] - ends[0]), 1.0, 0)
+    length = float(ends[1] - ends[0])
+    return Found(claim, proof, center, length, 1.0, 0, length)
 
 
 def _bounds(constraints: Box | Polytope) -> tuple[float, float]:

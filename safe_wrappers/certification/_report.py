@@ -7,7 +7,6 @@ import numpy as np
 from ..certificates import Block, Proof
 from ..sets import Box, Polytope
 from ._anneal import Found
-from ._largest_set import largest_area
 from ._task import Task
 
 
@@ -25,7 +24,7 @@ def metadata(
     effort = tasks[0].effort
     volumes = [part.volume for part in found]
     possible = [_volume(task.constraints) for task in tasks]
-    largest = [_largest(task, part) for task, part in zip(tasks, found, strict=True)]
+    largest = [part.largest for part in found]
     facts: dict[str, Any] = {
         "method": "vertex SLP with annealed disturbances (safe_wrappers.certify)",
         "facets": sum(len(part.safe_state_set.H) for part in found),
@@ -71,12 +70,3 @@ def _volume(constraints: Box | Polytope) -> float | None:
     axes = np.eye(constraints.dim)
     ends = [float(constraints.support(sign * axis)) for axis in axes for sign in (-1, 1)]
     return float(constraints.volume()) if np.isfinite(ends).all() else None
-
-
-def _largest(task: Task, found: Found) -> float | None:
-    """The volume of the largest safe set of a task, None if it is not known."""
-    if task.model.state_size == 1:
-        return found.volume
-    if task.model.state_size > 2:
-        return None
-    return largest_area(task.model, task.constraints, task.disturbances)

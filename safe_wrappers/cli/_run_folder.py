@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,18 +101,22 @@ class RunFolder:
         """Whether the run computed what has this digest."""
         return self._stored()[1] == program
 
-    def newest_checkpoint(self) -> tuple[Path | None, list[str]]:
-        """The folder of the newest checkpoint that can be read, named by its interactions, or None,
-        and a sentence about each newer one that cannot.
+    def newest_checkpoint(self, otherwise: str | None = None) -> Path | None:
+        """The folder of the newest checkpoint that can be read, named by its interactions, or None.
+
+        Args:
+            otherwise: What is done if none can be read; then damaged ones are named on the
+                terminal, and what is done instead. None: nothing is said.
         """
         from ..algos.shac import checkpoint
 
         found, damaged = checkpoint.newest(self.checkpoints)
-        return found, [
-            f"The checkpoint of {int(folder.name):,} interactions in {self.path} cannot be read: "
-            f"{reason}."
-            for folder, reason in damaged.items()
-        ]
+        if damaged and otherwise is not None:
+            for folder, reason in damaged.items():
+                print(f"safe-wrappers: {self._damaged(folder, reason)}.", file=sys.stderr)
+            instead = otherwise if found is None else f"that of {int(found.name):,} is taken."
+            print(f"safe-wrappers: {instead}", file=sys.stderr)
+        return found
 
     def checkpoint(self, which: str) -> Path:
         """The folder of a checkpoint.
@@ -130,8 +135,11 @@ class RunFolder:
                 f"{self.path} has no checkpoint yet; train on with the command that started it."
             )
         if which == "last":
-            steps = max(found)
-        elif which == "best":
+            newest = self.newest_checkpoint(otherwise="there is none that can be.")
+            if newest is None:
+                raise UsageError(f"{self.path} has no checkpoint that can be read.")
+            return newest
+        if which == "best":
             steps = self._best(found)
         elif which.isdecimal() and int(which) in found:
             steps = int(which)
@@ -147,11 +155,14 @@ class RunFolder:
                 if good
                 else "none of the others can be read either"
             )
-            raise UsageError(
-                f"the checkpoint of {steps:,} interactions in {self.path} cannot be read: "
-                f"{reason}; {instead}."
-            )
+            raise UsageError(f"{self._damaged(found[steps], reason)}; {instead}.")
         return found[steps]
+
+    def _damaged(self, checkpoint: Path, reason: str) -> str:
+        return (
+            f"the checkpoint of {int(checkpoint.name):,} interactions in {self.path} cannot be "
+            f"read: {reason}"
+        )
 
     def _best(self, found: dict[int, Path]) -> int:
         try:

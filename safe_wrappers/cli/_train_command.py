@@ -2,13 +2,13 @@
 
 import inspect
 import sys
-from pathlib import Path
 from typing import Any
 
 from .._compilation_cache import use_compilation_cache
 from .._errors import ModelError
 from ..algos import shac
 from ..certificates import prove
+from ..envs import ModelEnv
 from ..evaluation import Interruptible, MetricsWriter, Row, describe, write_json
 from ..plots import RecordedTraining
 from ..safe_actions import ModelSystem
@@ -44,7 +44,7 @@ def train(options: Train) -> int:
 def _train(options: Train, subject: Subject, folder: RunFolder, before: int | None) -> int:
     """Trains in a folder that is this process's own."""
     shac.checkpoint.remove_leftovers(folder.checkpoints)
-    checkpoint = _resumed(folder)
+    checkpoint = folder.newest_checkpoint(otherwise="the training starts anew.")
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
     name = title(options, subject)
     if before is not None:
@@ -105,17 +105,6 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
     return 0
 
 
-def _resumed(folder: RunFolder) -> Path | None:
-    """The checkpoint to go on from; says which ones are damaged, and what is done about it."""
-    checkpoint, damaged = folder.newest_checkpoint()
-    for sentence in damaged:
-        print(f"safe-wrappers: {sentence}", file=sys.stderr)
-    if damaged:
-        instead = "the training starts anew." if checkpoint is None else "the one before is taken."
-        print(f"safe-wrappers: {instead}", file=sys.stderr)
-    return checkpoint
-
-
 def _writer(folder: RunFolder, resumed_at: int) -> MetricsWriter:
     try:
         return MetricsWriter(folder.metrics, folder.tensorboard, resumed_at)
@@ -148,15 +137,16 @@ def _given(options: Train) -> dict[str, Any]:
 
 def _require_proved(options: Train, subject: Subject) -> None:
     """Proves a safe set that is not proved yet, such as that of a file: a run behind a safeguard is
-    to be safe, and not only to have stayed in its set. An environment of the user's own that steps
-    something else than the model of a claim is tested at best, and said to be.
+    to be safe, and not only to have stayed in its set. What a simulator does is tested at best,
+    whatever is proved of its model, and said to be.
 
     Raises:
         UsageError: If the set is not proved.
     """
     system: Any = subject.guarded.system  # pyright: ignore[reportAttributeAccessIssue]
     name = options.system if options.safe_set is None else options.safe_set
-    if isinstance(system, ModelSystem) and system.guarantee.status != "proved":
+    steps_model = isinstance(subject.env, ModelEnv) and isinstance(system, ModelSystem)
+    if steps_model and system.guarantee.status != "proved":
         try:
             proof = prove(system.claim)
         except ModelError as error:
@@ -169,11 +159,11 @@ def _require_proved(options: Train, subject: Subject) -> None:
         print(f"Proved the safe set of {name}: {proof.cells:,} cells, {proof.seconds:.1f} s.")
     guarantee = subject.guarded.guarantee  # pyright: ignore[reportAttributeAccessIssue]
     if guarantee.status == "tested":
-        print(f"The guarantee of {options.system} is {guarantee}.")
+        print(f"The safety of {options.system} is {guarantee}.")
 
 
 def _interrupted(folder: RunFolder) -> int:
-    checkpoint, _ = folder.newest_checkpoint()
+    checkpoint = folder.newest_checkpoint()
     kept, to = "nothing was saved yet", "start anew"
     if checkpoint is not None:
         kept, to = f"saved at {int(checkpoint.name):,} interactions", "resume"

@@ -18,6 +18,10 @@ from ..sets import Box, Polytope, Zonotope
 _LEAST_ACTION_WEIGHT = 1e-3
 # How far a state of rest may move in a step, in the scale where S has a half-width of 1.
 _REST = 1e-6
+_NO_SOLUTION = (
+    "the Riccati equation has no solution at the best state of rest: the reward does not see, or "
+    "the actions do not reach, some part of the motion"
+)
 
 
 class NoRegulator(SafeWrappersError):
@@ -168,12 +172,12 @@ def _gain(weights: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
             A, B, A.T @ Q @ A, R + B.T @ Q @ B + cross + cross.T, s=A.T @ (Q @ B + N)
         )
     except (np.linalg.LinAlgError, ValueError) as error:
-        raise NoRegulator(
-            "the Riccati equation has no solution at the best state of rest: the reward does not "
-            "see, or the actions do not reach, some part of the motion"
-        ) from error
+        raise NoRegulator(_NO_SOLUTION) from error
     P = P + Q
-    return np.linalg.solve(R + B.T @ P @ B + cross + cross.T, B.T @ P @ A + N.T @ A)
+    gain = np.linalg.solve(R + B.T @ P @ B + cross + cross.T, B.T @ P @ A + N.T @ A)
+    if not np.abs(np.linalg.eigvals(A - B @ gain)).max() < 1 + _REST:
+        raise NoRegulator(_NO_SOLUTION)
+    return gain
 
 
 def _middle(disturbance_set: Box) -> np.ndarray:

@@ -55,7 +55,7 @@ def safe_set(certificate: Any, axes: Sequence[Any] | None = None, *, title: str 
     n = sets.safe.dim
     figure, drawn = _panels(sets, chosen_pairs(sets, axes, n), n)
     for ax, pair in drawn:
-        _background(ax, sets, pair)
+        draw_sets(ax, sets, pair)
     _finish(figure, title)
     return figure
 
@@ -113,7 +113,7 @@ def phase_portrait(
     outside = np.asarray(episodes.violation)[:, :shown] > 0
     for ax, pair in drawn:
         _trajectories(ax, x, outside, pair)
-        _background(ax, sets, pair)
+        draw_sets(ax, sets, pair)
     name = type(env).__name__ if title is None else title
     _finish(figure, f"{name}\n{shown} of {np.shape(episodes.x)[1]} evaluation episodes")
     return figure
@@ -153,7 +153,7 @@ def _trajectories(ax: Axes, x: np.ndarray, outside: np.ndarray, pair: Pair) -> N
         )
 
 
-def _background(ax: Axes, sets: Sets, pair: Pair) -> None:
+def draw_sets(ax: Axes, sets: Sets, pair: Pair) -> None:
     """The safe set, and the state constraints where they lie near; the view is that of the set
     with some room, whatever a trajectory does.
     """

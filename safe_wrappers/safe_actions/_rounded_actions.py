@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from .._action_box import ActionBox
 from .._errors import CertificateError
+from .._read_only import ReadOnly
 from ..models import ActionUnits
 from ._action_set import SafeActionSet
 from ._common import BoxSystem, units_of
@@ -17,7 +18,7 @@ from ._protocol import System
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RoundedActions(BoxSystem):
+class RoundedActions(ReadOnly, BoxSystem):
     """A system whose safe action sets hold the actions around which all are safe.
 
     Each row A_i a <= b_i becomes A_i a <= b_i - sum_j |A_ij| r_j, so that it holds for every action

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import CertificateError
 from .._gate import as_bound, shown
+from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model
 from ..sets import Box
 from ._model_system import ModelSystem
@@ -43,7 +44,7 @@ class Explanation(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StepCheck:
+class StepCheck(ReadOnly):
     """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for
     rounding, and for a remainder if there is one.
 

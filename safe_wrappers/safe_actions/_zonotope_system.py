@@ -10,6 +10,7 @@ import numpy as np
 
 from .._gate import as_bound
 from .._one_line import count, one_line
+from .._read_only import ReadOnly
 from ..certificates import RESET_SHRINK
 from ..models import Model, require_affine
 from ..sets import Box, Polytope, Zonotope
@@ -23,7 +24,7 @@ _ROUNDS = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ZonotopeSystem(SystemOfModel):
+class ZonotopeSystem(ReadOnly, SystemOfModel):
     """A system given by a model that is affine in action and disturbance, and a zonotope S = <c_s,
     G_s> that is to be invariant.
 

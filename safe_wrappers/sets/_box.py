@@ -12,6 +12,7 @@ from .._errors import SetDimensionError
 from .._gate import Array, is_traced, shown
 from .._one_line import one_line
 from .._pytree import frozen_pytree
+from .._read_only import ReadOnly
 from ._arrays import as_float, as_vector, concrete, require_shape
 
 # Sides of positive width up to which corners are listed: 65,536 of them.
@@ -19,7 +20,7 @@ _MAX_SIDES = 16
 
 
 @frozen_pytree
-class Box:
+class Box(ReadOnly):
     """The box {x : lower <= x <= upper}; an infinite bound means no bound on that side.
 
     `contains`, `margin` and `support` are jit-able and evaluate in the dtype of their argument.

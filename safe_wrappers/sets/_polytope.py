@@ -14,6 +14,7 @@ from .._errors import SetDimensionError
 from .._gate import Array, as_number, is_traced
 from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
+from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._hull import hull_halfspaces
 from ._triangulation import Triangulation
@@ -28,7 +29,7 @@ LP_OPTIONS = {
 
 
 @frozen_pytree
-class Polytope:
+class Polytope(ReadOnly):
     """The set {x : H x <= h}.
 
     `contains` and `margin` are jit-able and evaluate in the dtype of their argument. For float32

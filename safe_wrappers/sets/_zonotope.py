@@ -16,6 +16,7 @@ from .._errors import SetDimensionError
 from .._gate import Array, as_number
 from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
+from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._polytope import LP_OPTIONS, Polytope
 
@@ -27,7 +28,7 @@ _MAX_DETERMINANTS = 1_000_000
 
 
 @frozen_pytree
-class Zonotope:
+class Zonotope(ReadOnly):
     """The set {c + G beta : |beta_j| <= 1}.
 
     `support` and `sample` are jit-able. The other methods compute in float64, outside jit, from the

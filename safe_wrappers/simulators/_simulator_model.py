@@ -1,12 +1,14 @@
 """Models of which only values are to be had."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..models import Affine, Model
+from ._mujoco_model import Touching
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -20,9 +22,11 @@ class SimulatorModel(Model):
 
     Args:
         disturbance_matrix: E, shape (n, k), as in `step`.
+        watch: States (N, n) -> which of them are in contact, if the simulator's model is known.
     """
 
     disturbance_matrix: np.ndarray = dataclasses.field(kw_only=True)
+    watch: Callable[[np.ndarray], Touching] | None = dataclasses.field(kw_only=True, default=None)
 
     def affine(self, x: jax.Array) -> Affine:
         """c = f(x, 0), B_i = (f(x, e_i) - f(x, -e_i)) / 2 for the unit vectors e_i, and E; in the

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .._errors import SafeWrappersError
-from ..models import Model
 from ._scaled_model import Rest, ScaledSystem
 
 _UNIT = 1e-6  # eigenvalues within this of the unit circle neither decay nor grow
@@ -91,9 +90,8 @@ def _uncontrolled(rest: Rest) -> list[Mode]:
         if sizes[-1] < _NO_AUTHORITY * max(1.0, sizes[0]):
             direction = left[:, -1].conj()
             # Of a complex pair, the real part shows which states it is about.
-            real = np.real(
-                direction * np.exp(-1j * np.angle(direction[np.abs(direction).argmax()]))
-            )
+            turn = np.exp(-1j * np.angle(direction[np.abs(direction).argmax()]))
+            real = np.real(direction * turn)
             found.append(Mode(float(abs(value)), real / np.linalg.norm(real)))
     return found
 
@@ -121,11 +119,6 @@ def _named(system: ScaledSystem, direction: np.ndarray) -> str:
     weights = direction / system.scale
     weights = weights / weights[np.abs(direction).argmax()]
     kept = [i for i in np.argsort(-np.abs(direction)) if abs(direction[i]) > 1e-6]
-    names = state_names(system.model)
+    names = system.model.state_labels
     terms = [f"{'' if np.isclose(weights[i], 1) else f'{weights[i]:.3g} '}{names[i]}" for i in kept]
-    return f"the state {terms[0]}" if len(terms) == 1 else " + ".join(terms).replace("+ -", "- ")
-
-
-def state_names(model: Model) -> list[str]:
-    """What the states are called in a message."""
-    return [f"x[{i}]" for i in range(model.state_size)]
+    return terms[0] if len(terms) == 1 else " + ".join(terms).replace("+ -", "- ")

@@ -77,8 +77,7 @@ class Search:
                 f"its dimension is {warm_start.dim}"
                 f" and it has {len(warm_start.H)} facets."
             )
-        H, h = (np.asarray(part, np.float64) for part in (warm_start.H, warm_start.h))
-        H = np.asarray(Polytope(H, h - H @ center).normalised().H) * scale
+        H = np.asarray(warm_start.normalised(center).H, np.float64) * scale
         if not self.problem.symmetric:
             self._run(H, self.schedule)
             return

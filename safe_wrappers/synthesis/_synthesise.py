@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .._errors import ModelError, SetDimensionError
-from .._gate import as_integer, as_numbers, instance_of
+from .._gate import as_flag, as_integer, as_numbers, instance_of
 from .._one_line import count, one_line, rows_by_columns
 from .._status_line import StatusLine
+from ..certificates import require_known_operations
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
 from ._limits import Limits, extent, require_inside
@@ -33,8 +34,8 @@ class SynthesisResult:
         safe_state_set: {x : H (x - center) <= 1}, inside the constraint set; H is float32.
         center: The point around which the set was built, strictly inside it, shape (n,).
         volume: Its volume in the units of x.
-        margin: The smallest value of max_a min_{i, w} (1 - H_i (f(x, a, w) - center)) found at random boundary
-            points x in float64.
+        margin: The smallest value of max_a min_{i, w} (1 - H_i (f(x, a, w) - center)) found at
+            random boundary points x in float64.
         iterations: Number of quadratic programs solved.
         seconds: Wall-clock time.
         settings: The keyword arguments of `synthesise` that reproduce it; JSON, unless there was a
@@ -74,6 +75,7 @@ def synthesise(
     scale: np.ndarray | None = None,
     iterations: int = 400,
     gain: float = 1e-4,
+    provable: bool = True,
     progress: bool | Callable[[str], None] = True,
 ) -> SynthesisResult:
     """Searches for a large polytope S in the constraint set from which an action keeps every next
@@ -110,12 +112,16 @@ def synthesise(
             set reaches from `center`, or the LQR ellipsoid.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
         gain: A further facet, or pair of facets, must enlarge the volume by this part.
+        provable: Whether the model must be one that a proof can follow, which is found out before
+            the search: see `certificates.require_known_operations`. Without it, a set can be found
+            and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show on the terminal what is done, or a function that is called with a
             line of text whenever that changes.
 
     Raises:
         TypeError: If an argument has another type than it must.
-        ModelError: If the model is not affine, or not symmetric though `symmetric` is set.
+        ModelError: If the model is not affine, has an operation that no proof can follow, or is not
+            symmetric though `symmetric` is set.
         SetDimensionError: If sizes do not fit, `center` is not inside the constraint set, or a set
             is not symmetric though `symmetric` is set.
         SynthesisError: If no start led to an invariant set, with the reason if it is known.
@@ -138,6 +144,8 @@ def synthesise(
     began = time.perf_counter()
     center = _center(model, constraint_set, disturbance_set, center)
     require_affine(model)
+    if as_flag("provable", provable):
+        require_known_operations(model)
     problem = _problem(model, constraint_set, disturbance_set, center, settings)
     settings["symmetric"] = problem.symmetric
     _require_facets(facets, model.state_size, problem.symmetric)
@@ -189,6 +197,25 @@ def _problem(
     )
 
 
+def mirror_symmetric(
+    model: Model, constraint_set: Box | Polytope, disturbance_set: Box, center: np.ndarray
+) -> bool:
+    """Whether constraints, disturbances and model are their own mirror images about a point, so
+    that the search may take the safe set to be.
+
+    Args:
+        model: x' = f(x, a, w).
+        constraint_set: X, dimension n.
+        disturbance_set: W.
+        center: The point, shape (n,).
+    """
+    center = np.asarray(center, np.float32).astype(np.float64)
+    bound = extent(constraint_set, center)
+    scale = np.where(np.isfinite(bound), bound, 1.0)
+    system = ScaledSystem(model, disturbance_set, center, scale)
+    return _symmetric(system, Limits.of(constraint_set, center, scale), None)
+
+
 def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> bool:
     """Whether a mirror-symmetric set is to be searched.
 
@@ -204,13 +231,13 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
     remedy = "Pass `symmetric=False`, or leave it out, and it is decided from the problem."
     if lost:
         raise SetDimensionError(
-            f"`constraint_set` must be symmetric about `center` for a symmetric set, but {lost} "
+            f"The constraints must be symmetric about `center` for a symmetric set, but {lost} "
             f"(y = x - center, each component divided by {system.scale}). {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
         raise SetDimensionError(
-            "`disturbance_set` must be symmetric for a symmetric set, but its bounds are "
+            "The disturbances must be symmetric for a symmetric set, but their bounds are "
             f"{low} and {high}. {remedy}"
         )
     found = system.asymmetry()
@@ -247,7 +274,8 @@ def _center(
         )
     if center is None:
         center = np.zeros(n)
-    center = np.asarray(as_numbers("center", center), np.float64)
+    # A claim keeps its centre in float32.
+    center = np.asarray(as_numbers("center", center)).astype(np.float32).astype(np.float64)
     if center.shape != (n,) or not np.isfinite(center).all():
         raise SetDimensionError(
             f"`center` must hold {n} finite numbers, one for each state, but it is {center}."

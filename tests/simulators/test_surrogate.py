@@ -57,8 +57,13 @@ def test_the_box_covers_what_a_lower_degree_leaves_over():
 
 def test_even_terms_go_into_the_box_or_into_the_polynomial():
     step = plant(lambda x, a: jnp.stack([x[0] + 0.1 + a[0], x[1] + x[0] ** 2 + x[1] * a[0]]))
-    assert sw.fit_surrogate(step, X, KEY, samples=1_000).largest.min() > 0.05
-    assert sw.fit_surrogate(step, X, KEY, samples=1_000, symmetric=False).largest.max() < 1e-5
+    odd = sw.fit_surrogate(step, X, KEY, samples=1_000, symmetric=True)
+    assert odd.symmetric
+    assert odd.largest.min() > 0.05
+    for choice in (False, None):
+        whole = sw.fit_surrogate(step, X, KEY, samples=1_000, symmetric=choice)
+        assert not whole.symmetric
+        assert whole.largest.max() < 1e-5
 
 
 def test_disturbances_of_the_simulator_are_added():
