@@ -95,7 +95,7 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         SynthesisError: If no search found a set.
         NotProved: If sets were found, but none was proved.
     """
-    progress, largest = _Progress(show), None
+    progress, largest, task = _Progress(show), None, _decided(task)
     if task.model.state_size == 2:
         show("the largest safe set on a grid")
         largest = largest_set(task.model, task.constraints, task.disturbances)
@@ -103,7 +103,9 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         if start is not None:
             _climb(task, progress, _last_stages(task, len(start.H)), start)
     if progress.best is None:
-        _climb(task, progress, _stages(task), None)
+        # If the grid shows no safe set, one search is enough to say why.
+        hopeless = largest is not None and largest.area == 0
+        _climb(task, progress, _stages(task)[-1:] if hopeless else _stages(task), None)
     if progress.best is not None:
         area = None if largest is None else largest.area
         return progress.best._replace(programs=progress.programs, largest=area)
@@ -113,11 +115,19 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
     raise progress.error
 
 
-def _polygon(task: Task, points: np.ndarray) -> Polytope | None:
+def _decided(task: Task) -> Task:
+    """The task with its symmetry decided, and a number of facets that fits it."""
     symmetric = task.symmetric
     if symmetric is None:
         symmetric = mirror_symmetric(task.model, task.constraints, task.disturbances, task.center)
-    return polygon(points, task.center, task.facets, _CORNER, symmetric=symmetric)
+    facets = 2 * (task.facets // 2) if symmetric else task.facets
+    return dataclasses.replace(
+        task, symmetric=symmetric, effort=task.effort._replace(facets=facets)
+    )
+
+
+def _polygon(task: Task, points: np.ndarray) -> Polytope | None:
+    return polygon(points, task.center, task.facets, _CORNER, symmetric=bool(task.symmetric))
 
 
 def _stages(task: Task) -> list[Stage]:
@@ -182,6 +192,7 @@ def _search(
             warm_start=warm,
             counterexamples=rays,
             gain=_GAIN,
+            provable=False,  # which is known already
             progress=lambda text: progress.show(f"{heading}: {text}"),
         )
     except SynthesisError as error:

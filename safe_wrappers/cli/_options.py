@@ -215,10 +215,10 @@ class Synthesise:
     """A bundled system, for example safe_pendulum; or a Model of your own, importable from the
     current directory, or a function that returns one.
     """
-    facets: Annotated[int, Option(_COUNT)]
-    """Most facets of the set."""
     output: Path
     """Certificate file to write (.json)."""
+    facets: Annotated[int | None, Option(_COUNT, "as many as pay, at most 20 or 24")] = None
+    """Most facets of the set, or of each block of states that move apart."""
     constraints: Annotated[str | None, Option(default=_OWN, metavar="RANGES|NAME")] = None
     """The states that are allowed: low:high for each state, such as "1:9,-2:3", or the name of a
     set beside the model. Models of your own need it.
@@ -231,15 +231,11 @@ class Synthesise:
     """Take both from this shipped set of a bundled system, or a certificate file about it."""
     seeds: Annotated[int, Option(_COUNT)] = 4
     """Random starts of the search."""
-    iterations: Annotated[int, Option(_COUNT)] = 400
+    iterations: Annotated[int, Option(_COUNT)] = 200
     """Most quadratic programs per start."""
     margin: Annotated[float | None, Option(number(0.0, 1.0), "1e-3 in the plane, else 2e-3")] = None
-    """Margin asked for at the sample points, in the scale where the set is H x <= 1."""
-    disturbance_scale: Annotated[float, Option(number(1.0, 1e3))] = 1.5
-    """The search sees disturbances enlarged by this factor, which covers what happens between
-    sample points.
-    """
-    rounds: Annotated[int, Option(_COUNT)] = 4
-    """Searches, each with the counterexamples to the sets before."""
+    """Margin asked for at the sample points, where the set reaches from 0 at its centre to 1."""
+    rounds: Annotated[int, Option(_COUNT)] = 3
+    """Most searches of one kind, each with the counterexamples to the sets before."""
     unproved: bool = False
     """Write the set even if it could not be proved."""

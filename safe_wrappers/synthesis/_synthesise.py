@@ -14,6 +14,7 @@ from .._status_line import StatusLine
 from ..certificates import require_known_operations
 from ..models import Model, require_affine
 from ..sets import Box, Polytope
+from ._failure import in_words
 from ._limits import Limits, extent, require_inside
 from ._problem import Problem
 from ._progress import Progress
@@ -159,7 +160,7 @@ def synthesise(
             search.from_set(warm_start, facets)
         search.grow(facets)
         safe_state_set, smallest = search.checked()
-    volume, seconds = volume_of(safe_state_set.H), time.perf_counter() - began
+    volume, seconds = volume_of(np.asarray(safe_state_set.H)), time.perf_counter() - began
     return SynthesisResult(
         safe_state_set, center, volume, smallest, search.count, seconds, settings
     )
@@ -225,14 +226,19 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
     """
     if wanted is False:
         return False
-    lost, disturbances = limits.lost_by_mirroring(), system.w_center.any()
+    lopsided, disturbances = limits.lopsided(), system.w_center.any()
     if wanted is None:
-        return not (lost or disturbances or system.asymmetry())
+        return not (lopsided or disturbances or system.asymmetry())
     remedy = "Pass `symmetric=False`, or leave it out, and it is decided from the problem."
-    if lost:
+    if lopsided:
+        row, low, high = lopsided
+        main = np.abs(row).argmax()
+        unit = system.scale[main] / row[main]  # of the formula, in which `main` has the factor 1
+        ends = sorted((low * unit, high * unit))
         raise SetDimensionError(
-            f"The constraints must be symmetric about `center` for a symmetric set, but {lost} "
-            f"(y = x - center, each component divided by {system.scale}). {remedy}"
+            "The constraints must be symmetric about `center` for a symmetric set, but "
+            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of which "
+            f"a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
