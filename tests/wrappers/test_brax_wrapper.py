@@ -32,6 +32,8 @@ RECORD = (
     "fallback",
     "margin",
     "inside",
+    "violation",
+    "task_reward",
 )
 
 
