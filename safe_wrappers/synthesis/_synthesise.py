@@ -236,8 +236,8 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
         ends = sorted((low * unit, high * unit))
         raise SetDimensionError(
             "The constraints must be symmetric about `center` for a symmetric set, but "
-            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of which "
-            f"a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
+            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of "
+            f"which a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
