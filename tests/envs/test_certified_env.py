@@ -163,8 +163,8 @@ def test_a_reward_is_one_number_however_it_is_written(reward, expected):
         (
             "observe",
             jnp.ones((1, 4)),
-            r"`observe` of `Broken` must return shape \(4,\), its `observation_size`, but its shape "
-            r"is \(1, 4\)",
+            r"`observe` of `Broken` must return shape \(4,\), its `observation_size`, but its "
+            r"shape is \(1, 4\)",
         ),
     ],
 )
