@@ -1,5 +1,5 @@
-"""A drone's vertical axis in natural units: metres, metres per second, newtons, gravity and wind. The
-safe set is found and proved in one call, a policy is trained behind it, and a picture shows both.
+"""A drone's vertical axis in metres and newtons, with gravity and wind: a safe set in one call, a
+policy trained behind it, and a picture of both.
 
 python examples/09_drone_axis.py [--quick]
 """
@@ -56,10 +56,8 @@ def main():
     )
     env = sw.SafeguardWrapper(Drone(certificate, disturbance="worst_case"), sw.BoundaryProjection())
     print(env.guarantee)
-    num_timesteps = 2_048 if QUICK else 100_000
-    make_policy, params, metrics = sw.algos.shac.train(
-        env, num_timesteps=num_timesteps, episode_length=150, num_evals=2, seed=0
-    )
+    steps = 2_048 if QUICK else 100_000
+    make_policy, params, metrics = sw.algos.shac.train(env, steps, 150, num_evals=2, seed=0)
     exits, reward = metrics["training/violations"], metrics["eval/episode_reward"]
     print(f"return {reward:.1f}; in training {exits} exits; picture: drone_axis.png")
     policy = make_policy(params, deterministic=True)

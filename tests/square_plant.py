@@ -14,7 +14,7 @@ pushes = PUSHES
 model = MODEL
 claim = sw.Claim(
     model,
-    safe_state_set=sw.Polytope(*limits.halfspaces()),
+    safe_state_set=sw.Polytope(*limits.halfspaces()).scaled(0.99),
     constraint_set=limits,
     disturbance_set=pushes,
 )

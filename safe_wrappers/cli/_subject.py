@@ -15,7 +15,7 @@ from brax import envs as brax_envs
 from .. import envs
 from ..certificates import Certificate, Claim
 from ..models import Model, jaxpr_digest
-from ..safeguards import NAMES, Safeguard, make_safeguard
+from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._imported import is_own, made
 from ._options import Train
@@ -37,7 +37,7 @@ class Subject(NamedTuple):
         env: The environment without a safeguard.
         guarded: The one to act in: safeguarded, or the same with --safeguard none.
         safeguard: Name of the safeguard, or "none".
-        projected: Whether that is boundary projection with its defaults.
+        projected: Whether that is boundary projection.
     """
 
     env: brax_envs.Env
@@ -156,7 +156,8 @@ def _bundled(system: str, given: Mapping[str, Any]) -> envs.ModelEnv:
 
 
 def _projects(guarded: SafeguardWrapper) -> bool:
-    return guarded.safeguard == make_safeguard(DEFAULT)
+    # Its gradient rules change no value, and so no episode.
+    return type(guarded.safeguard) is BoundaryProjection
 
 
 def _name(safeguard: Safeguard) -> str:

@@ -23,14 +23,17 @@ class Latency(NamedTuple):
 
 
 def latency(call: Callable[[], Any], calls: int) -> Latency:
-    """Measures a call that has been made before; what it returns is waited for, and read.
+    """Measures a call, after some calls that are not counted; what it returns is waited for, and
+    read.
 
     Args:
         call: What to measure.
         calls: How often.
     """
+    for _ in range(_WARM_UP):
+        jax.tree.map(np.asarray, call())
     times = np.empty(calls)
-    for i in range(-_WARM_UP, calls):
+    for i in range(calls):
         start = time.perf_counter_ns()
         jax.tree.map(np.asarray, call())
         times[i] = (time.perf_counter_ns() - start) / 1e3

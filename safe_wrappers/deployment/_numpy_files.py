@@ -2,8 +2,8 @@
 
 import ast
 import hashlib
-import importlib.util
 import io
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ._task import Task
 
 MODULE, ARRAYS = "controller.py", "controller.npz"
 _FUTURE = "from __future__ import annotations"
+_NUMPY = "import numpy as np"
 _HEAD = '''"""A safe controller for {name} in NumPy alone, written by safe_wrappers {version}.
 
     from controller import load
@@ -38,8 +39,8 @@ _HEAD = '''"""A safe controller for {name} in NumPy alone, written by safe_wrapp
     output.action  # {units}: the only action that may be executed
     output.inside  # if False, nothing is promised: use the emergency stop of the plant
 
-The guarantee: {guarantee}.
-It assumes that {assumptions}.
+{guarantee}
+
 The numbers in `model_affine` are the float32 constants of the model that is proved, so that 0.1
 reads 0.10000000149011612.
 """'''
@@ -49,7 +50,8 @@ _LOAD = '''def load(file: str | Path | None = None) -> Controller:
     Raises:
         ValueError: If the arrays are not those of this module.
     """
-    arrays = _read(Path(__file__).with_name("{arrays}") if file is None else Path(file), _DIGEST)
+    beside = Path(__file__).with_name("{arrays}")
+    arrays = _read(beside if file is None else Path(file), _DIGEST)
     return Controller(arrays, Program(model_affine, {observe}, {policy}), "{safeguard}")
 '''
 
@@ -116,13 +118,11 @@ def numpy_files(
 
 
 def load_controller(folder: Path) -> Any:
-    """The controller in a folder, as its own `load` gives it."""
-    spec = importlib.util.spec_from_file_location("exported_controller", folder / MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.load()
+    """The controller in a folder, as its own `load` gives it; nothing is written there."""
+    file = folder / MODULE
+    names: dict[str, Any] = {"__name__": "exported_controller", "__file__": str(file)}
+    exec(compile(file.read_text(), str(file), "exec", dont_inherit=True), names)
+    return names["load"]()
 
 
 def _kind(safeguard: Safeguard, system: ModelSystem) -> str:
@@ -179,38 +179,36 @@ def _arrays(system: ModelSystem) -> dict[str, np.ndarray]:
 
 def _runtime(head: str) -> str:
     """What is the same for all systems: the two modules of this package as one."""
-    imports, bodies = [], []
+    imported: dict[str, set[str]] = {}
+    plain, bodies = set(), []
     for module in (_numpy_rows, _numpy_controller):
         text = Path(str(module.__file__)).read_text()
-        tree = ast.parse(text)
-        skipped = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        imports += [
-            ast.unparse(node)
-            for node in skipped
-            if isinstance(node, ast.Import) or (not node.level and node.module != "__future__")
-        ]
+        nodes = ast.parse(text).body
+        found = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        for node in found:
+            if isinstance(node, ast.Import):
+                plain.add(ast.unparse(node))
+            elif not node.level and node.module not in (None, "__future__"):
+                imported.setdefault(str(node.module), set()).update(n.name for n in node.names)
         lines = text.splitlines()
-        bodies.append("\n".join(lines[int(skipped[-1].end_lineno or 0) :]).strip())
-    return (
-        "\n\n".join([head, _FUTURE, "\n".join(sorted(set(imports)))])
-        + "\n\n"
-        + "\n\n\n".join(bodies)
-        + "\n"
-    )
+        bodies.append("\n".join(lines[int(found[-1].end_lineno or 0) :]).strip())
+    partly = [
+        f"from {name} import {', '.join(sorted(imported[name]))}" for name in sorted(imported)
+    ]
+    imports = "\n".join([*sorted(plain - {_NUMPY}), *partly, "", _NUMPY])
+    return "\n\n".join([head, _FUTURE, imports, "\n\n\n".join(bodies)]) + "\n"
 
 
 def _head(system: ModelSystem, version: str, has_policy: bool) -> str:
-    guarantee, model = system.guarantee, system.model
-    box = model.action_box
+    box = system.model.action_box
     ranges = ", ".join(
         f"from {low:.6g} to {high:.6g}"
         for low, high in zip(np.asarray(box.lower), np.asarray(box.upper), strict=True)
     )
     return _HEAD.format(
-        name=model.name,
+        name=system.model.name,
         version=version,
         call="(x)  # x: the measured state" if has_policy else ".safe_action(x, request)",
         units=ranges,
-        guarantee=f"{guarantee.status}, {guarantee.by}",
-        assumptions=", ".join(guarantee.assumptions) or "nothing is proved",
+        guarantee=textwrap.fill(f"The guarantee: {system.guarantee}.", 100),
     )

@@ -65,7 +65,7 @@ def scalar_source(
         results[0][-1] = results[0][-1].rstrip(",")
     signature = ", ".join(f"{argument}: np.ndarray" for argument in arguments)
     kind = (
-        "np.ndarray" if len(results) == 1 else f"Tuple[{', '.join(['np.ndarray'] * len(results))}]"
+        "np.ndarray" if len(results) == 1 else f"tuple[{', '.join(['np.ndarray'] * len(results))}]"
     )
     head = [f"def {name}({signature}) -> {kind}:", f'{_INDENT}"""{docstring}"""']
     end = [f"{_INDENT}return (", *itertools.chain(*results), f"{_INDENT})"]

@@ -114,7 +114,7 @@ def phase_portrait(
     for ax, pair in drawn:
         _trajectories(ax, x, outside, pair)
         draw_sets(ax, sets, pair)
-    name = type(env).__name__ if title is None else title
+    name = type(getattr(env, "env", env)).__name__ if title is None else title
     _finish(figure, f"{name}\n{shown} of {np.shape(episodes.x)[1]} evaluation episodes")
     return figure
 

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -80,7 +79,7 @@ def test_the_digest_is_that_of_what_is_computed():
 def test_the_safeguard_of_a_wrapped_environment_is_taken():
     subject = subject_of(Train(system="square_plant:guarded", logdir="."))
     assert (subject.safeguard, subject.projected) == ("replacement", False)
-    assert subject.guarded.safeguard == sw.Replacement()
+    assert isinstance(subject.guarded.safeguard, sw.Replacement)
     subject = subject_of(Train(system="square_plant:wrapped_simulator", logdir="."))
     assert (subject.safeguard, subject.projected) == ("boundary_projection", True)
 
@@ -215,7 +214,3 @@ def test_a_wrong_argument_gets_one_line_and_exit_code_2(
     assert printed.err.count("\n") == 1
     assert message in printed.err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_jax_is_left_as_it_was(own_run):
-    assert jax.config.values["jax_compilation_cache_dir"] is None

@@ -257,9 +257,8 @@ def test_the_best_checkpoint_is_that_of_the_highest_return(
     folder = tmp_path / "run"
     shutil.copytree(finished_run, folder)
     rows = read_rows(finished_run)
-    better = {"32": "64", "64": "32"}[
-        max(rows[1:], key=lambda row: float(row["eval/return"]))["interactions"]
-    ]
+    best = max(rows[1:], key=lambda row: float(row["eval/return"]))["interactions"]
+    better = {"32": "64", "64": "32"}[best]
     for row in rows:  # the other one becomes the best
         row["eval/return"] = {"0": "-1.0", better: "-2.0"}.get(row["interactions"], "-3.0")
     with (folder / "metrics.csv").open("w", newline="") as file:
