@@ -19,6 +19,7 @@ FOLDERS = {
         for room in (
             "adapters",
             "certificates",
+            "certification",
             "conformance",
             "deployment",
             "evaluation",

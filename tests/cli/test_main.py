@@ -105,7 +105,7 @@ from .conftest import CHANGED
         ("certify nowhere.json", "the certificate file nowhere.json does not exist."),
         ("certify safe_pendulum --safe-set narow", "did you mean 'narrow'?"),
         ("synthesise safe_pendulm --facets 6 --output x.json", "did you mean 'safe_pendulum'?"),
-        ("synthesise safe_pendulum --facets 5 --output x.json", "must be even"),
+        ("synthesise safe_pendulum --facets 3 --output x.json", "`facets` must be at least 4"),
         ("synthesise safe_pendulum --facets 6 --output x.txt", "--output must end in .json"),
         (
             "synthesise safe_pendulum --facets 6 --output nowhere/x.json",
