@@ -18,7 +18,6 @@ from ._guarantee import guarantee_by_the_library as guarantee_by_the_library
 from ._guarantee import guarantee_of as guarantee_of
 from ._guarantee import shipped as shipped
 from ._initial_states import RESET_SHRINK as RESET_SHRINK
-from ._operations import require_known_operations as require_known_operations
 from ._proof import prove as prove
 from ._proof_json import proof_as_json as proof_as_json
 from ._result import Proof as Proof

@@ -170,10 +170,11 @@ class Certificate:
     def _require_fingerprint(self, stored: np.ndarray) -> None:
         claim = self.claim
         found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+        apart = distance(found, stored, claim.center)
         _require(
-            agrees(found, stored),
+            agrees(found, stored, claim.center),
             f"The certificate {self.name!r} is about another function of the name "
-            f"{claim.model.name!r}: its next states differ by up to {distance(found, stored):.3g}. "
+            f"{claim.model.name!r}: its next states differ by up to {apart:.3g}. "
             "Synthesise and prove a set for this model.",
         )
 

@@ -23,6 +23,8 @@ product and a sum into one operation only lowers the error. The model holds on C
 JAX's highest matrix precision; accelerators that round products to 10 bits are not covered.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..models import Model
@@ -124,7 +126,7 @@ def _states(
     return _variables(*(center[:, None] + ends[:, meets] for ends in (los, his)))
 
 
-def _dot(row: np.ndarray, column: np.ndarray) -> Rounded:
+def _dot(row: np.ndarray, column: Iterable[Rounded]) -> Rounded:
     """The product of a float32 row with computed numbers."""
     return total([Rounded.constant(h) * value for h, value in zip(row, column, strict=True)])
 

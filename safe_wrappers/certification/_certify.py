@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from .._gate import instance_of
 from .._status_line import StatusLine
-from ..certificates import Block, Certificate, Claim, dependence, prove, require_known_operations
-from ..models import Model, require_affine
+from ..certificates import Block, Certificate, Claim, dependence, prove
+from ..models import Model, require_affine, require_known_operations
 from ..sets import Box, Polytope
 from ..synthesis import equilibrium, require_inside
 from ._anneal import Found, annealed, claim_of

@@ -22,14 +22,14 @@ def polygon(
         The polygon, or None if the points do not surround the centre.
     """
     y = points - center
-    if len(y) < 3:
+    scale = np.abs(y).max(axis=0, initial=0.0)
+    if len(y) < 3 or not scale.all():
         return None
-    scale = np.abs(y).max(axis=0)
     if symmetric:
         y = np.concatenate([y, -y])
     try:
         hull = ConvexHull(y / scale)
-    except (QhullError, ZeroDivisionError):
+    except QhullError:  # they lie on a line
         return None
     corners, area = hull.points[hull.vertices], hull.volume
     twin = len(corners) // 2

@@ -74,8 +74,7 @@ def lqr(env: Env) -> LQR:
         return env.reward(z[:n], env.model.natural_action(z[n:]), {})
 
     def step(z: jax.Array) -> jax.Array:
-        c, B, E = env.model.affine(z[:n])
-        return c + B @ z[n:] + E @ jnp.asarray(middle, z.dtype)
+        return env.model.unit_step(z[:n], z[n:], jnp.asarray(middle, z.dtype))
 
     # In float64: an optimiser looks at differences that float32 does not have.
     with jax.enable_x64():

@@ -180,7 +180,8 @@ def _images(figure: Figure, moving: list[Any], frames: np.ndarray) -> list[Image
 
 def step_seconds(env: Env) -> float:
     """Seconds of a step, as far as the environment knows them."""
+    known: Any = env
     try:
-        return float(env.dt)
+        return float(known.dt)
     except (AttributeError, KeyError, TypeError):
         return 0.05

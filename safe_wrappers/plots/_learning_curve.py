@@ -46,7 +46,7 @@ def learning_curve(
     Example:
         >>> from safe_wrappers.plots import learning_curve
         >>> rows = [(0, {"eval/episode_reward": -90.0}), (512, {"eval/episode_reward": -7.0})]
-        >>> learning_curve(rows, title="my plant").savefig("curve.png")
+        >>> figure = learning_curve(rows, title="my plant")
     """
     if isinstance(run, str | os.PathLike):
         path = Path(run)

@@ -179,7 +179,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         """A state uniform by volume in S shrunk by the factor 1 - 1e-4 about its centre, shape
         (n,).
         """
-        return self.center + self._initial.sample(key)
+        return jnp.asarray(self.center) + self._initial.sample(key)
 
     def sample_generators(self, key: jax.Array) -> jax.Array:
         """A state c + G beta with beta uniform in the cube, moved towards the centre of S by the
@@ -193,7 +193,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
                 "The safe set has no generators to draw initial states from; use "
                 "initial_states='uniform'."
             )
-        return self.center + (1 - RESET_SHRINK) * self._generators.sample(key)
+        return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
 
 
 def _around(center: np.ndarray, generators: Zonotope | None) -> Zonotope | None:

@@ -104,10 +104,8 @@ class StepCheck(ReadOnly):
                 f"`{type(system).__name__}` does not have them; "
                 "use a `ModelSystem` or a `ZonotopeSystem`."
             )
-        S = system.safe_state_set
-        H, h = (np.asarray(value, np.float64) for value in S.halfspaces())
-        center = system.center if isinstance(system, ModelSystem) else S.center
-        facets = H / (h - H @ np.asarray(center, np.float64))[:, None]
+        H, h = (np.asarray(value, np.float64) for value in system.safe_state_set.halfspaces())
+        facets = H / (h - H @ system.center.astype(np.float64))[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
         model, W = system.model, system.disturbance_set
         if isinstance(model, EnclosedModel):

@@ -96,6 +96,11 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
         sizes = f"{count(model.state_size, 'state')}, {count(self.action_size, 'action')}"
         return one_line(f"{type(self).__name__}({model.name!r}, {sizes}, {S!r})")
 
+    @property
+    def center(self) -> np.ndarray:
+        """The centre of S, where the margin is 1, shape (n,)."""
+        return np.asarray(self.safe_state_set.center)
+
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at
         least half of the largest margin. Differentiable in x.

@@ -98,14 +98,9 @@ class BraxPlant:
         name = type(env).__name__
         physics = env.sys.mj_model  # what is asked of it is independent of the backend
         if physics is not None:
-            _require_vector(name, physics, self._q, self._qd)
+            _require_state(name, physics, self._q, self._qd, np.asarray(env.sys.init_q, np.float64))
         warn_of_many_states(f"`{name}`", n, stacklevel=2)
         self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
-        if physics is not None:
-            start = np.asarray(self._some_state.pipeline_state.q, np.float64)
-            touching, speeds = short_episodes(physics, start)
-            touching.warn_of_contacts(f"`{name}`", "of short episodes", stacklevel=2)
-            _require_independent(name, physics, self._q, self._qd, start, speeds)
         self._E = np.eye(n, dtype=np.float32)[:, _indices("disturbed", disturbed, n)]
         self.model = SimulatorModel(
             name=f"{name} ({env.backend})",
@@ -176,7 +171,21 @@ class BraxPlant:
         )
 
 
-def _require_vector(name: str, physics: Any, q: np.ndarray, qd: np.ndarray) -> None:
+def _require_state(
+    name: str, physics: Any, q: np.ndarray, qd: np.ndarray, start: np.ndarray
+) -> None:
+    """Checks that the chosen joints are a state, and warns of contacts.
+
+    Args:
+        name: Name of the environment.
+        physics: MuJoCo's model of it.
+        q: Indices of the chosen positions.
+        qd: Indices of the chosen velocities.
+        start: Positions where episodes begin, shape (nq,).
+
+    Raises:
+        ModelError: If they are none.
+    """
     turning, derivative = quaternions(physics), velocity_of(physics)
     quaternion = sorted({turning[i] for i in q.tolist() if i in turning})
     if quaternion:
@@ -191,11 +200,7 @@ def _require_vector(name: str, physics: Any, q: np.ndarray, qd: np.ndarray) -> N
             f"The state must hold the velocity of every position in it, but q[{lonely[0]}] of "
             f"`{name}` comes without qd[{derivative[lonely[0]]}]; add it to `qd=`."
         )
-
-
-def _require_independent(
-    name: str, physics: Any, q: np.ndarray, qd: np.ndarray, start: np.ndarray, speeds: np.ndarray
-) -> None:
+    touching, speeds = short_episodes(physics, start)
     found = influence_from_outside(physics, q, qd, start, speeds)
     if found is not None:
         raise ModelError(
@@ -203,6 +208,7 @@ def _require_independent(
             f"among the chosen states of `{name}`. Add it to `q=` or `qd=`, or choose joints that "
             f"move on their own. {PAGE}"
         )
+    touching.warn_of_contacts(f"`{name}`", "of short episodes", stacklevel=3)
 
 
 def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:

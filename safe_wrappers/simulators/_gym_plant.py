@@ -125,6 +125,7 @@ class GymPlant:
         space: Any = env.action_space
         self.action_box = Box(space.low, space.high)
         env.reset(seed=0)
+        self._ended = False
         self.state_size = len(self.state(inside))
         warn_of_many_states(self.name, self.state_size, stacklevel=2)
         touching = require_memoryless(self)
@@ -174,15 +175,12 @@ class GymPlant:
 
     def watched_steps(self, x: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, Touching]:
         """`steps`, and which of the states, before and after, are in contact."""
-        env, after, touching = self.env.unwrapped, np.empty(np.shape(x)), Touching()
+        after, touching = np.empty(np.shape(x)), Touching()
         for i, (start, unit) in enumerate(zip(x, action, strict=True)):
             self._put(start)
             self._watch(touching)
-            after[i], ended = self.advance(unit)
-            if ended:
-                env.reset()  # some environments refuse to go on otherwise
-            else:
-                self._watch(touching)
+            after[i], _ = self.advance(unit)
+            self._watch(touching)
         return after, touching
 
     def advance(self, unit: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -191,10 +189,13 @@ class GymPlant:
         """
         env = self.env.unwrapped
         _, _, terminated, truncated, _ = env.step(self._box.physical(unit))
-        return self.state(env), bool(terminated or truncated)
+        self._ended = bool(terminated or truncated)
+        return self.state(env), self._ended
 
     def _put(self, x: np.ndarray) -> None:
         env = self.env.unwrapped
+        if self._ended:
+            env.reset()  # some environments refuse to go on otherwise
         self.set_state(env, x)
         found = self.state(env)
         if found.shape != np.shape(x) or np.any(np.abs(found - x) > _TOLERANCE * (1 + np.abs(x))):

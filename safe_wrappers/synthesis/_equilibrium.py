@@ -174,7 +174,8 @@ class _Local:
         motion = np.zeros((n, size))
         motion[:, dy], motion[:, da] = self.A - np.eye(n), self.B
         motion[:, room + 1 : room + 1 + n], motion[:, room + 1 + n :] = np.eye(n), -np.eye(n)
-        ranges = [(-radius, radius)] * (n + d) + [(None, 1)] * (r + 2) + [(0, None)] * (2 * n)
+        ranges = [(-radius, radius)] * (n + d) + [(None, 1)] * (r + 1) + [(0, 1)]
+        ranges += [(0, None)] * (2 * n)
         result: OptimizeResult = linprog(
             cost, np.array(rows), np.array(bounds), motion, -self.moved, ranges
         )

@@ -69,7 +69,7 @@ class Search:
             SetDimensionError: If it has another dimension, more facets than allowed, or is not
                 symmetric though it has to be.
         """
-        self.bar.stage("from the set before")
+        self.bar.stage("widening")
         center, scale = self.problem.system.center, self.problem.system.scale
         if warm_start.dim != len(scale) or len(warm_start.H) > facets:
             raise SetDimensionError(

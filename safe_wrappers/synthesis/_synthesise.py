@@ -11,8 +11,7 @@ from .._errors import ModelError, SetDimensionError
 from .._gate import as_flag, as_integer, as_numbers, instance_of
 from .._one_line import count, one_line, rows_by_columns
 from .._status_line import StatusLine
-from ..certificates import require_known_operations
-from ..models import Model, require_affine
+from ..models import Model, require_affine, require_known_operations
 from ..sets import Box, Polytope
 from ._failure import in_words
 from ._limits import Limits, extent, require_inside
@@ -114,7 +113,7 @@ def synthesise(
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
         gain: A further facet, or pair of facets, must enlarge the volume by this part.
         provable: Whether the model must be one that a proof can follow, which is found out before
-            the search: see `certificates.require_known_operations`. Without it, a set can be found
+            the search: see `models.require_known_operations`. Without it, a set can be found
             and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show on the terminal what is done, or a function that is called with a
             line of text whenever that changes.
@@ -237,8 +236,8 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
         ends = sorted((low * unit, high * unit))
         raise SetDimensionError(
             "The constraints must be symmetric about `center` for a symmetric set, but "
-            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of which "
-            f"a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
+            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of "
+            f"which a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
@@ -262,8 +261,9 @@ def _center(
 ) -> np.ndarray:
     """The centre in float64, once everything is known to be of its kind and size."""
     n = model.state_size
-    instance_of("constraint_set", constraint_set, Box, Polytope)
-    instance_of("disturbance_set", disturbance_set, Box)
+    box = "write `Box(lower, upper)`, or `Box.symmetric([...])`"
+    instance_of("constraint_set", constraint_set, Box, Polytope, hint=box)
+    instance_of("disturbance_set", disturbance_set, Box, hint=box)
     for name, value, size in (
         ("constraint_set", constraint_set, n),
         ("disturbance_set", disturbance_set, model.disturbance_size),

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from integrators import Integrator
+from off_center import Drone, drone_claim
 from square_plant import Square, claim
 
 import safe_wrappers as sw
@@ -59,6 +60,23 @@ def test_actions_are_clipped():
 def test_where_the_boundary_is_in_the_way_the_regulator_aims_beyond_it():
     env = sw.envs.get_environment("safe_pendulum", safe_set="narrow", target_angle=0.8)
     assert lqr(env).target == pytest.approx([0.8, 0], abs=1e-4)
+
+
+def test_the_regulator_of_a_plant_away_from_the_origin_rests_where_the_reward_leaves_it_free():
+    """The reward is about the height alone; gravity has to be held, at speed 0."""
+    env = Drone(drone_claim())
+    controller = lqr(env)
+    assert controller.target == pytest.approx([8.5, 0.0], abs=1e-4)
+    # 9.81 = 10 (1 + a)
+    assert controller.action == pytest.approx([-0.019], abs=1e-4)
+    policy = lqr_policy(env)
+
+    def step(x, _):
+        action = policy(controller, env.reset_to(x, jax.random.PRNGKey(0)), jax.random.PRNGKey(0))
+        return env.model(x, action, jnp.zeros(1)), action
+
+    x, _ = jax.lax.scan(step, jnp.array([7.5, 0.5]), length=200)
+    assert x == pytest.approx([8.5, 0.0], abs=1e-3)
 
 
 class Plant(Square):

@@ -67,7 +67,7 @@ def test_brax():
 def test_where_the_environment_reports_no_cost_it_is_the_violation():
     """Also after many steps: the wrapper's own number must not pass for the environment's."""
     env = safeguarded(names=(), metrics=())
-    outside = env.env.reset(None).replace(pipeline_state=jnp.full(1, 1.5))
+    outside = env.env.reset(None).replace(pipeline_state=jnp.full(1, 1.9))
     state = stepped(env).replace(pipeline_state=outside.pipeline_state)
     assert stepped(env).info["cost"] == 0.0
     assert set(state.info) == {"safeguard", "cost"}
