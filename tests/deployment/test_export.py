@@ -1,5 +1,6 @@
 """An exported folder runs where there is no JAX, or no training."""
 
+import ast
 import json
 import pathlib
 import subprocess
@@ -116,8 +117,7 @@ def test_the_module_needs_numpy_alone_and_an_old_python(arm_folder):
     assert imports[0] == "from __future__ import annotations"
     packages = {line.split()[1].split(".")[0] for line in imports}
     assert packages == {"__future__", "collections", "hashlib", "io", "numpy", "pathlib", "typing"}
-    compile(text, "controller.py", "exec", dont_inherit=True)
-    assert "match " not in text.split('"""')[2]
+    ast.parse(text, feature_version=(3, 9))
     assert max(map(len, text.splitlines())) <= 100
     # A strict zip is no older than Python 3.10.
     assert "strict=" not in text
