@@ -181,6 +181,6 @@ def _images(figure: Figure, moving: list[Any], frames: np.ndarray) -> list[Image
 def step_seconds(env: Env) -> float:
     """Seconds of a step, as far as the environment knows them."""
     try:
-        return float(env.dt)
+        return float(env.dt)  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, KeyError, TypeError):
         return 0.05

@@ -44,7 +44,9 @@ def save_viewer(
         "margin": None if margin is None else _rounded(margin),
         "intervention": None if intervention is None else _rounded(intervention),
     }
-    page = resources.files(__package__).joinpath("viewer.html").read_text(encoding="utf-8")
+    page = (
+        resources.files("safe_wrappers.plots").joinpath("viewer.html").read_text(encoding="utf-8")
+    )
     # "</" would end the script inside which the numbers stand; there are no texts from outside.
     data = json.dumps(episode, separators=(",", ":"))
     page = page.replace("{{title}}", html.escape(title)).replace("{{episode}}", data)
