@@ -34,7 +34,7 @@ def imported(name: str, given: str) -> Any:
         raise UsageError(f"{name} must be MODULE:ATTRIBUTE, but it is {given!r}.")
     with_folder = str(Path(module_name).parent if module_name.endswith(".py") else Path.cwd())
     if with_folder not in sys.path:
-        sys.path.insert(0, with_folder)  # for good: functions may import later
+        sys.path.insert(0, with_folder)  # until the command ends: functions may import later
     try:
         module = _module(module_name)
     except Exception as error:  # the module is the user's and may raise anything
@@ -46,7 +46,7 @@ def imported(name: str, given: str) -> Any:
     except AttributeError:
         values = vars(module).items()
         names = [n for n, v in values if not n.startswith("_") and not inspect.ismodule(v)]
-        require_known(f"attribute of {module_name}", attribute, names)
+        require_known(f"attribute of {module_name} for {name}", attribute, names)
         raise  # one that is known, and raises this error itself
 
 

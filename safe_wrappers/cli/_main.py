@@ -39,6 +39,7 @@ def main(args: Sequence[str] | None = None) -> int:
             proved or a
         simulator did not conform; 2 if an argument was wrong; 130 after Ctrl-C.
     """
+    path = sys.path[:]  # to which modules of the user's own are added
     try:
         return _run(_parse(sys.argv[1:] if args is None else list(args)))
     except UsageError as error:
@@ -47,6 +48,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsafe-wrappers: interrupted.", file=sys.stderr)
         return _INTERRUPTED
+    finally:
+        sys.path[:] = path
 
 
 def _run(options: Train | Evaluate | Export | Show | Certify | Conform | Synthesise) -> int:
