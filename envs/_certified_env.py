@@ -112,7 +112,10 @@ class CertifiedEnv(ModelEnv):
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
         inputs = jnp.concatenate([self.model.natural_action(action), w])
-        return pipeline.step(self.sys, pipeline_state, inputs)
+        stepped = pipeline.step(self.sys, pipeline_state, inputs)
+        # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays
+        # what it was.
+        return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, pipeline_state)
 
     @own
     @property

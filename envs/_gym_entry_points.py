@@ -4,7 +4,7 @@ construct.
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from brax import envs
@@ -12,14 +12,33 @@ from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode
 
 from safe_wrappers._gate import as_number, instance_of, one_of, shown
+from safe_wrappers._recent import Recent
 from safe_wrappers.adapters import Draw, GymEnv, GymVectorEnv
 from safe_wrappers.safeguards import NAMES, make_safeguard
 from safe_wrappers.wrappers import SafeguardWrapper
 
 from ._registration import get_environment, registered_names
 
+Items = tuple[tuple[str, Any], ...]
 
-class SafeGymEnv(GymEnv, EzPickle):
+
+class _Continues(EzPickle):
+    """Copies and pickles are made from the constructor's arguments, so that they share what is
+    compiled, and go on from the same state and with the same random numbers.
+    """
+
+    may_change: ClassVar[frozenset[str]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        running = {name: vars(self)[name] for name in self.may_change if name in vars(self)}
+        return {**EzPickle.__getstate__(self), "running": running}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        EzPickle.__setstate__(self, state)
+        vars(self).update(state["running"])
+
+
+class SafeGymEnv(GymEnv, _Continues):
     """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those
     of `GymEnv`.
 
@@ -76,7 +95,7 @@ class SafeGymEnv(GymEnv, EzPickle):
         )
 
 
-class SafeGymVectorEnv(GymVectorEnv, EzPickle):
+class SafeGymVectorEnv(GymVectorEnv, _Continues):
     """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step
     for all of them.
 
@@ -179,12 +198,11 @@ def safeguarded(
         raise ValueError(
             "`safeguard_kwargs` and `regularisation` need a safeguard, but `safeguard` is None."
         )
-    return _safeguarded(
-        system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options)
-    )
+    key = (system, safeguard, _items(safeguard_kwargs or {}), regularisation, _items(options))
+    return _MADE.get(key, functools.partial(_make, *key))
 
 
-def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _items(options: Mapping[str, Any]) -> Items:
     """Hashable; a list, which is what becomes of a tuple in `spec.to_json`, as a tuple again.
 
     Raises:
@@ -204,13 +222,19 @@ def _items(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(items)
 
 
-@functools.lru_cache(maxsize=64)
-def _safeguarded(system, safeguard, safeguard_options, regularisation, options) -> envs.Env:
+# One who makes environments one after the other makes few different ones.
+_MADE: Recent[envs.Env] = Recent(4)
+
+
+def _make(
+    system: str,
+    safeguard: str | None,
+    safeguard_options: Items,
+    regularisation: float,
+    options: Items,
+) -> envs.Env:
     env = get_environment(system, **dict(options))
-    return (
-        SafeguardWrapper(
-            env, make_safeguard(safeguard, **dict(safeguard_options)), regularisation=regularisation
-        )
-        if safeguard
-        else env
-    )
+    if safeguard is None:
+        return env
+    guard = make_safeguard(safeguard, **dict(safeguard_options))
+    return SafeguardWrapper(env, guard, regularisation=regularisation)

@@ -14,7 +14,7 @@ from brax import base, envs
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
-from safe_wrappers._gate import as_key, as_state, one_of
+from safe_wrappers._gate import as_key, as_reward, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
 from safe_wrappers.models import Model
@@ -114,7 +114,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         """The reward of reaching x by `action`, which is in natural units, of the model's action
-        box. Shape (): one number, so write `action[0]`. `info` holds at least `task_info`.
+        box: one number, so write `action[0]`. `info` holds at least `task_info`.
         """
 
     def admissible(self, x: jax.Array) -> jax.Array:
@@ -206,7 +206,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         float32.
 
         Raises:
-            SetDimensionError: If x has another shape, or is not made of real numbers.
+            SetDimensionError: If x has another shape, or is not made of real numbers; or if
+                `observe` or `reward` return another shape than they must.
             TypeError: If `rng` is no random key.
         """
         x = as_state("x", x, self.model.state_size)
@@ -214,14 +215,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
         still = self.model.natural_action(jnp.zeros(self.action_size, x.dtype))
-        no_reward = jnp.zeros_like(self._rewarded(x, still, info))
+        observation, reward = self._seen(x, still, info)
         state = envs.State(
-            self._pipeline_init(x),
-            self.observe(x, info),
-            no_reward,
-            jnp.zeros((), x.dtype),
-            {},
-            info,
+            self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
         )
         return self._report(state, x)
 
@@ -236,7 +232,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
         natural = self.model.natural_action(action)
-        obs, reward = self.observe(next_x, info), self._rewarded(next_x, natural, info)
+        obs, reward = self._seen(next_x, natural, info)
         return self._report(
             dataclasses.replace(
                 state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
@@ -244,25 +240,30 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
             next_x,
         )
 
-    def _rewarded(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The reward, checked: learners batch it, and would take a reward of shape (1,) for a batch
-        of their own.
+    def _seen(
+        self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]
+    ) -> tuple[jax.Array, jax.Array]:
+        """Observation and reward, of the shapes that they must have, in JAX's own floating-point
+        type, as trainers and Brax's wrappers have it: float64 where 64-bit types are switched on,
+        though the state stays float32.
         """
-        reward = jnp.asarray(self.reward(x, action, info))
-        if reward.shape != ():
+        observation, size = self.observe(x, info), self.observation_size
+        if isinstance(size, int) and jnp.shape(observation) != (size,):
             raise SetDimensionError(
-                f"`reward` of `{type(self).__name__}` must return one number, shape (), but its "
-                f"shape is {reward.shape}. Sum over it, or write `action[0]` instead of `action`."
+                f"`observe` of `{type(self).__name__}` must return shape ({size},), its "
+                f"`observation_size`, but its shape is {jnp.shape(observation)}."
             )
-        return reward
+        reward = as_reward(self, self.reward(x, action, info))
+        return jnp.asarray(observation, float), jnp.asarray(reward, float)
 
     @own
     def _report(self, state: envs.State, x: jax.Array) -> envs.State:
         margin, cost = self.system.margin(x), self.system.violation(x).astype(x.dtype)
-        left = (~(margin >= 0)).astype(x.dtype)  # a NaN has left the set, too
+        left = ~(margin >= 0)  # a NaN has left the set, too
+        metrics = {"left_set_per_step": left, "cost_per_step": cost}
         return dataclasses.replace(
             state,
-            metrics={**state.metrics, "left_set_per_step": left, "cost_per_step": cost},
+            metrics={**state.metrics, **{k: jnp.asarray(v, float) for k, v in metrics.items()}},
             info={**state.info, "margin": margin, "cost": cost},
         )
 

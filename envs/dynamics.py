@@ -1,8 +1,10 @@
 """The equations of the bundled systems.
 
-The environments step these functions and the prover encloses them.
+The environments step these functions and the prover encloses them. They are functions of the
+module with their parameters bound, so that models and all that holds them can be pickled.
 """
 
+import functools
 import math
 
 import jax
@@ -34,12 +36,7 @@ def pendulum(
         dt: s.
     """
     stiffness, gear = 1.5 * gravity / length, 3.0 * torque / (mass * length**2)
-
-    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        th, thd = x
-        thd = thd + dt * (stiffness * jnp.sin(th) + gear * action[0] + disturbance[0])
-        return jnp.stack([th + dt * thd, thd])
-
+    step = functools.partial(_pendulum_step, stiffness=stiffness, gear=gear, dt=dt)
     parameters = {"mass": mass, "length": length, "gravity": gravity, "torque": torque, "dt": dt}
     return Model(
         "safe_pendulum",
@@ -49,6 +46,20 @@ def pendulum(
         disturbance_size=1,
         parameters=parameters,
     )
+
+
+def _pendulum_step(
+    x: jax.Array,
+    action: jax.Array,
+    disturbance: jax.Array,
+    *,
+    stiffness: float,
+    gear: float,
+    dt: float,
+) -> jax.Array:
+    th, thd = x
+    thd = thd + dt * (stiffness * jnp.sin(th) + gear * action[0] + disturbance[0])
+    return jnp.stack([th + dt * thd, thd])
 
 
 def cart_pole(
@@ -74,18 +85,6 @@ def cart_pole(
         force: N at a = 1.
         dt: s.
     """
-    total, moment = cart_mass + pole_mass, pole_mass * half_length
-
-    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        pos, th, vel, thd = x
-        sin, cos = jnp.sin(th), jnp.cos(th)
-        temp = (force * action[0] + disturbance[0] + moment * thd * thd * sin) / total
-        inertia = half_length * (4.0 / 3.0 - pole_mass / total * cos * cos)
-        th_acc = (gravity * sin + disturbance[1] / moment - temp * cos) / inertia
-        acc = temp - moment / total * th_acc * cos
-        vel, thd = vel + dt * acc, thd + dt * th_acc
-        return jnp.stack([pos + dt * vel, th + dt * thd, vel, thd])
-
     parameters = {
         "cart_mass": cart_mass,
         "pole_mass": pole_mass,
@@ -96,12 +95,35 @@ def cart_pole(
     }
     return Model(
         "safe_cart_pole",
-        step,
+        functools.partial(_cart_pole_step, **parameters),
         state_size=4,
         action_size=1,
         disturbance_size=2,
         parameters=parameters,
     )
+
+
+def _cart_pole_step(
+    x: jax.Array,
+    action: jax.Array,
+    disturbance: jax.Array,
+    *,
+    cart_mass: float,
+    pole_mass: float,
+    half_length: float,
+    gravity: float,
+    force: float,
+    dt: float,
+) -> jax.Array:
+    total, moment = cart_mass + pole_mass, pole_mass * half_length
+    pos, th, vel, thd = x
+    sin, cos = jnp.sin(th), jnp.cos(th)
+    temp = (force * action[0] + disturbance[0] + moment * thd * thd * sin) / total
+    inertia = half_length * (4.0 / 3.0 - pole_mass / total * cos * cos)
+    th_acc = (gravity * sin + disturbance[1] / moment - temp * cos) / inertia
+    acc = temp - moment / total * th_acc * cos
+    vel, thd = vel + dt * acc, thd + dt * th_acc
+    return jnp.stack([pos + dt * vel, th + dt * thd, vel, thd])
 
 
 def quadrotor(
@@ -131,17 +153,6 @@ def quadrotor(
         roll_damping: 1/s.
         dt: s.
     """
-
-    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        pos, height, roll, vel, climb, rate = x
-        thrust = gravity + thrust_range * action[0]
-        vel = vel + dt * (thrust * jnp.sin(roll) + disturbance[0])
-        climb = climb + dt * (thrust * jnp.cos(roll) - gravity + disturbance[1])
-        rate = rate + dt * (
-            roll_gain * max_roll * action[1] - roll_stiffness * roll - roll_damping * rate
-        )
-        return jnp.stack([pos + dt * vel, height + dt * climb, roll + dt * rate, vel, climb, rate])
-
     parameters = {
         "gravity": gravity,
         "thrust_range": thrust_range,
@@ -153,12 +164,35 @@ def quadrotor(
     }
     return Model(
         "safe_quadrotor",
-        step,
+        functools.partial(_quadrotor_step, **parameters),
         state_size=6,
         action_size=2,
         disturbance_size=2,
         parameters=parameters,
     )
+
+
+def _quadrotor_step(
+    x: jax.Array,
+    action: jax.Array,
+    disturbance: jax.Array,
+    *,
+    gravity: float,
+    thrust_range: float,
+    max_roll: float,
+    roll_gain: float,
+    roll_stiffness: float,
+    roll_damping: float,
+    dt: float,
+) -> jax.Array:
+    pos, height, roll, vel, climb, rate = x
+    thrust = gravity + thrust_range * action[0]
+    vel = vel + dt * (thrust * jnp.sin(roll) + disturbance[0])
+    climb = climb + dt * (thrust * jnp.cos(roll) - gravity + disturbance[1])
+    rate = rate + dt * (
+        roll_gain * max_roll * action[1] - roll_stiffness * roll - roll_damping * rate
+    )
+    return jnp.stack([pos + dt * vel, height + dt * climb, roll + dt * rate, vel, climb, rate])
 
 
 def seeker(*, speed: float = 1.0, dt: float = 0.1) -> Model:
@@ -172,15 +206,18 @@ def seeker(*, speed: float = 1.0, dt: float = 0.1) -> Model:
         speed: m/s in each coordinate at |a_i| = 1.
         dt: s.
     """
-
-    def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        return jnp.concatenate([x[:2] + dt * speed * action + disturbance, x[2:]])
-
+    parameters = {"speed": speed, "dt": dt}
     return Model(
         "safe_seeker",
-        step,
+        functools.partial(_seeker_step, **parameters),
         state_size=8,
         action_size=2,
         disturbance_size=2,
-        parameters={"speed": speed, "dt": dt},
+        parameters=parameters,
     )
+
+
+def _seeker_step(
+    x: jax.Array, action: jax.Array, disturbance: jax.Array, *, speed: float, dt: float
+) -> jax.Array:
+    return jnp.concatenate([x[:2] + dt * speed * action + disturbance, x[2:]])

@@ -24,6 +24,8 @@ on the two additions of the step: together less than `ROUNDING`, a tenth of eps.
 checks the lemma's inequalities in exact rationals, with that rounding.
 """
 
+import dataclasses
+import functools
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -152,8 +154,8 @@ class SafeSeeker(ModelEnv):
 
     @own
     def _promised(self) -> Guarantee:
-        stepped = (self.model, self.system, self.disturbance_set)
-        if any(found is not known for found, known in zip(stepped, _LEMMA, strict=True)):
+        # Equal parts, not the same objects: a copy is as safe as its original.
+        if not _equal((self.model, self.system, self.disturbance_set), _LEMMA):
             by = f"the lemma in safe_wrappers.envs.seeker is about other parts than `{self!r}` has"
             return Guarantee("tested", by)
         if type(self).sample_initial is not ModelEnv.sample_initial:
@@ -217,6 +219,22 @@ class SafeSeeker(ModelEnv):
     @property
     def observation_size(self) -> int:
         return 2 + self.model.state_size
+
+
+def _equal(found: Any, known: Any) -> bool:
+    """Whether two objects are of the same classes, functions and numbers throughout."""
+    if type(found) is not type(known):
+        return False
+    if isinstance(known, np.ndarray):
+        return found.dtype == known.dtype and np.array_equal(found, known)
+    if isinstance(known, functools.partial):
+        found, known = ((bound.func, bound.args, bound.keywords) for bound in (found, known))
+    if dataclasses.is_dataclass(known):
+        names = [field.name for field in dataclasses.fields(known)]
+        return all(_equal(getattr(found, name), getattr(known, name)) for name in names)
+    if isinstance(known, tuple):
+        return len(found) == len(known) and all(map(_equal, found, known))
+    return bool(found == known)
 
 
 def split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -286,14 +304,16 @@ def sample_initial(key: jax.Array) -> jax.Array:
     `SafeSeeker`. Shape (8,).
     """
     radius_key, centre_key, start_key = jax.random.split(key, 3)
-    radii = jax.random.uniform(radius_key, (_CANDIDATES, 2, 1), minval=RADII[0], maxval=RADII[1])
-    centres = jax.random.uniform(centre_key, (_CANDIDATES, 2, 2), minval=-1.0, maxval=1.0) * (
-        HALF_WIDTH - GAP - radii
+    radii = jax.random.uniform(
+        radius_key, (_CANDIDATES, 2, 1), jnp.float32, minval=RADII[0], maxval=RADII[1]
     )
+    centres = jax.random.uniform(
+        centre_key, (_CANDIDATES, 2, 2), jnp.float32, minval=-1.0, maxval=1.0
+    ) * (HALF_WIDTH - GAP - radii)
     layouts = jnp.concatenate([centres, radii], axis=-1)
     admissible = jax.vmap(lambda layout: jnp.min(gaps(layout)) >= GAP)(layouts)
     # In one of 10^7 draws there is none; then this one, so that the lemma holds always.
-    spare = jnp.array([[-4.0, 0.0, 2.0], [4.0, 0.0, 2.0]])
+    spare = jnp.array([[-4.0, 0.0, 2.0], [4.0, 0.0, 2.0]], jnp.float32)
     obstacles = jnp.where(jnp.any(admissible), layouts[jnp.argmax(admissible)], spare)
     starts = _draw_positions(start_key)
     clear = jax.vmap(lambda start: jnp.min(clearances(start, obstacles)) >= CLEARANCE)(starts)
@@ -319,7 +339,8 @@ def _draw_goal(key: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _draw_positions(key: jax.Array) -> jax.Array:
-    return jax.random.uniform(key, (_CANDIDATES, 2), minval=-1.0, maxval=1.0) * (
+    # In float32 also where 64-bit types are switched on: the lemma counts its rounding.
+    return jax.random.uniform(key, (_CANDIDATES, 2), jnp.float32, minval=-1.0, maxval=1.0) * (
         HALF_WIDTH - CLEARANCE
     )
 

@@ -1,5 +1,6 @@
 """One line on the terminal that says what a long computation is doing."""
 
+import sys
 from types import TracebackType
 
 from tqdm import tqdm
@@ -44,6 +45,7 @@ class StatusLine:
         self._bar.update()
 
     def leave(self, text: str) -> None:
-        """Writes a line that stays."""
+        """Ends with a line that stays."""
         if not self._bar.disable:
-            self._bar.write(text, file=self._bar.fp)
+            self._bar.close()
+            print(text, file=sys.stderr)

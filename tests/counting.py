@@ -1,6 +1,11 @@
-"""A pendulum that counts for itself, so that no agent has to be believed."""
+"""A pendulum that counts for itself, so that no agent has to be believed; and a count of what is
+compiled.
+"""
 
+import contextlib
+import logging
 import threading
+import types
 
 import jax
 import numpy as np
@@ -32,3 +37,23 @@ class CountingPendulum(SafePendulum):
             self.steps += margin.size
             self.exits += int(np.sum(~(margin >= 0)))
             self.least = min(self.least, float(np.min(margin)))
+
+
+@contextlib.contextmanager
+def compilations():
+    """Counts the programs of `compiled_by_content` that are compiled, and everything that is."""
+    count = types.SimpleNamespace(programs=0, everything=0)
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            message = record.getMessage()
+            count.programs += message.startswith("Compiling jit(program_")
+            count.everything += message.startswith("Compiling ")
+
+    logger, handler = logging.getLogger("jax"), Handler()
+    logger.addHandler(handler)
+    try:
+        with jax.log_compiles():
+            yield count
+    finally:
+        logger.removeHandler(handler)

@@ -26,7 +26,8 @@ def skip_non_finite(inner: optax.GradientTransformation) -> optax.GradientTransf
     """
 
     def init(params):
-        return GuardedState(inner.init(params), jnp.zeros(()), jnp.zeros((), jnp.int32))
+        norm = jnp.zeros_like(optax.tree.norm(params))
+        return GuardedState(inner.init(params), norm, jnp.zeros((), jnp.int32))
 
     def update(updates, state, params=None):
         norm = optax.tree.norm(updates)

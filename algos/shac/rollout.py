@@ -132,13 +132,15 @@ def rollout(
         next_state = env.step(state, actions)
         truncation = next_state.info.get("truncation", jnp.zeros_like(next_state.done))
         safeguard = next_state.info.get("safeguard", {})
-        zeros = jnp.zeros_like(next_state.reward)
+        reward = next_state.reward
+        zeros = jnp.zeros_like(reward)
+        # Flags may be float64 where rewards are not, if 64-bit types are switched on.
         transition = Rollout(
             obs=state.obs,
             next_obs=next_state.obs,
-            reward=next_state.reward,
-            done=next_state.done,
-            termination=next_state.done * (1 - truncation),
+            reward=reward,
+            done=next_state.done.astype(reward.dtype),
+            termination=(next_state.done * (1 - truncation)).astype(reward.dtype),
             correction=jnp.square(safeguard["distance"]) if safeguard else zeros,
             margin=next_state.info.get("margin", safeguard.get("margin", zeros + jnp.inf)),
             counted=counted_metrics(next_state.metrics),

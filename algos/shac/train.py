@@ -182,7 +182,10 @@ def train(
         else types.identity_observation_preprocessor
     )
     networks = network_factory(observation_size, action_size, preprocess_observations_fn=normalize)
-    make_policy = shac_networks.make_inference_fn(networks)
+    config = checkpoint.network_config(
+        observation_size, action_size, normalize_observations, network_factory
+    )
+    make_policy = shac_networks.make_inference_fn(networks, config)
     env = wrap_env_fn(environment, train_episode_length) if wrap_env else environment
     learner = Learner(
         env, networks, num_envs, horizon_length, train_episode_length, num_critic_updates
@@ -230,9 +233,6 @@ def train(
             action_repeat=1,
             key=eval_key,
         )
-    config = checkpoint.network_config(
-        observation_size, action_size, normalize_observations, network_factory
-    )
     walltime = 0.0
 
     def report(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Brax environments as Gymnasium ones, one at a time."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
@@ -14,15 +13,33 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CertificateError, SetDimensionError, WrapperOrderError
 from .._frozen import Frozen
-from .._gate import as_integer, as_numbers, instance_of, one_of
+from .._gate import as_integer, as_numbers, as_reward, instance_of, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
+from .._programs import compiled_by_content, remembered
 from .._seeds import draw_seed, key_of
 from ..wrappers import BoundedEnv, SafeguardWrapper, StartableEnv, SystemEnv
 
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
 Draw = Callable[[np.ndarray, Mapping[str, Any]], np.ndarray]
-Result = tuple[jax.Array, jax.Array, jax.Array, dict[str, Any]]
+Info = dict[str, Any]
+
+
+class Seen(NamedTuple):
+    """What a Gymnasium environment sees of a Brax state.
+
+    Attributes:
+        observation: For the agent.
+        info: For the agent.
+        x: The system's state, shape (n,).
+    """
+
+    observation: jax.Array
+    info: Info
+    x: jax.Array
+
+
+Transition = tuple[envs.State, Seen, jax.Array, jax.Array]
 
 
 class GymEnv(Frozen, gymnasium.Env[Any, Any]):
@@ -54,8 +71,9 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
-        The Brax environment's own info, without its random key; safeguarded, "safeguard" and "cost"
-        of `SafeguardWrapper`. Flags are 0 or 1, float32. The same entries from reset and step.
+        The Brax environment's own info, without random keys; safeguarded, "safeguard" and "cost"
+        of `SafeguardWrapper`. Flags are 0 or 1, float32. The same entries from reset and step. And,
+        if the environment reports nothing under these names:
         state: x, shape (n,), float32.
         task_reward: The reward without regularisation.
 
@@ -69,7 +87,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         1.0
     """
 
-    may_change = frozenset({"_np_random", "_np_random_seed", "spec", "_state", "_info"})
+    may_change = frozenset({"_np_random", "_np_random_seed", "spec", "_state", "_seen"})
     metadata = METADATA
 
     def __init__(
@@ -90,7 +108,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         self.metadata = self.metadata | frames_per_second(env)
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
-        self._info: dict[str, Any] = {}
+        # what was last returned, on the device
+        self._seen: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -112,12 +131,12 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         super().reset(seed=None if seed is None else as_integer("seed", seed, 0))
         draw = draw_seed(self.np_random)
         if "x" in options:
-            self._state, result = _reset_to(self.env, draw, start_states(self.env, options["x"]))
+            started = reset_to(self.env, draw, start_states(self.env, options["x"]))
         else:
-            self._state, result = _reset(self.env, draw)
-        observation, _, _, self._info = result
-        require_inside(self.env, self._info)
-        return from_jax((observation, self._info), self.array)
+            started = reset(self.env, draw)
+        self._state, self._seen, _, _ = started
+        require_inside(self.env, self._seen)
+        return from_jax(self._seen[:2], self.array)
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, shape (d,).
@@ -130,9 +149,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         request = to_action(action, (self.env.action_size,))
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`.")
-        self._state, result = _step(self.env, self._state, request)
-        observation, reward, terminated, self._info = result
-        observation, info = from_jax((observation, self._info), self.array)
+        self._state, self._seen, reward, terminated = step(self.env, self._state, request)
+        observation, info = from_jax(self._seen[:2], self.array)
         return observation, float(reward), bool(terminated), False, info
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -143,8 +161,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             return None
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `render`.")
-        info = to_numpy(self._info)
-        return self.draw(info["state"], info)
+        seen = to_numpy(self._seen)
+        return self.draw(seen.x, seen.info)
 
 
 def require_single(env: Any) -> None:
@@ -178,17 +196,15 @@ def frames_per_second(env: Any) -> dict[str, int]:
     return {"render_fps": round(1 / env.dt)} if hasattr(env, "dt") else {}
 
 
-def require_inside(
-    env: Any, info: Mapping[str, Any], among: NDArray[np.bool_] | bool = True
-) -> None:
+def require_inside(env: Any, seen: Seen, among: NDArray[np.bool_] | bool = True) -> None:
     """Raises a CertificateError if a safeguarded environment was reset to a state outside its safe
     set; or one of many, of a mask.
     """
     if not isinstance(env, SafeguardWrapper):
         return
-    outside = (np.atleast_1d(info["safeguard"]["inside"]) < 1) & among
+    outside = (np.atleast_1d(seen.info["safeguard"]["inside"]) < 1) & among
     if outside.any():
-        raise env.no_safe_start(np.atleast_2d(info["state"])[outside][0])
+        raise env.no_safe_start(np.atleast_2d(seen.x)[outside][0])
 
 
 def spaces_of(env: Any) -> tuple[spaces.Box, spaces.Box]:
@@ -263,18 +279,22 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     return states
 
 
-def reset(env: envs.Env, seed: jax.Array) -> tuple[envs.State, Result]:
-    """A fresh state and what Gymnasium sees of it. Pure; `seed` as from `draw_seed`."""
+# Each is compiled once for environments of equal content, and pure.
+@compiled_by_content
+def reset(env: envs.Env, seed: jax.Array) -> Transition:
+    """A fresh state; `seed` as from `draw_seed`."""
     return _seen(env, env.reset(key_of(seed)))
 
 
-def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> tuple[envs.State, Result]:
-    """A given state x, shape (n,), and what Gymnasium sees of it. Pure."""
+@compiled_by_content
+def reset_to(env: envs.Env, seed: jax.Array, x: jax.Array) -> Transition:
+    """A given state x, shape (n,)."""
     return _seen(env, env.reset_to(x, key_of(seed)))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.State, Result]:
-    """The next state and what Gymnasium sees of it. Pure."""
+@compiled_by_content
+def step(env: envs.Env, state: envs.State, action: jax.Array) -> Transition:
+    """The next state, and what is seen of it; the reward, and whether it is terminal."""
     # A safeguard must see the request as it came. Without one, an actuator has its limits all the
     # same, and rests where it is told nothing.
     if not isinstance(env, SafeguardWrapper):
@@ -282,26 +302,31 @@ def step(env: envs.Env, state: envs.State, action: jax.Array) -> tuple[envs.Stat
     return _seen(env, env.step(state, action))
 
 
-def _seen(env: Any, state: envs.State) -> tuple[envs.State, Result]:
-    info = {name: value for name, value in state.info.items() if name != "key"}
-    info["state"] = env.system.state(state)
-    info["task_reward"] = state.metrics.get("safeguard/task_reward", state.reward)
-    return state, (state.obs, state.reward, state.done > 0, info)  # pyright: ignore[reportReturnType, reportOperatorIssue]
+def _seen(env: Any, state: envs.State) -> Transition:
+    x = env.system.state(state)
+    reward = jnp.asarray(as_reward(env, state.reward))
+    task_reward = state.metrics.get("safeguard/task_reward", reward)
+    own = {name: value for name, value in state.info.items() if not _is_random_key(name, value)}
+    info = {"state": x, "task_reward": task_reward, **own}
+    observation = jnp.asarray(state.obs, jnp.float32)
+    return state, Seen(observation, info, x), reward, state.done > 0  # pyright: ignore[reportReturnType, reportArgumentType, reportOperatorIssue]
 
 
-# Compiled once for an environment, however many Gymnasium environments share it.
-_reset = functools.partial(jax.jit, static_argnums=0)(reset)
-_reset_to = functools.partial(jax.jit, static_argnums=0)(reset_to)
-_step = functools.partial(jax.jit, static_argnums=0)(step)
+def _is_random_key(name: str, value: Any) -> bool:
+    """Whether an info is a random key of JAX, which is of no use in NumPy."""
+    if not hasattr(value, "dtype"):
+        return False
+    typed = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    return typed or (name == "key" and value.dtype == jnp.uint32)
 
 
-@functools.cache
+@remembered
 def _state_size(env: Any) -> int:
     return jax.eval_shape(
         lambda key: env.system.state(env.reset(key)), jax.random.PRNGKey(0)
     ).shape[0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_by_content
 def _admissible(env: Any, x: jax.Array) -> jax.Array:
     return env.admissible(x) if x.ndim == 1 else jax.vmap(env.admissible)(x)

@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from .._frozen import Frozen
 from .._gate import as_integer, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
+from .._programs import compiled_by_content
 from . import _gym_env as single
 
 _METADATA = {**single.METADATA, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
 Bools = NDArray[np.bool_]
-Seen = tuple[jax.Array, dict[str, Any]]
+Started = tuple[envs.State, single.Seen]
 
 
 class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -94,7 +95,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._state: Any = None
-        # observation and info that were last returned, without masks, on the device
+        # what was last returned, without masks, on the device
         self._seen: Any = None
         self._elapsed = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, bool)
@@ -129,8 +130,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
             if seeds[i] is not None:
                 self._generators[i] = seeding.np_random(seeds[i])
         self._restart(mask, x)
-        observation, info = self._seen
-        return from_jax(observation, self.array), self._masked(info, mask)
+        return from_jax(self._seen.observation, self.array), self._masked(self._seen.info, mask)
 
     def step(self, actions: ArrayLike) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of every environment under the safe replacements of `actions`, shape (num_envs,
@@ -166,7 +166,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
             final = self._final(due)
         if due.any():
             self._restart(due)
-        observation, info = self._seen
+        observation, info, _ = self._seen
         if self.array == "numpy":
             reward = np.array(reward, np.float64)  # as of a SyncVectorEnv
         result = from_jax((observation, reward, terminated, truncated), self.array)
@@ -180,9 +180,9 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
             return None
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `render`.")
-        info = to_numpy(self._seen[1])
+        seen = to_numpy(self._seen)
         return tuple(
-            self.draw(info["state"][i], jax.tree.map(lambda leaf, i=i: leaf[i], info))
+            self.draw(seen.x[i], jax.tree.map(lambda leaf, i=i: leaf[i], seen.info))
             for i in range(self.num_envs)
         )
 
@@ -223,7 +223,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         for i in np.flatnonzero(mask).tolist():
             draws[i] = single.draw_seed(self._generator(i)[0])
         fresh = _reset(self.env, draws) if x is None else _reset_to(self.env, draws, x)
-        single.require_inside(self.env, fresh[1][1], mask)
+        single.require_inside(self.env, fresh[1], mask)
         self._state, self._seen = (
             fresh if mask.all() else _merge(mask, fresh, (self._state, self._seen))
         )
@@ -231,7 +231,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _final(self, ended: Bools) -> dict[str, Any]:
         """The infos of the last step of an episode, for the environments where one has ended."""
-        observation, info = self._seen
+        observation, info, _ = self._seen
         if self.array == "numpy":  # as of a SyncVectorEnv, an array of arrays
             final = np.full(self.num_envs, None, object)
             for i in np.flatnonzero(ended).tolist():
@@ -285,31 +285,23 @@ def _like(mask: Any, value: Any) -> Any:
     return mask.reshape(mask.shape + (1,) * (value.ndim - 1))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _reset(env: envs.Env, seeds: jax.Array) -> tuple[envs.State, Seen]:
-    state, (observation, _, _, info) = jax.vmap(functools.partial(single.reset, env))(seeds)
-    return state, (observation, info)
+# Each is compiled once for environments of equal content.
+@compiled_by_content
+def _reset(env: envs.Env, seeds: jax.Array) -> Started:
+    return jax.vmap(functools.partial(single.reset, env))(seeds)[:2]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _reset_to(env: envs.Env, seeds: jax.Array, x: jax.Array) -> tuple[envs.State, Seen]:
-    state, (observation, _, _, info) = jax.vmap(functools.partial(single.reset_to, env))(seeds, x)
-    return state, (observation, info)
+@compiled_by_content
+def _reset_to(env: envs.Env, seeds: jax.Array, x: jax.Array) -> Started:
+    return jax.vmap(functools.partial(single.reset_to, env))(seeds, x)[:2]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_by_content
 def _step(
     env: envs.Env, state: envs.State, actions: jax.Array, discarded: jax.Array
-) -> tuple[envs.State, Seen, jax.Array, jax.Array]:
-    state, (observation, reward, terminated, info) = jax.vmap(functools.partial(single.step, env))(
-        state, actions
-    )
-    return (
-        state,
-        (observation, info),
-        jax.numpy.where(discarded, 0, reward),
-        terminated & ~discarded,
-    )
+) -> single.Transition:
+    state, seen, reward, terminated = jax.vmap(functools.partial(single.step, env))(state, actions)
+    return state, seen, jax.numpy.where(discarded, 0, reward), terminated & ~discarded
 
 
 @jax.jit

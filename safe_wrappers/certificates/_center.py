@@ -32,7 +32,7 @@ def as_center(value: Any, safe_state_set: Polytope, blocks: Sequence[Block] = ()
     center = np.frombuffer((center + 0.0).astype(np.float32).tobytes(), np.float32)  # no -0.0
     room = exact_room(*safe_state_set.halfspaces(), center)
     if min(room, default=1) <= 0:
-        facet = int(np.argmin(room))
+        facet = room.index(min(room))
         raise CertificateError(
             f"`center` must lie strictly inside S, but {center.tolist()} lies on or beyond facet "
             f"{facet}, H_i x <= h_i with H_i = {np.asarray(safe_state_set.H)[facet].tolist()} and "

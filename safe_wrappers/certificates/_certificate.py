@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import CertificateError, ModelError
 from .._gate import as_integer, as_number
+from .._one_line import count, one_line
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block
@@ -169,16 +170,20 @@ class Certificate:
     def _require_fingerprint(self, stored: np.ndarray) -> None:
         claim = self.claim
         found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+        apart = distance(found, stored, claim.center)
         _require(
-            agrees(found, stored),
+            agrees(found, stored, claim.center),
             f"The certificate {self.name!r} is about another function of the name "
-            f"{claim.model.name!r}: its next states differ by up to {distance(found, stored):.3g}. "
+            f"{claim.model.name!r}: its next states differ by up to {apart:.3g}. "
             "Synthesise and prove a set for this model.",
         )
 
     def __repr__(self) -> str:
         proved = "no record of a proof" if self.record is None else "with the record of a proof"
-        return f"Certificate({self.name!r}, {self.claim!r}, {proved})"
+        facets = count(len(self.claim.safe_state_set.H), "facet")
+        return one_line(
+            f"Certificate({self.name!r} of {self.claim.model.name!r}, {facets}, {proved})"
+        )
 
 
 def model_name(source: Source) -> str:

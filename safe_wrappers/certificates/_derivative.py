@@ -37,7 +37,7 @@ def require_one_derivative(model: Model, safe_state_set: Polytope, center: np.nd
         ModelError: If a subclass computes the step or its affine form by itself, or both disagree
             at a state of S.
     """
-    for name in ("affine", "__call__"):
+    for name in ("affine", "unit_step", "natural_action", "__call__"):
         if getattr(getattr(model, name), "__func__", None) is not getattr(Model, name):
             raise ModelError(
                 f"The model {model.name!r} must leave `{name}` as `Model` defines it, since what "

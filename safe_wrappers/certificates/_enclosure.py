@@ -16,7 +16,7 @@ import numpy as np
 from ..models import Model
 from ..models._arithmetic import Arithmetic
 from ..models._interpreter import interpret
-from ..models._trace import trace
+from ..models._step import traced_step
 from ._branches import HULLS, Branches
 from ._intervals import Interval
 from ._taylor import Taylor, spread, union
@@ -40,9 +40,7 @@ class ModelEnclosure:
     """
 
     def __init__(self, model: Model, disturbance: np.ndarray, center: np.ndarray | None = None):
-        self._jaxpr = trace(
-            model.unit_step, model.state_size, model.action_size, model.disturbance_size
-        )
+        self._jaxpr = traced_step(model)
         self._sizes = model.state_size, model.action_size, model.disturbance_size
         self._disturbance = [Taylor.constant(value) for value in disturbance]
         # Nothing is added where the centre is 0: the outward rounding of a sum would widen it.

@@ -15,8 +15,8 @@ from ._claim import Claim
 from ._intervals import round_up
 from ._rounding import UNIT_ROUNDOFF
 
-# Initial states are drawn from S or from generators, shrunk by the factor 1 - RESET_SHRINK about the
-# centre, so that the rounding of a sampled state cannot put it outside S.
+# Initial states are drawn from S or from generators, shrunk by 1 - RESET_SHRINK about the centre of
+# S, so that the rounding of a sampled state cannot put it outside S.
 RESET_SHRINK = 1e-4
 # Roundings of a sampled coordinate beside one for each term of its sum: stored corners, the weights
 # and their normalisation, the shrinking, the difference of the generators' centre from that of S.

@@ -17,9 +17,7 @@ with P the range that X gives to p, around the centre of S, and the v in their b
 picks its own actions, which no other block contradicts, whatever these pick; and a state in S lies
 in X, so that its p lies in P. (1) is again a claim that a polytope, S_b x P, is robust control
 invariant, which the ordinary proof decides: p are further states of which nothing is claimed at the
-next step, and v are further disturbances. The rows of P are p_i <= upper_i and -p_i <= -lower_i
-times powers of two, so that they are exact, with a room of 1 to 2 at the centre. The next p is put
-there.
+next step, and v are further disturbances. The next p is put at the centre.
 
 Nothing here is a second formula of the dynamics. What f_b uses is decided on the jaxpr of f, where
 no path leads from the other arguments to f_b; the block's model is f itself with these at the
@@ -31,6 +29,7 @@ that is invariant, and then the joint claim has to be refuted by a joint state (
 
 import itertools
 from collections.abc import Sequence
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +42,7 @@ from ._block import Block
 from ._claim import Claim
 from ._enclosure import ModelEnclosure
 from ._goal import Goal
+from ._room import least_above
 
 
 def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
@@ -73,9 +73,14 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
             )
 
     factor, others = block.factor(claim.safe_state_set), list(given)
-    sizes = [_power(width) for width in (*(upper - center)[others], *(center - lower)[others])]
-    sides = np.diag(sizes) @ np.concatenate([np.eye(len(others)), -np.eye(len(others))])
-    ends = sizes * np.concatenate([upper[others], -lower[others]])
+    sides = np.concatenate(
+        [np.diag(1.0 / (upper - center)[others]), -np.diag(1.0 / (center - lower)[others])]
+    )
+    # Offsets that hold all of P, exactly.
+    ends = [
+        least_above(Fraction(float(row.sum())) * Fraction(float(end)))
+        for row, end in zip(sides, (*upper[others], *lower[others]), strict=True)
+    ]
     H = np.block(
         [
             [np.asarray(factor.H, np.float64), np.zeros((len(factor.H), len(others)))],
@@ -97,11 +102,6 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
         center=center[own + others],
     )
     return reduced, _reduced_model(model, block, given, opposed, claim.center)
-
-
-def _power(width: float) -> float:
-    """The power of two that brings a positive width into [1, 2)."""
-    return float(np.ldexp(1.0, 1 - int(np.frexp(width)[1])))
 
 
 def _reduced_model(

@@ -31,7 +31,7 @@ def exact_room(H: Array, h: Array, center: np.ndarray) -> list[Fraction]:
 def room_bounds(safe_state_set: Polytope, center: np.ndarray) -> Interval:
     """Float64 bounds of the room, shape (m,)."""
     room = exact_room(*safe_state_set.halfspaces(), center)
-    return Interval(*(np.array([_beside(r, side) for r in room]) for side in (-np.inf, np.inf)))
+    return Interval(*(np.array([find(r) for r in room]) for find in (largest_below, least_above)))
 
 
 def seen_from(safe_state_set: Polytope, center: np.ndarray, dtype: type = np.float64) -> Polytope:
@@ -41,7 +41,7 @@ def seen_from(safe_state_set: Polytope, center: np.ndarray, dtype: type = np.flo
     if not np.any(center):
         return safe_state_set
     room = exact_room(*safe_state_set.halfspaces(), center)
-    below = np.array([_beside(r, -np.inf, dtype) for r in room], dtype)
+    below = np.array([largest_below(r, dtype) for r in room], dtype)
     return Polytope(np.asarray(safe_state_set.H, dtype), below)
 
 
@@ -53,14 +53,17 @@ def offsets(H: np.ndarray, center: np.ndarray) -> np.ndarray:
         center: Float32, shape (n,).
     """
     h = exact_room(H, np.ones(len(H)), -center)
-    return np.array([_beside(value, -np.inf, np.float32) for value in h], np.float32)
+    return np.array([largest_below(value, np.float32) for value in h], np.float32)
 
 
-def _beside(value: Fraction, side: float, dtype: type = np.float64) -> np.floating:
-    """The nearest number of the dtype on this side of a rational number, the number itself if it is
-    one of them.
-    """
+def largest_below(value: Fraction, dtype: type = np.float64) -> np.floating:
+    """The largest number of the dtype that is at most `value`."""
     number = dtype(float(value))
-    while Fraction(float(number)) > value if side < 0 else Fraction(float(number)) < value:
-        number = np.nextafter(number, dtype(side))
+    while Fraction(float(number)) > value:
+        number = np.nextafter(number, dtype(-np.inf))
     return number
+
+
+def least_above(value: Fraction) -> np.floating:
+    """The least float64 number that is at least `value`."""
+    return -largest_below(-value)

@@ -23,10 +23,13 @@ product and a sum into one operation only lowers the error. The model holds on C
 JAX's highest matrix precision; accelerators that round products to 10 bits are not covered.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..models import Model
 from ..models._interpreter import interpret
+from ..models._step import traced_step
 from ..models._trace import trace
 from ..sets import Box, Polytope
 from ._intervals import Interval
@@ -75,7 +78,7 @@ def _bound(
     middle = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.unit_step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(traced_step(model), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
 
     # A difference from 0 is not rounded.
@@ -123,7 +126,7 @@ def _states(
     return _variables(*(center[:, None] + ends[:, meets] for ends in (los, his)))
 
 
-def _dot(row: np.ndarray, column: np.ndarray) -> Rounded:
+def _dot(row: np.ndarray, column: Iterable[Rounded]) -> Rounded:
     """The product of a float32 row with computed numbers."""
     return total([Rounded.constant(h) * value for h, value in zip(row, column, strict=True)])
 

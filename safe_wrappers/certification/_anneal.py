@@ -11,8 +11,8 @@ from ..certificates import Block, Claim, Proof, prove
 from ..sets import Polytope
 from ..synthesis import SynthesisError, SynthesisResult, mirror_symmetric, synthesise
 from ._failure import not_proved
-from ._largest_set import largest_set
-from ._polygon import polygon
+from ._largest_set import LargestSet, largest_set
+from ._polygon import polygon, well_inside
 from ._task import Task
 
 # A further facet must enlarge the set by this part: many facets make the safeguard slower.
@@ -99,11 +99,16 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
     if task.model.state_size == 2:
         show("the largest safe set on a grid")
         largest = largest_set(task.model, task.constraints, task.disturbances)
+        task = _recentered(task, largest)
+    task = _decided(task)
+    if task.model.state_size == 2:
         start = None if largest is None else _polygon(task, largest.points)
         if start is not None:
             _climb(task, progress, _last_stages(task, len(start.H)), start)
     if progress.best is None:
-        _climb(task, progress, _stages(task), None)
+        # If the grid shows no safe set, one search is enough to say why.
+        hopeless = largest is not None and largest.area == 0
+        _climb(task, progress, _stages(task)[-1:] if hopeless else _stages(task), None)
     if progress.best is not None:
         area = None if largest is None else largest.area
         return progress.best._replace(programs=progress.programs, largest=area)
@@ -113,11 +118,30 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
     raise progress.error
 
 
-def _polygon(task: Task, points: np.ndarray) -> Polytope | None:
+def _recentered(task: Task, largest: LargestSet | None) -> Task:
+    """The task around a point of the largest safe set, if its centre is not far enough inside and
+    was not asked for.
+    """
+    if task.settled or largest is None or largest.area == 0:
+        return task
+    if well_inside(largest.points, task.center):
+        return task
+    return dataclasses.replace(task, center=largest.points.mean(axis=0))
+
+
+def _decided(task: Task) -> Task:
+    """The task with its symmetry decided, and a number of facets that fits it."""
     symmetric = task.symmetric
     if symmetric is None:
         symmetric = mirror_symmetric(task.model, task.constraints, task.disturbances, task.center)
-    return polygon(points, task.center, task.facets, _CORNER, symmetric=symmetric)
+    facets = 2 * (task.facets // 2) if symmetric else task.facets
+    return dataclasses.replace(
+        task, symmetric=symmetric, effort=task.effort._replace(facets=facets)
+    )
+
+
+def _polygon(task: Task, points: np.ndarray) -> Polytope | None:
+    return polygon(points, task.center, task.facets, _CORNER, symmetric=bool(task.symmetric))
 
 
 def _stages(task: Task) -> list[Stage]:
@@ -182,6 +206,7 @@ def _search(
             warm_start=warm,
             counterexamples=rays,
             gain=_GAIN,
+            provable=False,  # which is known already
             progress=lambda text: progress.show(f"{heading}: {text}"),
         )
     except SynthesisError as error:

@@ -1,17 +1,15 @@
 """From a model, its limits and its disturbances to a proved certificate."""
 
-import contextlib
 import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._errors import CertificateError
 from .._gate import instance_of
 from .._status_line import StatusLine
 from ..certificates import Block, Certificate, Claim, dependence, prove
-from ..models import Model, require_affine
+from ..models import Model, require_affine, require_known_operations
 from ..sets import Box, Polytope
 from ..synthesis import equilibrium, require_inside
 from ._anneal import Found, annealed, claim_of
@@ -25,6 +23,7 @@ from ._task import (
     as_center,
     as_constraints,
     as_disturbances,
+    require_feasible_product,
     require_feasible_size,
 )
 
@@ -128,15 +127,16 @@ def certify(
     )
     X, W = as_constraints(constraints, model), as_disturbances(disturbances, model)
     require_affine(model)
-    used = dependence(model)
+    require_known_operations(model)
     point = equilibrium(model, X, W) if center is None else as_center(center, model)
     require_inside(X, point)
-    task = Task(model, X, W, point, symmetric, effort)
-    _require_rounding_rules(task)
-    blocks = independent_blocks(used, model.action_size) if isinstance(X, Box) else []
+    task = Task(model, X, W, point, center is not None, symmetric, effort)
+    blocks = independent_blocks(dependence(model), model.action_size)
+    blocks = blocks if isinstance(X, Box) else blocks[:1]
     tasks = [part(task, block) for block in blocks] if len(blocks) > 1 else [task]
     for each in tasks:
         require_feasible_size(each)
+    require_feasible_product(tasks)
     with StatusLine(progress) as line:
         found = [_found(each, model, line, len(tasks), i) for i, each in enumerate(tasks)]
         if len(tasks) == 1:
@@ -147,7 +147,6 @@ def certify(
             proof = prove(claim, max_cells=max_cells)
             if not proof.proved:
                 raise not_proved(claim, proof, 1)
-        line.show(f"{model.name}: how large a set may be")
         facts = metadata(tasks, found, blocks, proof)
         line.leave(summary(model.name, facts, time.perf_counter() - began))
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
@@ -159,17 +158,6 @@ def _found(task: Task, model: Model, line: StatusLine, blocks: int, index: int) 
     if task.model.state_size == 1:
         return interval(task)
     return annealed(task, lambda text: line.show(f"{model.name}{which}, {text}"))
-
-
-def _require_rounding_rules(task: Task) -> None:
-    """Raises ModelError before the search if no claim could be made: a claim about a small box
-    around the centre bounds the rounding of every operation of the model.
-    """
-    radius = 1e-3 * np.maximum(1.0, np.abs(task.center))
-    H, h = Box(task.center - radius, task.center + radius).halfspaces()
-    # A set so small leaves no room for rounding, which does not matter here.
-    with contextlib.suppress(CertificateError):
-        claim_of(task, Polytope(H, h), task.center)
 
 
 def _joint(task: Task, blocks: list[Block], found: list[Found]) -> Claim:

@@ -1,5 +1,7 @@
 """One state: the largest interval, read off the model on a fine grid."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +36,9 @@ def interval(task: Task) -> Found:
             f"`constraints` must bound the state of `{task.model.name}` on both sides, but it is "
             f"from {lower} to {upper}."
         )
-    ends = _kept(task, lower, upper)
+    ends = _kept(_Grid.of(task, lower, upper), float(task.center[0]))
+    if ends is None:
+        raise SynthesisError(_too_weak(task, lower, upper))
     center = np.array([(ends[0] + ends[1]) / 2])
     H = np.array([[1.0], [-1.0]]) * 2 / (ends[1] - ends[0]) * (1 + _INWARD)
     safe_state_set = Polytope(H.astype(np.float32), 1.0 + H @ center)
@@ -52,36 +56,58 @@ def _bounds(constraints: Box | Polytope) -> tuple[float, float]:
     return -constraints.support([-1.0]), constraints.support([1.0])
 
 
-def _kept(task: Task, lower: float, upper: float) -> tuple[float, float]:
-    center = float(task.center[0])
-    x = np.linspace(lower, upper, _POINTS)
-    with jax.enable_x64():
-        c, B, E = (
-            np.asarray(part)[:, 0]
-            for part in jax.jit(jax.vmap(task.model.affine))(jnp.asarray(x[:, None]))
-        )
-    W = task.disturbances
-    w_low, w_high = (np.asarray(end, np.float64) for end in (W.lower, W.upper))
-    least = c + np.minimum(E * w_low, E * w_high).sum(axis=1)
-    most = c + np.maximum(E * w_low, E * w_high).sum(axis=1)
-    reach = np.abs(B).sum(axis=1)
-    while True:
-        margin = _MARGIN * (upper - lower) / 2
-        low, high = lower + margin, upper - margin
+class _Grid(NamedTuple):
+    """States x, the least and the largest next state without action over all disturbances, and how
+    far the actions move it to either side; shape (points,) each.
+    """
+
+    x: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(cls, task: Task, lower: float, upper: float) -> "_Grid":
+        x = np.linspace(lower, upper, _POINTS)
+        with jax.enable_x64():
+            c, B, E = (
+                np.asarray(part)[:, 0]
+                for part in jax.jit(jax.vmap(task.model.affine))(jnp.asarray(x[:, None]))
+            )
+        ends = [
+            np.asarray(end, np.float64)
+            for end in (task.disturbances.lower, task.disturbances.upper)
+        ]
+        pushes = np.stack([E * end for end in ends])
+        least, most = c + pushes.min(axis=0).sum(axis=1), c + pushes.max(axis=0).sum(axis=1)
+        return cls(x, least, most, np.abs(B).sum(axis=1))
+
+
+def _kept(grid: _Grid, center: float) -> tuple[float, float] | None:
+    """The ends of the largest interval around a state that can be kept, or None."""
+    x, least, most, reach = grid
+    first, last = 0, len(x) - 1
+    while x[first] < center < x[last]:
+        margin = _MARGIN * (x[last] - x[first]) / 2
+        low, high = x[first] + margin, x[last] - margin
         # Some action moves [least, most] by at most `reach` into [low, high].
         good = (most - reach <= high) & (least + reach >= low) & (most - least <= high - low)
-        bad = ~good & (x >= lower) & (x <= upper)
-        if not bad.any():
-            return lower, upper
-        below, above = x[bad & (x <= center)], x[bad & (x >= center)]
-        if len(below):
-            lower = x[min(np.searchsorted(x, below.max()) + 1, _POINTS - 1)]
-        if len(above):
-            upper = x[max(np.searchsorted(x, above.min()) - 1, 0)]
-        if not lower < center < upper:
-            raise SynthesisError(
-                f"There is no safe set for `{task.model.name}` around the state {center:.6g}: near "
-                f"{x[bad].mean():.6g} the disturbance moves it by up to "
-                f"{(most - least)[bad].max() / 2:.3g} a step to each side, and the actions by "
-                f"{reach[bad].min():.3g}. Use stronger actions or a smaller disturbance set."
-            )
+        bad = np.flatnonzero(~good[first : last + 1]) + first
+        if not len(bad):
+            return float(x[first]), float(x[last])
+        below, above = bad[x[bad] <= center], bad[x[bad] >= center]
+        first = below.max() + 1 if len(below) else first
+        last = above.min() - 1 if len(above) else last
+    return None
+
+
+def _too_weak(task: Task, lower: float, upper: float) -> str:
+    """Why there is no interval, in words."""
+    grid, center = _Grid.of(task, lower, upper), float(task.center[0])
+    here = int(np.argmin(np.abs(grid.x - center)))
+    push, reach = (grid.most - grid.least)[here] / 2, grid.reach[here]
+    return (
+        f"There is no safe set for `{task.model.name}` around the state {center:.6g}: there the "
+        f"disturbance moves it by up to {push:.3g} a step to each side, and the actions by "
+        f"{reach:.3g}. Use stronger actions, a smaller disturbance set, or another `center=`."
+    )

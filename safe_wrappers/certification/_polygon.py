@@ -5,6 +5,8 @@ from scipy.spatial import ConvexHull, QhullError
 
 from ..sets import Polytope
 
+_WELL_INSIDE = 0.1
+
 
 def polygon(
     points: np.ndarray, center: np.ndarray, sides: int, loss: float, *, symmetric: bool
@@ -22,14 +24,14 @@ def polygon(
         The polygon, or None if the points do not surround the centre.
     """
     y = points - center
-    if len(y) < 3:
+    scale = np.abs(y).max(axis=0, initial=0.0)
+    if len(y) < 3 or not scale.all():
         return None
-    scale = np.abs(y).max(axis=0)
     if symmetric:
         y = np.concatenate([y, -y])
     try:
         hull = ConvexHull(y / scale)
-    except (QhullError, ZeroDivisionError):
+    except QhullError:  # they lie on a line
         return None
     corners, area = hull.points[hull.vertices], hull.volume
     twin = len(corners) // 2
@@ -53,6 +55,22 @@ def polygon(
         half = len(H) // 2
         H = np.concatenate([H[:half], -H[:half]])
     return Polytope(H, 1.0 + H @ center)
+
+
+def well_inside(points: np.ndarray, center: np.ndarray) -> bool:
+    """Whether a point lies in the hull of points, shape (p, 2), at least a tenth of the way across
+    from every side of it; also if the hull is flat and there is no inside.
+    """
+    scale = np.ptp(points, axis=0)
+    if len(points) < 3 or not scale.all():
+        return True
+    try:
+        hull = ConvexHull(points / scale)
+    except QhullError:
+        return True
+    normals, offsets = hull.equations[:, :-1], hull.equations[:, -1]
+    across = -(hull.points @ normals.T + offsets).min(axis=0)
+    return bool((-(normals @ (center / scale) + offsets) >= _WELL_INSIDE * across).all())
 
 
 def _triangles(corners: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from ..synthesis import SynthesisError
 FACETS = {1: 2, 2: 20, 3: 20, 4: 24, 5: 20, 6: 20}
 # A search with more vertices than this takes hours.
 _VERTICES = 500
+# The proof of a product lists its vertices.
+_PRODUCT_VERTICES = 10_000
 
 
 class Effort(NamedTuple):
@@ -50,7 +52,7 @@ class Effort(NamedTuple):
                 f"{scales}."
             )
         return cls(
-            None if facets is None else as_integer("facets", facets, 2),
+            None if facets is None else as_integer("facets", facets, 1),
             as_integer("seeds", given["seeds"], 1),
             as_integer("iterations", given["iterations"], 1),
             tuple(as_number("disturbance_scales", scale, 1.0) for scale in scales),
@@ -69,6 +71,7 @@ class Task:
         constraints: X.
         disturbances: W.
         center: A state strictly inside X, shape (n,).
+        settled: Whether the caller gave the centre; otherwise a better one may be taken.
         symmetric: Whether the set is to be its own mirror image; None: if it may be.
         effort: How long is searched.
     """
@@ -77,6 +80,7 @@ class Task:
     constraints: Box | Polytope
     disturbances: Box
     center: np.ndarray
+    settled: bool
     symmetric: bool | None
     effort: Effort
 
@@ -142,12 +146,18 @@ def as_center(value: Any, model: Model) -> np.ndarray:
 
 
 def require_feasible_size(task: Task) -> None:
-    """Refuses a search that would not end.
+    """Refuses a search that would not end, and facets that cannot bound a set.
 
     Raises:
+        SetDimensionError: If there are fewer facets than a box has.
         SynthesisError: With the number of vertices, and what is possible.
     """
     n, m = task.model.state_size, task.facets
+    if m < 2 * n:
+        raise SetDimensionError(
+            f"`facets` must be at least {2 * n} for the {n} states of `{task.model.name}`, but it "
+            f"is {m}."
+        )
     vertices = most_vertices(n, m)
     if vertices <= _VERTICES:
         return
@@ -158,6 +168,24 @@ def require_feasible_size(task: Task) -> None:
         "searched one by one if the constraints are a box; or certify the groups apart, each with "
         "the states of the others as disturbances. Fewer `facets` help a little: at least "
         f"{2 * n} are needed."
+    )
+
+
+def require_feasible_product(tasks: list[Task]) -> None:
+    """Refuses blocks whose product could not be proved.
+
+    Raises:
+        SynthesisError: With the number of vertices, and what is possible.
+    """
+    each = [most_vertices(task.model.state_size, task.facets) for task in tasks]
+    if math.prod(each) <= _PRODUCT_VERTICES:
+        return
+    raise SynthesisError(
+        f"The plant falls into {len(tasks)} blocks that do not enter each other's motion. Their "
+        f"product may have {math.prod(each):,} vertices; up to {_PRODUCT_VERTICES:,} can be "
+        "listed. Make a model of each block, certify it by itself, and give each block its own "
+        "safeguard: nothing is lost, since no block depends on another one. Or ask for fewer "
+        f"`facets` of each block than {max(task.facets for task in tasks)}."
     )
 
 

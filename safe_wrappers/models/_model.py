@@ -7,14 +7,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import ModelError
-from .._gate import as_integer, as_number, function, instance_of
+from .._gate import (
+    as_action,
+    as_disturbance,
+    as_integer,
+    as_number,
+    as_state,
+    function,
+    instance_of,
+)
+from .._one_line import count, one_line
 from ..sets import Box
 from ._action_units import ActionUnits
-from ._names import as_names, as_units, labels, size_of
-
-_NAME_LENGTH = 40  # characters of a name in a `repr`
+from ._names import as_names, as_units, labelled, size_of
 
 
 class Affine(NamedTuple):
@@ -113,9 +121,17 @@ class Model:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def __call__(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
-        """The next state x' = f(x, a, w), shape (n,), for an action in natural units."""
-        return self.step(x, action, disturbance)
+    def __call__(self, x: ArrayLike, action: ArrayLike, disturbance: ArrayLike) -> jax.Array:
+        """The next state x' = f(x, a, w), shape (n,), for an action in natural units.
+
+        Raises:
+            SetDimensionError: At trace time, if an argument is not made of real numbers, as many as
+                the model has.
+        """
+        x = as_state("x", x, self.state_size, self.state_labels if self.state_names else ())
+        labels = self.action_labels if self.action_names else ()
+        action = as_action(action, self.action_size, labels)
+        return self.step(x, action, as_disturbance(disturbance, self.disturbance_size))
 
     def unit_step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         """The next state, shape (n,), for an action u in [-1, 1]^d: f at the middle of the action
@@ -162,23 +178,17 @@ class Model:
     @property
     def state_labels(self) -> tuple[str, ...]:
         """Names and units of the states, for figures and errors: "gap (m)", or "state 1"."""
-        return labels(self.state_names, self.units, "state", self.state_size)
+        return labelled(self.state_names, self.units, "state", self.state_size)
 
     @property
     def action_labels(self) -> tuple[str, ...]:
         """Names and units of the actions, for figures and errors: "voltage (V)", or "action 1"."""
-        return labels(self.action_names, self.units, "action", self.action_size)
+        return labelled(self.action_names, self.units, "action", self.action_size)
 
     def __repr__(self) -> str:
-        name = self.name if len(self.name) <= _NAME_LENGTH else f"{self.name[:_NAME_LENGTH]}..."
-        box = self.action_box
-        range_ = f" from {box.lower[0]:g} to {box.upper[0]:g}" if self.action_size == 1 else ""
-        return (
-            f"{type(self).__name__}({name!r}, {_count(self.state_size, 'state')}, "
-            f"{_count(self.action_size, 'action')}{'' if self.action_units.plain else range_}, "
-            f"{_count(self.disturbance_size, 'disturbance')})"
-        )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+        box, sizes = self.action_box, [count(self.state_size, "state")]
+        one = self.action_size == 1 and not self.action_units.plain
+        actions = f" from {box.lower[0]:g} to {box.upper[0]:g}" if one else ""
+        sizes.append(count(self.action_size, "action") + actions)
+        sizes.append(count(self.disturbance_size, "disturbance"))
+        return one_line(f"{type(self).__name__}({self.name!r}, {', '.join(sizes)})")

@@ -71,7 +71,7 @@ def as_units(value: Any, names: tuple[str, ...]) -> dict[str, str]:
     return dict(value)
 
 
-def labels(
+def labelled(
     names: tuple[str, ...], units: Mapping[str, str], kind: str, size: int
 ) -> tuple[str, ...]:
     """Names with units in brackets, or numbers where there are no names."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._gate import as_bound, at_least_zero
+from .._read_only import ReadOnly
 from ..sets import Box
 from ._model import Model
 
@@ -19,7 +20,7 @@ Remainder = np.ndarray | Callable[[jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class EnclosedModel(Model):
+class EnclosedModel(ReadOnly, Model):
     """An affine model that contains another one, up to a remainder; `enclosed` makes it.
 
     Args:

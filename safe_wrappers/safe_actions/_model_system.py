@@ -11,6 +11,7 @@ import numpy as np
 from .._errors import SetDimensionError
 from .._gate import as_state, function
 from .._margins import tau
+from .._one_line import count, one_line
 from .._own import own
 from ..certificates import (
     RESERVE,
@@ -29,7 +30,7 @@ from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ModelSystem(SystemOfModel, Guaranteed):
     """The system of a claim: a model that is affine in action and disturbance, and a polytope that
     is to be invariant.
@@ -81,6 +82,12 @@ class ModelSystem(SystemOfModel, Guaranteed):
         object.__setattr__(self, "_initial", initial)
         object.__setattr__(self, "_generators", _around(claim.center, claim.generators))
         object.__setattr__(self, "_anchor", anchor)
+
+    def __repr__(self) -> str:
+        found = f", certificate {self.certificate.name!r}" if self.certificate else ""
+        sizes = f"{count(self.model.state_size, 'state')}, {count(self.action_size, 'action')}"
+        facets = count(len(self.safe_state_set.H), "facet")
+        return one_line(f"{type(self).__name__}({self.model.name!r}, {sizes}, {facets}{found})")
 
     @property
     def model(self) -> Model:
@@ -172,7 +179,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         """A state uniform by volume in S shrunk by the factor 1 - 1e-4 about its centre, shape
         (n,).
         """
-        return self.center + self._initial.sample(key)
+        return jnp.asarray(self.center) + self._initial.sample(key)
 
     def sample_generators(self, key: jax.Array) -> jax.Array:
         """A state c + G beta with beta uniform in the cube, moved towards the centre of S by the
@@ -186,7 +193,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
                 "The safe set has no generators to draw initial states from; use "
                 "initial_states='uniform'."
             )
-        return self.center + (1 - RESET_SHRINK) * self._generators.sample(key)
+        return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
 
 
 def _around(center: np.ndarray, generators: Zonotope | None) -> Zonotope | None:

@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from .._action_box import ActionBox
+from .._errors import CertificateError
+from .._read_only import ReadOnly
 from ..models import ActionUnits
 from ._action_set import SafeActionSet
 from ._common import BoxSystem, units_of
@@ -16,7 +18,7 @@ from ._protocol import System
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RoundedActions(BoxSystem):
+class RoundedActions(ReadOnly, BoxSystem):
     """A system whose safe action sets hold the actions around which all are safe.
 
     Each row A_i a <= b_i becomes A_i a <= b_i - sum_j |A_ij| r_j, so that it holds for every action
@@ -68,8 +70,28 @@ def onto_space(system: System, space: spaces.Space[Any]) -> tuple[ActionBox, Sys
     when the map has rounded them: the given one, or one with tighter rows for a coarse space.
 
     Raises:
-        CertificateError: If the space is no box of the system's actions, or too coarse.
+        CertificateError: If the space is no box of the system's actions, has other bounds than the
+            natural units of the system's model, or is too coarse.
     """
+    _require_same_units(system, space)
     room = system.action_room if isinstance(system, BoxSystem) else 0.0
     box = ActionBox(space, system.action_size, room)
     return box, RoundedActions(system, box.rounding) if box.coarse else system
+
+
+def _require_same_units(system: System, space: spaces.Space[Any]) -> None:
+    """A model with natural units says which action is which; a space with other bounds would be
+    mapped onto other actions.
+    """
+    units = units_of(system)
+    if units.plain or not isinstance(space, spaces.Box) or space.shape != (system.action_size,):
+        return
+    box = units.box
+    with np.errstate(over="ignore"):
+        low, high = (np.asarray(end).astype(np.float32) for end in (space.low, space.high))
+    if not (np.array_equal(low, box.lower) and np.array_equal(high, box.upper)):
+        raise CertificateError(
+            "The action space must have the bounds of the model's `action_box`, which is from "
+            f"{box.lower} to {box.upper}, but it is {space}, from {space.low} to {space.high}. "
+            "Give the model the environment's bounds, in the environment's units."
+        )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import CertificateError
 from .._gate import as_bound, shown
+from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model
 from ..sets import Box
 from ._model_system import ModelSystem
@@ -43,7 +44,7 @@ class Explanation(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StepCheck:
+class StepCheck(ReadOnly):
     """The claim x' in c(x) + B(x) a + E(x) W + R, where R = {r : N r <= allowance} has room for
     rounding, and for a remainder if there is one.
 
@@ -78,6 +79,13 @@ class StepCheck:
             self, "_metric", np.linalg.cholesky(self.facets.T @ self.facets / len(self.facets)).T
         )
 
+    @property
+    def metric(self) -> np.ndarray:
+        """The scale in which the disturbance of a step is found by least squares, shape (n, n):
+        |metric v| is the root mean square of N v.
+        """
+        return self._metric
+
     @classmethod
     def of(cls, system: System, share: float = 1.0) -> "StepCheck":
         """The claim of a system with a model, a disturbance set and a polytope or zonotope of safe
@@ -96,10 +104,8 @@ class StepCheck:
                 f"`{type(system).__name__}` does not have them; "
                 "use a `ModelSystem` or a `ZonotopeSystem`."
             )
-        S = system.safe_state_set
-        H, h = (np.asarray(value, np.float64) for value in S.halfspaces())
-        center = system.center if isinstance(system, ModelSystem) else S.center
-        facets = H / (h - H @ np.asarray(center, np.float64))[:, None]
+        H, h = (np.asarray(value, np.float64) for value in system.safe_state_set.halfspaces())
+        facets = H / (h - H @ system.center.astype(np.float64))[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
         model, W = system.model, system.disturbance_set
         if isinstance(model, EnclosedModel):

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_numbers, is_traced, shown
+from .._read_only import read_only
 
 
 def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
@@ -24,8 +25,10 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
     """
     array = as_numbers(name, value)
     if array.ndim != ndim:
+        column = ndim == 1 and array.ndim == 2 and array.shape[1] == 1
+        hint = f" Write `{name}[:, 0]` for the numbers of a column." if column else ""
         raise SetDimensionError(
-            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(array.shape)}."
+            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(array.shape)}.{hint}"
         )
     if is_traced(array):
         return array
@@ -38,8 +41,7 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
         )
     if isinstance(array, jax.Array):
         return array
-    # A copy that is backed by bytes, so that not even `setflags` makes it writable again.
-    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+    return read_only(array)
 
 
 def as_vector(name: str, value: Any, dim: int) -> jax.Array:

@@ -1,16 +1,20 @@
 """Polytopes in half-space form."""
 
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_number, is_traced
+from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
+from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
 from ._hull import hull_halfspaces
 from ._triangulation import Triangulation
@@ -25,7 +29,7 @@ LP_OPTIONS = {
 
 
 @frozen_pytree
-class Polytope:
+class Polytope(ReadOnly):
     """The set {x : H x <= h}.
 
     `contains` and `margin` are jit-able and evaluate in the dtype of their argument. For float32
@@ -52,13 +56,16 @@ class Polytope:
     H: Array
     h: Array
 
-    def __post_init__(self):
-        H, h = as_float("H", self.H, 2), as_float("h", self.h, 1)
-        require_shape("h", h, (H.shape[0],))
-        if not is_traced(self.H):
-            _require_visible_rows(concrete(self.H))
-        object.__setattr__(self, "H", H)
-        object.__setattr__(self, "h", h)
+    def __init__(self, H: ArrayLike, h: ArrayLike):
+        normals, offsets = as_float("H", H, 2), as_float("h", h, 1)
+        require_shape("h", offsets, (normals.shape[0],))
+        if not is_traced(normals):
+            _require_visible_rows(concrete(H))
+        object.__setattr__(self, "H", normals)
+        object.__setattr__(self, "h", offsets)
+
+    def __repr__(self) -> str:
+        return f"Polytope({rows_by_columns(self.H, 'facet', 'dimension')})"
 
     @classmethod
     def from_vertices(cls, points) -> "Polytope":
@@ -90,7 +97,7 @@ class Polytope:
         """(H, h), shapes (m, n) and (m,)."""
         return self.H, self.h
 
-    def margin(self, x) -> jax.Array:
+    def margin(self, x: ArrayLike) -> jax.Array:
         """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h.
 
         Shape (); x has shape (n,).
@@ -106,7 +113,7 @@ class Polytope:
             jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1)
         )
 
-    def contains(self, x) -> jax.Array:
+    def contains(self, x: ArrayLike) -> jax.Array:
         """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
         return self.margin(x) >= 0
 
@@ -173,7 +180,21 @@ class Polytope:
             )
         return result.x[:-1], float(result.x[-1])
 
-    def support(self, direction) -> float:
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
+
+    def support(self, direction: ArrayLike) -> float:
         """The maximum of direction . x over the set, for direction of shape (n,); `inf` if
         unbounded. By linear programming.
 

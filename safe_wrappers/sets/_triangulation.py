@@ -9,11 +9,12 @@ from scipy.spatial import ConvexHull
 
 from .._gate import Array
 from .._pytree import frozen_pytree
+from .._read_only import ReadOnly
 from ._arrays import concrete
 
 
 @frozen_pytree
-class Triangulation:
+class Triangulation(ReadOnly):
     """A convex body cut into simplices.
 
     Args:

@@ -21,21 +21,24 @@ _DIGITS = 6  # a centre is rounded to so many digits of its range, if it is held
 
 
 class _Candidate(NamedTuple):
-    """A state and its action in scaled coordinates, how deep it lies, and how far it moves."""
+    """A state and its action in scaled coordinates, how good they are, how deep the state lies, and
+    how far it moves.
+    """
 
     y: np.ndarray
     action: np.ndarray
+    merit: float
     depth: float
     moved: float
 
 
 def equilibrium(model: Model, constraint_set: Box | Polytope, disturbance_set: Box) -> np.ndarray:
-    """A state x with f(x, a, w) = x for some action a in [-1, 1]^d and the middle w of W, as deep
-    inside X as could be found, shape (n,), float64.
+    """A state x with f(x, a, w) = x for some action a in [-1, 1]^d and the middle w of W, deep
+    inside X and held by an action that leaves room to both sides, shape (n,), float64.
 
     A bounded convex set that is robust control invariant contains such a state (by the theorem of
-    Brouwer), so that without one there is no safe set. The depth is a nonlinear program, solved by
-    linear ones from several starts; the answer is the same at every call.
+    Brouwer), so that without one there is no safe set. A nonlinear program is solved by linear ones
+    from several starts; the answer is the same at every call.
 
     Args:
         model: x' = f(x, a, w), affine in (a, w).
@@ -62,7 +65,7 @@ def equilibrium(model: Model, constraint_set: Box | Polytope, disturbance_set: B
             "`center=`; a state that only grows, such as a distance travelled, has to be taken out "
             "of the model."
         )
-    best = max(held, key=lambda candidate: round(candidate.depth, 6))
+    best = max(held, key=lambda candidate: round(candidate.merit, 6))
     return middle + scale * _rounded(system, best)
 
 
@@ -133,10 +136,13 @@ class _Local:
         self.widths = _widths(limits)
         depths = _depths(limits, self.widths, y)
         self.depth = float(depths.min(initial=1.0))
+        # A state deep inside X that takes nearly all of the action to hold is no good centre: the
+        # lesser of both counts most, and then every single depth.
+        room = float((1 - np.abs(action)).min())
         self.merit = (
-            len(depths) * self.depth
+            2 * len(depths) * min(self.depth, room)
             + depths.sum()
-            + len(action) * (1 - np.abs(action)).min()
+            + room
             - _PENALTY * np.abs(self.moved).sum()
             - _PENALTY * max(0.0, -self.depth)
         )
@@ -144,15 +150,15 @@ class _Local:
     def step(self, radius: float) -> tuple[np.ndarray, np.ndarray] | None:
         """The change of state and action that a linear program takes to be best.
 
-        Its variables are dy, da, the depth of every row and the smallest one, the least room of an
-        action, and the motion that is left to either side.
+        Its variables are dy, da, the depth of every row, the least of these depths and of the room
+        of the actions, that room, and the motion that is left to either side.
         """
         n, d, r = len(self.y), len(self.action), len(self.widths)
         size = n + d + r + 2 + 2 * n
         dy, da, t = slice(0, n), slice(n, n + d), slice(n + d, n + d + r)
         least, room = n + d + r, n + d + r + 1
         cost = np.zeros(size)
-        cost[t], cost[least], cost[room], cost[room + 1 :] = -1.0, -float(r), -float(d), _PENALTY
+        cost[t], cost[least], cost[room], cost[room + 1 :] = -1.0, -2.0 * r, -1.0, _PENALTY
         rows, bounds = [], []
         level = self.limits.rows @ self.y
         for sign, bound in ((1.0, self.limits.upper), (-1.0, -self.limits.lower)):
@@ -166,15 +172,16 @@ class _Local:
                 row[n + j], row[room] = sign, 1.0
                 rows.append(row)
                 bounds.append(1 - sign * self.action[j])
-        for i in range(r):
+        for other in (*range(t.start, t.stop), room):
             row = np.zeros(size)
-            row[least], row[t.start + i] = 1.0, -1.0
+            row[least], row[other] = 1.0, -1.0
             rows.append(row)
             bounds.append(0.0)
         motion = np.zeros((n, size))
         motion[:, dy], motion[:, da] = self.A - np.eye(n), self.B
         motion[:, room + 1 : room + 1 + n], motion[:, room + 1 + n :] = np.eye(n), -np.eye(n)
-        ranges = [(-radius, radius)] * (n + d) + [(None, 1)] * (r + 2) + [(0, None)] * (2 * n)
+        ranges = [(-radius, radius)] * (n + d) + [(None, 1)] * (r + 1) + [(0, 1)]
+        ranges += [(0, None)] * (2 * n)
         result: OptimizeResult = linprog(
             cost, np.array(rows), np.array(bounds), motion, -self.moved, ranges
         )
@@ -195,7 +202,7 @@ class _Local:
             if not np.abs(after.moved).max() < np.abs(moved).max():
                 break
             local, y, action, moved = after, after.y, after.action, after.moved
-        return _Candidate(y, action, local.depth, float(np.abs(moved).max()))
+        return _Candidate(y, action, local.merit, local.depth, float(np.abs(moved).max()))
 
 
 def _widths(limits: Limits) -> np.ndarray:

@@ -30,7 +30,7 @@ def growing_mode(system: ScaledSystem, rest: Rest) -> str | None:
     for mode in _uncontrolled(rest):
         if mode.value > 1 + _UNIT:
             return (
-                f"Near `center` = {system.center}, {_named(system, mode.direction)} grows by the "
+                f"Near `center` = {system.center}, {in_words(system, mode.direction)} grows by the "
                 f"factor {mode.value:.4g} a step, and no action reaches it: every start but one "
                 "line of them leaves any bounded set. The plant needs another actuator, or the "
                 "model is wrong there."
@@ -43,42 +43,60 @@ def standing_modes(rest: Rest) -> bool:
     return bool(_uncontrolled(rest))
 
 
-def reasons(system: ScaledSystem, rest: Rest) -> list[str]:
-    """What speaks against a set near the origin, the most decisive first, in whole sentences."""
-    found = []
-    for mode in _uncontrolled(rest):
-        push = np.abs(mode.direction @ rest.E) @ system.w_radius
-        if push > 0:
-            found.append(
-                f"No action reaches {_named(system, mode.direction)} (eigenvalue "
-                f"{mode.value:.4g}), but the disturbance moves it by up to "
-                f"{push:.3g} of its range a step, so that it drifts out of any bounds. Let the "
-                "disturbance vanish where this state meets its limits (multiply it in the model "
-                "by a function of the state), or take the state out of the model and its motion "
-                "into the disturbance."
-            )
-    for mode in _real_modes(rest):
-        push = np.abs(mode.direction @ rest.E) @ system.w_radius
-        authority = np.abs(mode.direction @ rest.B).sum()
-        if authority > _NO_AUTHORITY and push >= _WEAK * authority:
-            verdict = (
-                "so that there is no safe set"
-                if push >= authority
-                else "which leaves little to turn around with"
-            )
-            found.append(
-                f"Along {_named(system, mode.direction)} the worst disturbance pushes "
-                f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger "
-                "actions or a smaller disturbance set."
-            )
+class Reason(NamedTuple):
+    """What speaks against a set, in whole sentences, and whether it is decisive: then no other
+    setting of the search helps.
+    """
+
+    text: str
+    decisive: bool = False
+
+
+def reasons(system: ScaledSystem, rest: Rest) -> list[Reason]:
+    """What speaks against a set near the origin."""
+    drifting = [_drifting(system, rest, mode) for mode in _uncontrolled(rest)]
+    overpowered = [_overpowered(system, rest, mode) for mode in _real_modes(rest)]
+    found = [reason for reason in (*drifting, *overpowered) if reason is not None]
     drift = np.abs(rest.residual).max()
     if drift > _UNIT:
-        found.append(
+        text = (
             f"No action holds the state `center` = {system.center}: the best one lets it move by "
             f"{drift:.3g} of the range of a state in one step. Pass `center=` a state that an "
             "action can hold, if there is one."
         )
+        found.append(Reason(text))
     return found
+
+
+def _drifting(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
+    """A mode that only the disturbance moves."""
+    push = np.abs(mode.direction @ rest.E) @ system.w_radius
+    if push == 0:
+        return None
+    return Reason(
+        f"No action reaches {in_words(system, mode.direction)} (eigenvalue {mode.value:.4g}), but "
+        f"the disturbance moves it by up to {push:.3g} of its range a step, so that it drifts out "
+        "of any bounds. Let the model say what keeps it in bounds: multiply the disturbance by a "
+        "function of the state that is 0 at the last value which the state can take, leave the "
+        "constraints a little room beyond, and let the state return from there. Or take the state "
+        "out of the model, and its motion into the disturbance."
+    )
+
+
+def _overpowered(system: ScaledSystem, rest: Rest, mode: Mode) -> Reason | None:
+    """A mode that the disturbance moves nearly as hard as the actions do, or harder."""
+    push = np.abs(mode.direction @ rest.E) @ system.w_radius
+    authority = np.abs(mode.direction @ rest.B).sum()
+    if authority <= _NO_AUTHORITY or push < _WEAK * authority:
+        return None
+    decisive = bool(push >= authority)
+    verdict = "so that there is no safe set" if decisive else "which leaves little to turn around"
+    return Reason(
+        f"Along {in_words(system, mode.direction)} the worst disturbance pushes "
+        f"{push / authority:.0%} as hard as the strongest action, {verdict}: use stronger actions "
+        "or a smaller disturbance set.",
+        decisive,
+    )
 
 
 def _uncontrolled(rest: Rest) -> list[Mode]:
@@ -114,8 +132,10 @@ def _on_or_outside_the_circle(A: np.ndarray) -> np.ndarray:
     return np.unique(np.round(values, 7))
 
 
-def _named(system: ScaledSystem, direction: np.ndarray) -> str:
-    """A combination of the scaled states in the units of x, as a formula."""
+def in_words(system: ScaledSystem, direction: np.ndarray) -> str:
+    """A combination of the scaled states in the units of x, as a formula in which the state that
+    counts most has the factor 1.
+    """
     weights = direction / system.scale
     weights = weights / weights[np.abs(direction).argmax()]
     kept = [i for i in np.argsort(-np.abs(direction)) if abs(direction[i]) > 1e-6]

@@ -63,9 +63,9 @@ class Limits(NamedTuple):
         levels = points @ self.rows.T
         return float(max((levels / self.upper).max(), (levels / self.lower).max(), 1.0))
 
-    def lost_by_mirroring(self) -> str | None:
-        """Which part of the limits no set that is symmetric about the origin can use, in words, or
-        None if there is none.
+    def lopsided(self) -> tuple[np.ndarray, float, float] | None:
+        """A row of which no set that is symmetric about the origin can use the larger side, with
+        its bounds, or None if there is none.
         """
         for row, low, high in zip(*self, strict=True):
             if np.isinf(low):
@@ -73,11 +73,7 @@ class Limits(NamedTuple):
                 low = -twins.min(initial=np.inf)
             near, far = sorted((-low, high))
             if not far <= near * (1 + _MIRRORED) and not (np.isinf(near) and np.isinf(far)):
-                axis = "+".join(f"{part:.3g} y[{i}]" for i, part in enumerate(row) if part)
-                return (
-                    f"{axis} may range from {low:.4g} to {high:.4g} about `center`, of which a "
-                    f"symmetric set can use {near:.4g} to each side"
-                )
+                return row, float(low), float(high)
         return None
 
 

@@ -29,5 +29,5 @@ class Progress:
         self._say()
 
     def _say(self) -> None:
-        best = f"volume so far {self._best:.4g}" if self._best else "no set so far"
+        best = f"volume {self._best:.4g}" if self._best else "nothing yet"
         self._show(f"{self._stage}, {best}")

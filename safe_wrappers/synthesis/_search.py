@@ -69,7 +69,7 @@ class Search:
             SetDimensionError: If it has another dimension, more facets than allowed, or is not
                 symmetric though it has to be.
         """
-        self.bar.stage("from the set before")
+        self.bar.stage("widening")
         center, scale = self.problem.system.center, self.problem.system.scale
         if warm_start.dim != len(scale) or len(warm_start.H) > facets:
             raise SetDimensionError(
@@ -137,6 +137,7 @@ class Search:
         problem, system = self.problem, self.problem.system
         why = reasons(system, system.rest())
         enlarged = problem.enlargement != 1
+        against = f" against disturbances enlarged {problem.enlargement:g} times" * enlarged
         remedies = [
             *([f"a `disturbance_scale` nearer 1 than {problem.enlargement:g}"] * enlarged),
             "more `seeds`",
@@ -144,15 +145,14 @@ class Search:
             "another `center`",
             "stronger actions or a smaller disturbance set",
         ]
+        advice = f"Try, in this order: {', '.join(remedies)}."
         return " ".join(
             [
                 f"No safe set was found for `{system.model.name}` in {self.count} quadratic "
-                "programs: none whose boundary keeps a margin of "
-                f"{problem.margin / 2:.2g} at the sample points"
-                + (f" against disturbances enlarged {problem.enlargement:g} times" * enlarged)
-                + ".",
-                *why,
-                f"Try, in this order: {', '.join(remedies)}.",
+                f"programs: none whose boundary keeps a margin of {problem.margin / 2:.2g} at the "
+                f"sample points{against}.",
+                *(reason.text for reason in why),
+                *([advice] * (not any(reason.decisive for reason in why))),
             ]
         )
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._errors import ModelError, SetDimensionError
-from .._gate import as_integer, as_numbers, instance_of
+from .._gate import as_flag, as_integer, as_numbers, instance_of
+from .._one_line import count, one_line, rows_by_columns
 from .._status_line import StatusLine
-from ..models import Model, require_affine
+from ..models import Model, require_affine, require_known_operations
 from ..sets import Box, Polytope
+from ._failure import in_words
 from ._limits import Limits, extent, require_inside
 from ._problem import Problem
 from ._progress import Progress
@@ -24,7 +26,7 @@ _MARGIN_IN_THE_PLANE = 1e-3
 _MARGIN = 2e-3
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SynthesisResult:
     """A candidate for a robust control invariant set. Nothing is proved about it yet.
 
@@ -48,6 +50,13 @@ class SynthesisResult:
     seconds: float
     settings: dict[str, Any]
 
+    def __repr__(self) -> str:
+        facets = rows_by_columns(self.safe_state_set.H, "facet", "dimension")
+        return one_line(
+            f"SynthesisResult({facets}, volume {self.volume:.4g}, margin {self.margin:.3g}, "
+            f"{count(self.iterations, 'iteration')}; not proved)"
+        )
+
 
 def synthesise(
     model: Model,
@@ -66,6 +75,7 @@ def synthesise(
     scale: np.ndarray | None = None,
     iterations: int = 400,
     gain: float = 1e-4,
+    provable: bool = True,
     progress: bool | Callable[[str], None] = True,
 ) -> SynthesisResult:
     """Searches for a large polytope S in the constraint set from which an action keeps every next
@@ -102,12 +112,16 @@ def synthesise(
             set reaches from `center`, or the LQR ellipsoid.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
         gain: A further facet, or pair of facets, must enlarge the volume by this part.
+        provable: Whether the model must be one that a proof can follow, which is found out before
+            the search: see `models.require_known_operations`. Without it, a set can be found
+            and *tested* for any model that is affine in action and disturbance.
         progress: Whether to show on the terminal what is done, or a function that is called with a
             line of text whenever that changes.
 
     Raises:
         TypeError: If an argument has another type than it must.
-        ModelError: If the model is not affine, or not symmetric though `symmetric` is set.
+        ModelError: If the model is not affine, has an operation that no proof can follow, or is not
+            symmetric though `symmetric` is set.
         SetDimensionError: If sizes do not fit, `center` is not inside the constraint set, or a set
             is not symmetric though `symmetric` is set.
         SynthesisError: If no start led to an invariant set, with the reason if it is known.
@@ -130,6 +144,8 @@ def synthesise(
     began = time.perf_counter()
     center = _center(model, constraint_set, disturbance_set, center)
     require_affine(model)
+    if as_flag("provable", provable):
+        require_known_operations(model)
     problem = _problem(model, constraint_set, disturbance_set, center, settings)
     settings["symmetric"] = problem.symmetric
     _require_facets(facets, model.state_size, problem.symmetric)
@@ -143,7 +159,7 @@ def synthesise(
             search.from_set(warm_start, facets)
         search.grow(facets)
         safe_state_set, smallest = search.checked()
-    volume, seconds = volume_of(safe_state_set.H), time.perf_counter() - began
+    volume, seconds = volume_of(np.asarray(safe_state_set.H)), time.perf_counter() - began
     return SynthesisResult(
         safe_state_set, center, volume, smallest, search.count, seconds, settings
     )
@@ -209,14 +225,19 @@ def _symmetric(system: ScaledSystem, limits: Limits, wanted: bool | None) -> boo
     """
     if wanted is False:
         return False
-    lost, disturbances = limits.lost_by_mirroring(), system.w_center.any()
+    lopsided, disturbances = limits.lopsided(), system.w_center.any()
     if wanted is None:
-        return not (lost or disturbances or system.asymmetry())
+        return not (lopsided or disturbances or system.asymmetry())
     remedy = "Pass `symmetric=False`, or leave it out, and it is decided from the problem."
-    if lost:
+    if lopsided:
+        row, low, high = lopsided
+        main = np.abs(row).argmax()
+        unit = system.scale[main] / row[main]  # of the formula, in which `main` has the factor 1
+        ends = sorted((low * unit, high * unit))
         raise SetDimensionError(
-            f"The constraints must be symmetric about `center` for a symmetric set, but {lost} "
-            f"(y = x - center, each component divided by {system.scale}). {remedy}"
+            "The constraints must be symmetric about `center` for a symmetric set, but "
+            f"{in_words(system, row)} may go from {ends[0]:.4g} to {ends[1]:.4g} about it, of "
+            f"which a symmetric set can use {min(np.abs(ends)):.4g} to each side. {remedy}"
         )
     if disturbances:
         low, high = (system.w_center + sign * system.w_radius for sign in (-1, 1))
@@ -240,8 +261,9 @@ def _center(
 ) -> np.ndarray:
     """The centre in float64, once everything is known to be of its kind and size."""
     n = model.state_size
-    instance_of("constraint_set", constraint_set, Box, Polytope)
-    instance_of("disturbance_set", disturbance_set, Box)
+    box = "write `Box(lower, upper)`, or `Box.symmetric([...])`"
+    instance_of("constraint_set", constraint_set, Box, Polytope, hint=box)
+    instance_of("disturbance_set", disturbance_set, Box, hint=box)
     for name, value, size in (
         ("constraint_set", constraint_set, n),
         ("disturbance_set", disturbance_set, model.disturbance_size),

@@ -321,7 +321,7 @@ def _check_set(
         "least margin of a state": margin.min(),
     }
     if (S := getattr(system, "safe_state_set", None)) is not None and hasattr(S, "halfspaces"):
-        center = np.asarray(getattr(system, "center", getattr(S, "center", np.zeros(S.dim))))
+        center = np.asarray(getattr(system, "center", np.zeros(S.dim)))
         findings["largest error of the margin"] = _check_margin(
             S, center, np.concatenate([x, center + 1.5 * (x - center)]), measure
         )

@@ -25,6 +25,8 @@ _RECORD = {
     "fallback",
     "margin",
     "inside",
+    "violation",
+    "task_reward",
 }
 _METRICS = {
     f"safeguard/{name}_per_step"
@@ -42,7 +44,7 @@ class _Steps(NamedTuple):
         request: What was sent.
         done: 1 at an episode's end.
         reward: The reward that was reported.
-        info: The safeguard's record and the cost; empty without a safeguard.
+        info: The safeguard's record; empty without a safeguard.
         metrics: The metrics that were reported.
     """
 
@@ -209,7 +211,7 @@ def _check_trees(env: Any, keys: jax.Array | None = None) -> None:
         "Return the state with `.replace`.",
     )
 
-    ours = (state.reward, state.done, state.metrics, state.info["safeguard"], state.info["cost"])
+    ours = (state.reward, state.done, state.metrics, state.info["safeguard"])
     weak = [name for name, (*_, is_weak) in _signature(ours).items() if is_weak]
     require(
         not weak,
@@ -269,7 +271,7 @@ def _rollout(env: Any, system: System, keys: jax.Array, requests: np.ndarray) ->
 
     def step(state, request):
         after = env.step(state, request)
-        info = {name: after.info[name] for name in ("safeguard", "cost") if name in after.info}
+        info = {name: after.info[name] for name in ("safeguard",) if name in after.info}
         return after, (
             x_of(state),
             x_of(after),
@@ -361,13 +363,13 @@ def _check_containment(system: System, steps: _Steps, tolerance: float) -> dict[
         margins=np.stack([start, margin], axis=1),
     )
     metrics = steps.metrics
-    quiet = (guard["feasible"] == 1) & (guard["inside"] == 1) & (steps.info["cost"] == 0)
+    quiet = (guard["feasible"] == 1) & (guard["inside"] == 1) & (guard["violation"] == 0)
     quiet &= (metrics["safeguard/infeasible_per_step"] == 0) & (
         metrics["safeguard/left_set_per_step"] == 0
     )
     require_all(
         quiet,
-        "In the safe set every step must be reported as feasible, inside and without cost",
+        "In the safe set every step must be reported as feasible, inside and without violation",
         _WRAP,
         **shown,
         margin=margin,

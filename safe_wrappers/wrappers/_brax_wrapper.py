@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, WrapperOrderError
 from .._frozen import Frozen
-from .._gate import as_flag, as_key, as_state, function
+from .._gate import as_flag, as_key, as_reward, as_state, function
 from .._own import own
+from .._programs import compiled_by_content, remembered
 from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
 from ..safe_actions import Explanation, StepCheck, System
 from ..safeguards import (
@@ -22,11 +23,20 @@ from ..safeguards import (
     Safeguard,
     SafeguardOutput,
     diagnose_gradient,
-    safe_action,
+    safe_unit_action,
 )
 from ._core import require_parts, tested, unverified
 from ._protocols import BoundedEnv, StartableEnv, SystemEnv
-from ._record import nothing_done, nothing_lost, step_metrics, step_record
+from ._record import (
+    nothing_done,
+    nothing_lost,
+    step_metrics,
+    step_record,
+    with_metrics,
+    with_record,
+    without_metrics,
+    without_record,
+)
 from ._starts import ATTEMPTS, first_safe_key, no_safe_start
 
 
@@ -88,11 +98,15 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
             rounding allowance eps, so that the guarantee does not cover it (0 on reset).
 
     Info:
-        info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback, and
-            margin and inside of the next state; float32, flags as 0 or 1. With `monitor` also
-            residual, the disturbance that explains the step best, shape (k,), and modelled, whether
-            one in W does.
-        info["cost"]: 1 if the next state violates the state constraints X.
+        info["safeguard"]: requested and action, in [-1, 1]^d, intervened, changed, distance,
+            feasible, fallback, clipped; margin, inside and violation (1 if it violates the state
+            constraints X) of the next state; task_reward, the reward without regularisation.
+            float32, flags as 0 or 1. With `monitor` also residual, the disturbance that explains
+            the step best, shape (k,), and modelled, whether one in W does.
+        info["cost"]: The cost that the environment itself reports; if it reports none, violation.
+        info["environment"]: There only if the environment reports an `info["safeguard"]` of its
+            own, which it holds as "safeguard". A metric of the environment that is named like one
+            of the above is reported as "environment/safeguard/...".
     """
 
     def __init__(
@@ -131,7 +145,6 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         self.diagnostics = diagnostics
         self.start = reset_to
         self._check = StepCheck.of(found) if monitor else None
-        self._safe_key = jax.jit(self._find_safe_key)
         # What an environment with a system of its own says of it: that it starts in the safe set,
         # how large observations are there.
         self._own_system = found is own
@@ -151,7 +164,7 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         elif self._own_system:
             state = self._unmoved(self.env.reset(rng))
         else:
-            state = self._unmoved(self.env.reset(self._safe_key(rng)))
+            state = self._unmoved(self.env.reset(_safe_key(self, rng)))
         inside = state.info["safeguard"]["inside"]
         if not isinstance(inside, Tracer) and not np.all(inside):
             raise self.no_safe_start(self.system.state(state))
@@ -238,23 +251,16 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         x = self.system.state(state)
-        output = safe_action(self.system, self.safeguard, x, action)
+        output = safe_unit_action(self.system, self.safeguard, x, action)
         diagnosis, explanation = None, None
         if self.diagnostics:
             diagnosis = diagnose_gradient(self.system, self.safeguard, x, action)
         with jax.default_matmul_precision("highest"):
-            next_state = self.env.step(state, output.action)
+            next_state = self.env.step(self._own_state(state), output.action)
         if self._check:
             next_x = self.system.state(next_state)
             explanation = self._check.monitor(x, output.action, next_x)
         return self._reported(next_state, output, diagnosis, explanation)
-
-    def _find_safe_key(self, rng: jax.Array) -> jax.Array:
-        def is_safe(key: jax.Array) -> jax.Array:
-            # Only the state is computed here: compilers drop the rest of the reset.
-            return self.system.margin(self.system.state(self.env.reset(key))) >= 0
-
-        return first_safe_key(is_safe, rng)
 
     def _unmoved(self, state: envs.State) -> envs.State:
         """The report of a step that did nothing: reset and step return the same tree by
@@ -274,17 +280,29 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         explanation: Explanation | None,
     ) -> envs.State:
         x = self.system.state(state)
+        # Some Brax environments give a Python number. Reward and done are of JAX's own
+        # floating-point type, as they are in Brax's wrappers.
+        reward = jnp.asarray(as_reward(self.env, state.reward), float)
         record = step_record(self.system, output, x, explanation)
-        reward = jnp.asarray(state.reward, x.dtype)  # some Brax environments give a Python number
-        metrics = step_metrics(record, reward, diagnosis)
-        cost = jnp.asarray(self.system.violation(x), x.dtype)
+        record["task_reward"] = reward.astype(x.dtype)
         if self.regularisation:
             reward = reward - self.regularisation * jnp.square(output.distance)
         return dataclasses.replace(
             state,
             reward=reward,
-            metrics={**state.metrics, **metrics},
-            info={**state.info, "safeguard": record, "cost": cost},
+            done=jnp.asarray(state.done, float),
+            metrics=with_metrics(state.metrics, step_metrics(record, diagnosis)),
+            info=with_record(state.info, record, cost=record["violation"]),
+        )
+
+    @own
+    def _own_state(self, state: envs.State) -> envs.State:
+        """The state as the environment itself has returned it."""
+        info, metrics = _reported_by_environment(self)
+        return dataclasses.replace(
+            state,
+            metrics=without_metrics(state.metrics, metrics),
+            info=without_record(state.info, info, ("cost",)),
         )
 
     @property
@@ -322,6 +340,28 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         if name == "env" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.env, name)
+
+
+@compiled_by_content
+def _safe_key(wrapper: SafeguardWrapper, rng: jax.Array) -> jax.Array:
+    def is_safe(key: jax.Array) -> jax.Array:
+        # Only the state is computed here: compilers drop the rest of the reset.
+        return wrapper.system.margin(wrapper.system.state(wrapper.env.reset(key))) >= 0
+
+    return first_safe_key(is_safe, rng)
+
+
+@remembered
+def _reported_by_environment(wrapper: SafeguardWrapper) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the infos and of the metrics that the environment itself reports."""
+
+    def start(key: jax.Array) -> envs.State:
+        if wrapper.start is not None:
+            return wrapper.start(wrapper.system.sample_initial(key), key)
+        return wrapper.env.reset(key)
+
+    state = jax.eval_shape(start, jax.random.PRNGKey(0))
+    return frozenset(state.info), frozenset(state.metrics)
 
 
 def _require_bare(env: envs.Env) -> None:

@@ -1,6 +1,5 @@
 """Safeguards for Gymnasium environments."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._frozen import Frozen
-from .._gate import as_flag, as_numbers, function
+from .._gate import as_flag, as_numbers, as_reward, function, shown
 from .._gym_layers import observers
 from .._host_arrays import to_action, to_numpy
+from .._programs import compiled_by_content
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
-from ..safe_actions import StepCheck, System, onto_space
-from ..safeguards import Safeguard, SafeguardOutput, safe_action
+from ..safe_actions import Explanation, StepCheck, System, onto_space
+from ..safeguards import Safeguard, SafeguardOutput, safe_unit_action
 from ._core import require_parts, tested
-from ._record import Record, nothing_done, step_record
+from ._record import Record, nothing_done, step_record, with_record
 from ._starts import ATTEMPTS, no_safe_start
 
 
@@ -34,7 +34,8 @@ class GymSafeguardWrapper(
     each step's outcome as it was.
 
     The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1
-    to `low` and 1 to `high`.
+    to `low` and 1 to `high`. If the system's model has natural units, its action box must be this
+    space.
 
     Args:
         env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
@@ -53,21 +54,26 @@ class GymSafeguardWrapper(
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
-        TypeError: If `env` is not a single Gymnasium environment, `safeguard` or `system` is none,
-            or `system` is not hashable.
+        TypeError: If `env` is not a single Gymnasium environment, or `safeguard` or `system` is
+            none.
         CertificateError: If the action space is not a bounded box of floating-point numbers, as
-            many as the system has actions; if they are so far apart that verified actions would be
-            rounded to unsafe ones, and the system has no room for that; or if the system is none
-            that a monitor can compare steps with.
+            many as the system has actions; if the model's action box is another one; if the numbers
+            of the space are so far apart that verified actions would be rounded to unsafe ones, and
+            the system has no room for that; or if the system is none that a monitor can compare
+            steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
         safeguard: requested and action, in units of the action space; distance, in units of the
-            system's; intervened, changed, feasible, fallback; margin and inside of the next state.
-            Flags are 0 or 1, float32. With `monitor` also residual, the disturbance that explains
-            the step best, shape (k,), and modelled, whether one in W does, up to the system's eps.
-        cost: 1 if the next state violates the state constraints X.
-        task_reward: The reward without regularisation.
+            system's; intervened, changed, feasible, fallback, clipped; margin, inside and violation
+            (1 if it violates the state constraints X) of the next state; task_reward, the reward
+            without regularisation. Flags are 0 or 1, float32. With `monitor` also residual, the
+            disturbance that explains the step best, shape (k,), and modelled, whether one in W
+            does, up to the system's eps.
+        cost, task_reward: What the environment itself reports under these names; if it reports
+            nothing, violation and task_reward from above.
+        environment: There only if the environment reports an `info["safeguard"]` of its own, which
+            it holds as "safeguard".
     """
 
     # what Gymnasium itself sets: its random generator and the specification from its registry
@@ -102,11 +108,6 @@ class GymSafeguardWrapper(
         if set_state is not None:
             function("set_state", set_state, "(env.unwrapped, x) -> observation")
         as_flag("monitor", monitor)
-        if type(system).__hash__ is None:
-            raise TypeError(
-                "`system` must be hashable, to be compiled once; declare "
-                f"`{type(system).__name__}` by `@dataclass(frozen=True, eq=False)`."
-            )
         super().__init__(env)
         self._observers = observers(
             env,
@@ -132,36 +133,43 @@ class GymSafeguardWrapper(
     ) -> tuple[Any, dict[str, Any]]:
         """Starts an episode in the safe set.
 
+        Args:
+            seed: Seeds the environment, and from it the starts.
+            options: Options of the environment's own reset. Where there are some, the environment
+                chooses the start, `set_state` does not overrule it, and a start outside the safe
+                set is drawn again, up to 100 times.
+
         Raises:
             CertificateError: If no reset ended in the safe set, or the state set there is not.
         """
         observation, info = self.env.reset(seed=seed, options=options)
-        if self.set_state is not None:
+        set_state = None if options else self.set_state
+        if set_state is not None:
             x = np.asarray(_sample(self.system, draw_seed(self.np_random)))
-            observation = self._observed(self.set_state(self.unwrapped, x))
+            observation = self._observed(set_state(self.unwrapped, x))
         attempts = 1
         while not _is_inside(self.system, self._x()):
-            if self.set_state is not None or attempts == ATTEMPTS:
-                tried = "`set_state`" if self.set_state is not None else f"{ATTEMPTS} resets"
-                instead = (
-                    "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
-                    "environment into the state x, or narrower `options`."
+            if set_state is not None:
+                raise no_safe_start(
+                    "`set_state`", self._x(), "It must put the environment into the state x."
                 )
-                raise no_safe_start(tried, self._x(), instead)
+            if attempts == ATTEMPTS:
+                raise no_safe_start(f"{ATTEMPTS} resets", self._x(), _instead(options))
             observation, info = self.env.reset(options=options)
             attempts += 1
         still = np.zeros(self._box.shape, np.float32)
-        record, cost = self._report(None, nothing_done(len(still)), still)
+        record = self._record(None, nothing_done(len(still)), still)
         nothing = self._box.physical(still)
         record |= {"requested": nothing, "action": nothing.copy()}
-        return observation, {**info, "safeguard": record, "cost": cost, "task_reward": 0.0}
+        return observation, _with_record(info, record, 0.0)
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, of the shape of the action space.
 
         Raises:
             SetDimensionError: If the action has another shape or is not made of real numbers, or
-                the environment's state is not; nothing has happened then.
+                the environment's state is not; nothing has happened then. Or, after the step, if
+                the environment's reward is no number.
         """
         request = np.asarray(to_action(action, self._box.shape, self._box.dtype))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -172,11 +180,11 @@ class GymSafeguardWrapper(
         # may have rounded it into the box, hence the clip.
         executed = self._box.physical(output.action) if output.changed else self._box.clip(request)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        record, cost = self._report(x, output, self._box.unit(executed).astype(np.float32))
+        record = self._record(x, output, self._box.unit(executed).astype(np.float32))
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
-        reward = float(reward)
-        info = {**info, "safeguard": record, "cost": cost, "task_reward": reward}
+        reward = float(as_reward(self.unwrapped, reward))
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
+        info = _with_record(info, record, reward)
         return observation, reward - penalty, terminated, truncated, info
 
     def _observed(self, observation: Any) -> Any:
@@ -195,45 +203,62 @@ class GymSafeguardWrapper(
         with np.errstate(over="ignore"):
             return np.asarray(state).astype(np.float32)
 
-    def _report(
+    def _record(
         self, before: np.ndarray | None, output: SafeguardOutput, executed: np.ndarray
-    ) -> tuple[dict[str, Any], np.float32]:
-        """The record and the cost of a step from the state `before` by the executed action, in
-        units of [-1, 1]^d; or of a reset.
+    ) -> dict[str, Any]:
+        """The record of a step from the state `before` by the executed action, in units of
+        [-1, 1]^d; or of a reset.
         """
-        return to_numpy(_report(self.system, self._check, before, output, executed, self._x()))
+        x, explanation = self._x(), None
+        if self._check is not None:
+            explanation = self._check.nothing()
+            if before is not None:
+                explanation = _explanation(self._check, before, executed, x)
+        return to_numpy(_step_record(self.system, output, x, explanation))
 
 
-# Each is compiled once for a system, however many environments share it.
-@functools.partial(jax.jit, static_argnums=0)
+def _with_record(info: dict[str, Any], record: dict[str, Any], reward: float) -> dict[str, Any]:
+    record["task_reward"] = reward
+    return with_record(info, record, cost=record["violation"], task_reward=reward)
+
+
+def _instead(options: dict[str, Any] | None) -> str:
+    """What to do where no reset starts in the safe set."""
+    if options:
+        return f"Give `options` that start there, or none; they are {shown(options)}."
+    return (
+        "Give `set_state=`, a function (env.unwrapped, x) -> observation that puts the "
+        "environment into the state x, or `options` of the environment that start there."
+    )
+
+
+# Each is compiled once for systems of equal content.
+@compiled_by_content
 def _guard(
     system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
 ) -> SafeguardOutput:
-    return safe_action(system, safeguard, x, action)
+    return safe_unit_action(system, safeguard, x, action)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _report(
-    system: System,
-    check: StepCheck | None,
-    before: jax.Array | None,
-    output: SafeguardOutput,
-    executed: jax.Array,
-    x: jax.Array,
-) -> tuple[Record, jax.Array]:
-    explanation = None
-    if check is not None:
-        explanation = check.nothing()
-        if before is not None:
-            explanation = check.monitor(before, executed, x)
-    return step_record(system, output, x, explanation), system.violation(x)
+@compiled_by_content
+def _step_record(
+    system: System, output: SafeguardOutput, x: jax.Array, explanation: Explanation | None
+) -> Record:
+    return step_record(system, output, x, explanation)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_by_content
+def _explanation(
+    check: StepCheck, before: jax.Array, executed: jax.Array, x: jax.Array
+) -> Explanation:
+    return check.monitor(before, executed, x)
+
+
+@compiled_by_content
 def _is_inside(system: System, x: jax.Array) -> jax.Array:
     return system.margin(x) >= 0
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_by_content
 def _sample(system: System, seed: jax.Array) -> jax.Array:
     return system.sample_initial(key_of(seed))

@@ -327,8 +327,7 @@ def test_the_picture_shows_what_happened():
 
     def color(env, action):
         env.reset(seed=0, options={"x": [0.45, 0.0]})
-        env.step([action])
-        th = env._info["state"][0]
+        th = env.step([action])[-1]["state"][0]
         scale = 200 / 1.35
         pixel = env.render()[
             int(200 - 0.8 * scale * np.cos(th)), int(200 + 0.8 * scale * np.sin(th))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import facets, keys, margins, pendulum_step, states_in, worst_margins
 
+import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
 
 
@@ -122,6 +123,57 @@ def test_a_disturbance_of_another_shape_is_refused():
         ValueError, match=r"`disturbance` must return shape \(1,\), but its shape is \(2,\)"
     ):
         env.step(env.reset(jax.random.PRNGKey(0)), jnp.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("reward", "expected"),
+    [
+        (lambda x, action: -(action**2), -0.25),
+        (lambda x, action: action[None] ** 2, 0.25),
+        (lambda x, action: 3, 3.0),
+        (lambda x, action: np.float64(0.5), 0.5),
+        (lambda x, action: x[0] > 100, 0.0),
+    ],
+    ids=["(1,)", "(1, 1)", "Python", "NumPy", "bool"],
+)
+def test_a_reward_is_one_number_however_it_is_written(reward, expected):
+    class Rewarding(SafePendulum):
+        def reward(self, x, action, info):
+            return reward(x, action)
+
+    env = Rewarding(safe_set="narrow")
+    state = env.reset(jax.random.PRNGKey(0))
+    after = jax.eval_shape(env.step, state, jnp.ones(1))
+    for reported in (state, after):
+        assert (reported.reward.shape, reported.reward.dtype) == ((), jnp.float32)
+        assert not reported.reward.weak_type
+    assert state.reward == 0
+    assert env.step(state, jnp.full(1, 0.5)).reward == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "reward",
+            jnp.ones(2),
+            r"The reward of `Broken` must be one number, but its shape is \(2,\)",
+        ),
+        ("reward", None, "`reward` is None, but it must be made of real numbers"),
+        (
+            "observe",
+            jnp.ones((1, 4)),
+            r"`observe` of `Broken` must return shape \(4,\), its `observation_size`, but its "
+            r"shape is \(1, 4\)",
+        ),
+    ],
+)
+def test_rewards_and_observations_of_another_shape_are_refused_at_the_first_reset(
+    name, value, message
+):
+    kind = type("Broken", (SafePendulum,), {name: lambda self, x, *rest: value})
+    with pytest.raises(sw.SetDimensionError, match=message):
+        kind(safe_set="narrow").reset(jax.random.PRNGKey(0))
 
 
 @pytest.mark.parametrize("initial_states", ["uniform", "generators"])

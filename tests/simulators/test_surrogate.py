@@ -160,3 +160,21 @@ def test_what_does_not_fit_is_refused():
             sw.fit_surrogate(many, sw.Box.symmetric(np.ones(n)), KEY, samples=500)
     with pytest.raises(sw.ModelError, match="must be finite on `states`"):
         sw.fit_surrogate(plant(lambda x, a: jnp.log(x) + a), X, KEY, samples=100)
+
+
+def test_a_surrogate_keeps_the_natural_units():
+    volts = SimulatorModel(
+        "volts",
+        lambda x, a, w: CUBIC.step(x, (a - 2.0) / 3.0, w),
+        2,
+        disturbance_size=2,
+        action_box=sw.Box([-1.0], [5.0]),
+        state_names=("angle", "speed"),
+        disturbance_matrix=CUBIC.disturbance_matrix,
+    )
+    found = sw.fit_surrogate(volts, X, KEY, samples=1_000)
+    assert found.model.state_names == ("angle", "speed")
+    assert found.largest.max() < 1e-5
+    x, a, w = jnp.array([0.4, -1.7]), jnp.array([3.5]), jnp.zeros(2)
+    np.testing.assert_allclose(found.model(x, a, w), volts(x, a, w), atol=1e-5)
+    require_affine(found.model)

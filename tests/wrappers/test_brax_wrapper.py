@@ -30,8 +30,11 @@ RECORD = (
     "distance",
     "feasible",
     "fallback",
+    "clipped",
     "margin",
     "inside",
+    "violation",
+    "task_reward",
 )
 
 

@@ -92,6 +92,43 @@ def test_resets_are_repeated_until_they_end_in_the_safe_set(H):
     np.testing.assert_array_equal(env.unwrapped.state, starts[-1])
 
 
+def test_options_of_the_environment_are_not_overruled(H):
+    """Where the user says how to start, `set_state` does not; without options it does."""
+    env = wrapped(set_state=set_state)
+    for seed in range(3):
+        env.reset(seed=seed, options={"x_init": 0.01, "y_init": 0.01})
+        assert (np.abs(env.unwrapped.state) <= 0.01).all()
+        for options in (None, {}):
+            env.reset(seed=seed, options=options)
+            assert (np.abs(env.unwrapped.state) > 0.01).any()
+    env.reset(seed=0, options={"x_init": 0.5, "y_init": 1.0})
+    assert margins(H, env.unwrapped.state) >= 0
+
+
+def test_options_that_start_outside_are_refused():
+    class Obedient(Asymmetric):
+        def reset(self, *, seed=None, options=None):
+            result = super().reset(seed=seed)
+            self.state = np.array(options["start"]) if options else self.state
+            return result
+
+    def put(env, x):
+        env.state = x
+        return np.zeros(1, np.float32)
+
+    env = sw.GymSafeguardWrapper(
+        Obedient(), sw.BoundaryProjection(), system=system(), set_state=put
+    )
+    env.reset(options={"start": [0.1, 0.0]})
+    np.testing.assert_array_equal(env.unwrapped.state, [0.1, 0.0])
+    with pytest.raises(
+        sw.CertificateError,
+        match=r"100 resets gave states like \[2\.0, 0\.0\]\. Give `options` that start there, or "
+        r"none; they are \{'start': \[2\.0, 0\.0\]\}",
+    ):
+        env.reset(options={"start": [2.0, 0.0]})
+
+
 def test_starts_outside_the_safe_set_are_refused():
     class Lying(Asymmetric):
         resets = 0
@@ -258,16 +295,28 @@ def test_a_space_of_other_actions_is_refused(space):
         sw.GymSafeguardWrapper(plant, sw.BoundaryProjection(), system=system())
 
 
-def test_a_system_must_be_one_and_hashable():
+def test_a_system_must_be_one():
     with pytest.raises(TypeError, match="`system` must be a `System` such as `ModelSystem"):
         sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=MODEL)
-    unhashable = type("Mine", (IntegratorSystem,), {"__hash__": None})
-    with pytest.raises(
-        TypeError,
-        match=r"`system` must be hashable, to be compiled once; declare `Mine` by "
-        r"`@dataclass\(frozen=True, eq=False\)`",
-    ):
-        sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=unhashable())
+
+
+def test_a_system_need_not_be_hashable():
+    kind = type("Mine", (IntegratorSystem,), {"__hash__": None, "state": lambda self, env: env.x})
+
+    class Plant(Asymmetric):
+        def reset(self, **options):
+            self.x = np.zeros(1, np.float32)
+            return self.x, {}
+
+        def step(self, action):
+            self.x = np.float32(self.x + (action - 2) / 6)
+            return self.x, 0.0, False, False, {}
+
+    env = sw.GymSafeguardWrapper(Plant(), sw.BoundaryProjection(), system=kind())
+    env.reset(seed=0)
+    infos = [env.step(np.array([5.0]))[-1]["safeguard"] for _ in range(4)]
+    assert [info["inside"] for info in infos] == [1.0] * 4
+    assert infos[-1]["intervened"] == 1
 
 
 def test_what_stands_behind_it_is_tested_at_best(env):
@@ -295,6 +344,40 @@ def test_the_box_is_mapped_onto_minus_one_to_one():
     safe = np.array([0.1], np.float32)  # which the way to [-1, 1] and back would round
     env.step(safe)
     np.testing.assert_array_equal(env.unwrapped.got, safe)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 5.0), (0.0, 5.0), (-12.0, 12.0)])
+def test_a_model_in_natural_units_must_have_the_bounds_of_the_space(low, high):
+    """A model in volts behind an environment in newtons would get each action wrongly scaled."""
+    model = sw.Model(
+        "asymmetric",
+        lambda x, a, w: MODEL.unit_step(x, (a - 2.0) / 3.0, w),
+        2,
+        disturbance_size=1,
+        action_box=sw.Box([low], [high]),
+    )
+    claim = system().claim
+    plant = sw.ModelSystem(
+        sw.Claim(
+            model,
+            safe_state_set=claim.safe_state_set,
+            constraint_set=claim.constraint_set,
+            disturbance_set=claim.disturbance_set,
+            eps=claim.eps,
+        ),
+        state=lambda env: env.state,
+    )
+    if (low, high) == (-1.0, 5.0):
+        env = sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=plant)
+        env.reset(seed=0)
+        guard = env.step(np.array([5.0], np.float32))[-1]["safeguard"]
+        same = sw.safe_action(plant, sw.BoundaryProjection(), np.zeros(2), np.array([5.0]))
+        np.testing.assert_allclose(guard["action"], same.action, rtol=1e-6)
+        assert guard["clipped"] == 0
+    else:
+        message = r"bounds of the model's `action_box`, which is from .* but it is Box\(-1\.0, 5\.0"
+        with pytest.raises(sw.CertificateError, match=message):
+            sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=plant)
 
 
 def test_misuse_is_refused():
