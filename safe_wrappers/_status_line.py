@@ -40,7 +40,8 @@ class StatusLine:
         """Replaces the line; what does not fit is cut off."""
         room = _COLUMNS - _CLOCK
         self._bar.set_description_str(
-            text if len(text) <= room else f"{text[: room - 3]}...", refresh=False
+            text if len(text) <= room else f"{text[: room - 3]}...",
+            refresh=self._bar.n == 0,  # the first at once, later ones ten times a second at most
         )
         self._bar.update()
 
