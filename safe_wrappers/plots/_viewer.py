@@ -44,10 +44,9 @@ def save_viewer(
         "margin": None if margin is None else _rounded(margin),
         "intervention": None if intervention is None else _rounded(intervention),
     }
-    page = (
-        resources.files("safe_wrappers.plots").joinpath("viewer.html").read_text(encoding="utf-8")
-    )
-    # "</" would end the script inside which the numbers stand; there are no texts from outside.
+    template = resources.files("safe_wrappers.plots").joinpath("viewer.html")
+    page = template.read_text(encoding="utf-8")
+    # Numbers alone: no text from outside can end the script in which they stand.
     data = json.dumps(episode, separators=(",", ":"))
     page = page.replace("{{title}}", html.escape(title)).replace("{{episode}}", data)
     path.write_text(page, encoding="utf-8")
