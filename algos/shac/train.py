@@ -258,9 +258,9 @@ def train(
         updates = int(state.updates)
         num_steps = updates * learner.steps_per_update
         policy_params_fn(num_steps, make_policy, state.params)
-        metrics = training_metrics
+        metrics: dict[str, Any] = training_metrics
         if evaluator:
-            metrics = dict(evaluator.run_evaluation(state.params, training_metrics))
+            metrics = {**evaluator.run_evaluation(state.params, training_metrics)}
             reward, error = metrics["eval/episode_reward"], standard_error(metrics, num_eval_envs)
             best = best.after(state.params, updates, float(reward), error)
             metrics["eval/best_reward"] = float(best.reward)

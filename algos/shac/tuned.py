@@ -18,7 +18,8 @@ TUNED: dict[str, dict[str, Any]] = {
 }
 
 # Windows of 32 steps see more of a goal than 16 do, and rewards without a unit suit learning rates
-# and penalties that were chosen without knowing it: docs/training.md has the measurements.
+# and penalties that were chosen without knowing it: docs/policy_leans_on_the_safeguard.md has
+# the measurements.
 OWN_PLANT: dict[str, Any] = {
     "num_envs": 8,
     "horizon_length": 32,
