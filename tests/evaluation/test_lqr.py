@@ -61,6 +61,13 @@ def test_where_the_boundary_is_in_the_way_the_regulator_aims_beyond_it():
     assert lqr(env).target == pytest.approx([0.8, 0], abs=1e-4)
 
 
+class Reader(Square):
+    """Its reward knows what has pushed."""
+
+    def reward(self, x, action, info):
+        return -((x[0] - info["disturbance"][0]) ** 2)
+
+
 class Plant(Square):
     """x1' = x1 + a / 2 + w, x2' = x2 / 2 with another reward."""
 
@@ -114,8 +121,10 @@ def test_any_smooth_reward_with_a_best_state_has_its_regulator(reward, target, g
         (lambda: Plant(lambda x, a: x[0]), "not concave"),
         (lambda: Plant(lambda x, a: x[0] ** 2), "not concave"),
         (lambda: Plant(lambda x, a: -jnp.sqrt(x[0] ** 2)), "no second derivative|not concave"),
+        (lambda: Reader(claim), r"the reward reads info\['disturbance'\]"),
+        (lambda: Plant(lambda x, a: jax.lax.add(x[0], np.float32(1))), "in float64: .*lax.add"),
     ],
-    ids=["quadrotor", "seeker", "simulator", "kink", "linear", "convex", "root"],
+    ids=["quadrotor", "seeker", "simulator", "kink", "linear", "convex", "root", "info", "dtype"],
 )
 def test_where_there_is_no_regulator_the_reason_is_said(env, reason):
     with pytest.raises(NoRegulator, match=reason):
