@@ -207,7 +207,8 @@ class RunFolder:
             less = "; it can only grow" if name == "num_timesteps" else ""
             raise UsageError(
                 f"{self.path} holds {kind} run with {flag(name)} {_shown(before[name])}, not "
-                f"{_shown(given[name])}{less}; go on with its own options, or give another --logdir."
+                f"{_shown(given[name])}{less}; go on with its own options, or give another "
+                "--logdir."
             )
 
     def _not_writable(self, error: OSError) -> UsageError:
