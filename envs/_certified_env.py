@@ -31,15 +31,15 @@ class CertifiedEnv(ModelEnv):
         certificate: The certificate of the safe set, or a claim. Its model is what
             `backend="closed_form"` steps, and its W is what disturbs it.
         mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its
-            actuators are the actions followed by the disturbances. None: the model alone,
-            `backend="closed_form"`, `sys` is None.
+            actuators are the actions, in natural units, followed by the disturbances. None: the
+            model alone, `backend="closed_form"`, `sys` is None.
         physics: Whether Brax's physics may step the asset; else it is for rendering, and
             `backend="closed_form"`.
         backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or
             "mjx" (forward only).
         disturbance: "uniform" in W, "none", "worst_case" (the vertex of W that brings the next
             state nearest to leaving S, chosen after the action) or a function (key, x, a) -> w with
-            values in W.
+            values in W, where a is the executed action in natural units.
         initial_states: "uniform" by volume in the safe set, or "generators" (uniform in the space
             of the claim's generators).
 
@@ -111,7 +111,8 @@ class CertifiedEnv(ModelEnv):
         if self._backend == "closed_form":
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
-        stepped = pipeline.step(self.sys, pipeline_state, jnp.concatenate([action, w]))
+        inputs = jnp.concatenate([self.model.natural_action(action), w])
+        stepped = pipeline.step(self.sys, pipeline_state, inputs)
         # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays
         # what it was.
         return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, pipeline_state)

@@ -33,7 +33,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     """A Brax environment whose step is a model, for any system with safe action sets.
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
-    the executed action. Episodes do not terminate: they end by the trainer's episode length.
+    the executed action. `step` takes actions in [-1, 1]^d, as agents of Brax give them; the model
+    maps them onto its action box, and `reward` gets them in its natural units. Episodes do not
+    terminate: they end by the trainer's episode length.
 
     Args:
         model: The one-step model; the environment steps exactly this function.
@@ -41,7 +43,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         disturbance_set: W, shape (k,).
         disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
             next state nearest to leaving the safe set, chosen after the action) or a function (key,
-            x, a) -> w with values in W.
+            x, a) -> w with values in W, where a is the executed action in natural units.
 
     Raises:
         ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
@@ -111,7 +113,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The reward of reaching x by `action`, one number; `info` holds at least `task_info`."""
+        """The reward of reaching x by `action`, which is in natural units, of the model's action
+        box: one number, so write `action[0]`. `info` holds at least `task_info`.
+        """
 
     def admissible(self, x: jax.Array) -> jax.Array:
         """Whether the guarantee covers episodes from x, shape (n,).
@@ -210,7 +214,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
-        observation, reward = self._seen(x, jnp.zeros(self.action_size, x.dtype), info)
+        still = self.model.natural_action(jnp.zeros(self.action_size, x.dtype))
+        observation, reward = self._seen(x, still, info)
         state = envs.State(
             self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
         )
@@ -226,7 +231,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
-        obs, reward = self._seen(next_x, action, info)
+        natural = self.model.natural_action(action)
+        obs, reward = self._seen(next_x, natural, info)
         return self._report(
             dataclasses.replace(
                 state, pipeline_state=pipeline_state, obs=obs, reward=reward, info=info
@@ -264,7 +270,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     @own
     def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
         if callable(self._disturbance):
-            w = jnp.asarray(self._disturbance(key, x, action), x.dtype)
+            natural = self.model.natural_action(action)
+            w = jnp.asarray(self._disturbance(key, x, natural), x.dtype)
             if w.shape != (self.model.disturbance_size,):
                 raise SetDimensionError(
                     "`disturbance` must return shape "
@@ -277,7 +284,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         if self._disturbance == "none":
             return jnp.zeros(self.model.disturbance_size, x.dtype)
         candidates = self.adversaries(x, action)
-        margins = jax.vmap(lambda w: self.system.margin(self.model(x, action, w)))(candidates)
+        margins = jax.vmap(lambda w: self.system.margin(self.model.unit_step(x, action, w)))(
+            candidates
+        )
         # Random among the candidates that are equally bad: the smallest key wins.
         ties = jax.random.uniform(key, margins.shape)
         worst = jnp.argmin(jnp.where(margins <= margins.min(), ties, jnp.inf))
@@ -294,8 +303,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         self, pipeline_state: Any, x: jax.Array, action: jax.Array, w: jax.Array
     ) -> Any:
         del pipeline_state
-        # `step` is the function that a claim is about, whatever a subclass makes of a call.
-        return self._pipeline_init(self.model.step(x, action, w))
+        # `unit_step` is the function that a claim is about, whatever a subclass makes of a call.
+        return self._pipeline_init(self.model.unit_step(x, action, w))
 
     @property
     def action_size(self) -> int:

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 import safe_wrappers as sw
-from safe_wrappers.synthesis import synthesise
 
 QUICK = "--quick" in sys.argv
 DT, STIFFNESS, FORCE = 0.05, 1.0, 6.0
@@ -47,7 +46,7 @@ class VanDerPol(sw.envs.CertifiedEnv):
 
 
 def main():
-    """Synthesises, proves, trains, and counts the exits."""
+    """Finds and proves a safe set, trains behind it, and counts the exits."""
     model = sw.Model(
         "van_der_pol",
         step,
@@ -56,24 +55,14 @@ def main():
         disturbance_size=1,
         parameters={"dt": DT, "mu": STIFFNESS, "force": FORCE},
     )
-    constraints, disturbances = sw.Box.symmetric([1.5, 2.0]), sw.Box.symmetric([0.2])
-
-    result = synthesise(model, constraints, disturbances, facets=8)
-    claim = sw.Claim(
-        model,
-        safe_state_set=result.safe_state_set,
-        constraint_set=constraints,
-        disturbance_set=disturbances,
+    certificate = sw.certify(
+        model, constraints=sw.Box.symmetric([1.5, 2.0]), disturbances=sw.Box.symmetric([0.2])
     )
-    proof = sw.prove(claim)
-    print(
-        f"{len(result.safe_state_set.H)} facets, area {result.volume:.2f} of 12: {proof.status} "
-        f"with {proof.cells} cells in {proof.seconds:.2f} s"
-    )
-    if not proof.proved:
-        raise SystemExit(proof.reason)
+    facts = certificate.metadata
+    print(f"{facts['facets']} facets, area {facts['volume']:.2f} of 12: proved")
 
-    env = sw.SafeguardWrapper(VanDerPol(claim, disturbance="worst_case"), sw.BoundaryProjection())
+    env = VanDerPol(certificate, disturbance="worst_case")
+    env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     print(env.guarantee)
     num_timesteps = 2_048 if QUICK else 20_000
     _, _, metrics = sw.algos.shac.train(

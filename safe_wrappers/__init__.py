@@ -5,6 +5,7 @@ Importing registers the bundled systems with Brax and Gymnasium and changes noth
 """
 
 import contextlib as _contextlib
+import importlib as _importlib
 import importlib.metadata as _metadata
 import io as _io
 import typing as _typing
@@ -41,9 +42,21 @@ from .certificates import Guarantee as Guarantee
 from .certificates import Proof as Proof
 from .certificates import prove as prove
 
+# certification: from a plant to a proved certificate in one call.
+from .certification import NotProved as NotProved
+from .certification import certify as certify
+
 # conformance: is a simulator covered by its model and disturbance set?
 from .conformance import ConformanceReport as ConformanceReport
 from .conformance import conform as conform
+
+# deployment: from a trained policy to a controller that runs.
+from .deployment import Exported as Exported
+from .deployment import Observation as Observation
+from .deployment import Watchdog as Watchdog
+from .deployment import export_controller as export_controller
+from .deployment import load_policy as load_policy
+from .deployment import save_policy as save_policy
 
 # models: one-step models x' = f(x, a, w).
 from .models import Model as Model
@@ -79,23 +92,30 @@ from .sets import Polytope as Polytope
 from .sets import Zonotope as Zonotope
 from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 
-# simulators: models read off Brax environments.
+# simulators: models read off environments of Brax and Gymnasium.
 from .simulators import BraxPlant as BraxPlant
+from .simulators import GymPlant as GymPlant
 from .simulators import fit_remainder as fit_remainder
 from .simulators import fit_surrogate as fit_surrogate
+
+# synthesis: the search for safe sets.
+from .synthesis import SynthesisError as SynthesisError
 
 # wrappers: environments whose actions are replaced by safe ones.
 from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
 from .wrappers import SafeguardWrapper as SafeguardWrapper
 
 if _typing.TYPE_CHECKING:
+    from . import plots as plots
     from .wrappers._playground_wrapper import (
         PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper,
     )
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """Imports what needs an optional package only when it is asked for."""
+    """Imports what needs an optional or a heavy package only when it is asked for."""
+    if name == "plots":  # brings matplotlib
+        return _importlib.import_module("safe_wrappers.plots")
     if name == "PlaygroundSafeguardWrapper":
         from .wrappers._playground_wrapper import PlaygroundSafeguardWrapper
 

@@ -73,31 +73,46 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
     return array if array.dtype == np.float64 and hasattr(value, "dtype") else single
 
 
-def as_state(name: str, value: Any, size: int | None) -> jax.Array:
+def as_state(name: str, value: Any, size: int | None, labels: Sequence[str] = ()) -> jax.Array:
     """A state of a system, at least float32; what float32 cannot hold becomes infinite.
 
     Args:
         name: Name of the argument.
         value: Real numbers, shape (size,), or a tracer of this shape.
         size: Number of state variables, or None if the system does not say.
+        labels: What the state variables are called, for the error.
 
     Raises:
         SetDimensionError: At trace time, if the value is something else.
     """
-    return _as_vector(name, f"`{name}`", value, size, "state variable")
+    return _as_vector(name, f"`{name}`", value, size, "state variable", labels)
 
 
-def as_action(value: Any, size: int) -> jax.Array:
+def as_action(value: Any, size: int, labels: Sequence[str] = ()) -> jax.Array:
     """A requested action, at least float32; what float32 cannot hold becomes infinite.
 
     Args:
         value: Real numbers, shape (size,), or a tracer of this shape.
         size: Number of actions.
+        labels: What the actions are called, for the error.
 
     Raises:
         SetDimensionError: At trace time, if the value is something else.
     """
-    return _as_vector("action", "The action", value, size, "actuator")
+    return _as_vector("action", "The action", value, size, "actuator", labels)
+
+
+def as_disturbance(value: Any, size: int) -> jax.Array:
+    """A disturbance of a model, at least float32; what float32 cannot hold becomes infinite.
+
+    Args:
+        value: Real numbers, shape (size,), or a tracer of this shape.
+        size: Number of disturbances.
+
+    Raises:
+        SetDimensionError: At trace time, if the value is something else.
+    """
+    return _as_vector("disturbance", "The disturbance", value, size, "disturbance", ())
 
 
 def as_reward(env: Any, value: Any) -> Array:
@@ -312,14 +327,17 @@ def one_of(name: str, value: Any, valid: Sequence[str], why: str = "") -> str:
     )
 
 
-def _as_vector(name: str, subject: str, value: Any, size: int | None, of: str) -> jax.Array:
+def _as_vector(
+    name: str, subject: str, value: Any, size: int | None, of: str, labels: Sequence[str]
+) -> jax.Array:
     with np.errstate(over="ignore"):
         vector = jnp.asarray(as_numbers(name, value, overflow=True))
     if vector.ndim != 1 or size not in (None, len(vector)):
         wanted = "n" if size is None else size
+        called = f" ({', '.join(labels)})" if labels else ""
         raise SetDimensionError(
             f"{subject} must have shape ({wanted},), but its shape is {vector.shape}: give one "
-            f"value per {of}, and batch with jax.vmap."
+            f"value per {of}{called}, and batch with jax.vmap."
         )
     return vector
 

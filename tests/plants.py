@@ -95,8 +95,13 @@ def disturbance_vertices(claim):
 
 
 def facets(claim):
-    """H of S = {H x <= 1}, the stored float32 numbers, in float64."""
+    """H of S = {H x <= h}, the stored float32 numbers, in float64."""
     return np.asarray(claim.safe_state_set.H, np.float64)
+
+
+def offsets(claim):
+    """h of S = {H x <= h}, the stored float32 numbers, in float64: 1 for sets around the origin."""
+    return np.asarray(claim.safe_state_set.h, np.float64)
 
 
 def action_rows(claim, plant, x):
@@ -106,7 +111,7 @@ def action_rows(claim, plant, x):
     H, d = facets(claim), claim.model.action_size
     still = np.zeros((len(x), d))
     corners = disturbance_vertices(claim)
-    b = np.min([1 - plant(x, still, w) @ H.T for w in corners], axis=0)
+    b = np.min([offsets(claim) - plant(x, still, w) @ H.T for w in corners], axis=0)
     A = np.stack(
         [(plant(x, still + e, corners[0]) - plant(x, still, corners[0])) @ H.T for e in np.eye(d)],
         axis=-1,

@@ -19,7 +19,9 @@ FOLDERS = {
         for room in (
             "adapters",
             "certificates",
+            "certification",
             "conformance",
+            "deployment",
             "evaluation",
             "models",
             "plots",

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from brax.training import distribution, networks, types
 from flax import linen
+from ml_collections import config_dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,21 +113,48 @@ def make_shac_networks(
     )
 
 
-def make_inference_fn(shac_networks: SHACNetworks) -> Callable[..., types.Policy]:
-    """`make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras)`, params as
-    `train` returns them.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SHACPolicy:
+    """A policy of SHAC: policy(observation, key) -> (action, extras), action in [-1, 1]^d.
+
+    Args:
+        networks: The networks.
+        params: Their parameters: (normalizer_params, policy_params, value_params).
+        deterministic: Whether the action is the mode of the distribution; then the key is not used.
+        config: How the networks are made, which `save_policy` stores; None if that is not known.
     """
-    action_distribution = shac_networks.parametric_action_distribution
 
-    def make_policy(params: types.Params, deterministic: bool = False) -> types.Policy:
-        def policy(
-            observation: types.Observation, key: types.PRNGKey
-        ) -> tuple[types.Action, types.Extra]:
-            logits = shac_networks.policy_network.apply(params[0], params[1], observation)
-            if deterministic:
-                return action_distribution.mode(logits), {}
-            return action_distribution.sample(logits, key), {}
+    networks: SHACNetworks
+    params: types.Params
+    deterministic: bool = False
+    config: config_dict.ConfigDict | None = None
 
-        return policy
+    def __call__(
+        self, observation: types.Observation, key: types.PRNGKey
+    ) -> tuple[types.Action, types.Extra]:
+        """The action for an observation, shape (..., observation_size), and nothing beside it."""
+        distribution = self.networks.parametric_action_distribution
+        logits = self.networks.policy_network.apply(self.params[0], self.params[1], observation)
+        if self.deterministic:
+            return distribution.mode(logits), {}
+        return distribution.sample(logits, key), {}
+
+    def __repr__(self) -> str:
+        kind = "deterministic" if self.deterministic else "stochastic"
+        return f"SHACPolicy({kind}, {self.params[1]['params']['raw_std'].shape[0]} actions)"
+
+
+def make_inference_fn(
+    shac_networks: SHACNetworks, config: config_dict.ConfigDict | None = None
+) -> Callable[..., SHACPolicy]:
+    """`make_policy(params, deterministic=False) -> SHACPolicy`, params as `train` returns them.
+
+    Args:
+        shac_networks: The networks.
+        config: How they are made, from `checkpoint.network_config`; needed to save a policy.
+    """
+
+    def make_policy(params: types.Params, deterministic: bool = False) -> SHACPolicy:
+        return SHACPolicy(shac_networks, params, deterministic, config)
 
     return make_policy

@@ -7,6 +7,7 @@ from ._certificate import Certificate as Certificate
 from ._certificate import model_name as model_name
 from ._claim import RESERVE as RESERVE
 from ._claim import Claim as Claim
+from ._enclosure import dependence as dependence
 from ._guarantee import COMPILED as COMPILED
 from ._guarantee import CONFORMING as CONFORMING
 from ._guarantee import DISTURBED as DISTURBED

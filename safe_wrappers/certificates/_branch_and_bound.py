@@ -1,17 +1,21 @@
 """Simplicial branch and bound: the decision whether a polytope that is covered by simplices is
 invariant.
 
-On a simplex with corners x_j and inputs u_j take the input u(x) = sum_j l_j u_j for
-x = sum_j l_j x_j, and write z = (x, u). Taylor's theorem, the inequality
+S = {x : F x <= h} has a centre strictly inside. States and next states are measured from it,
+y = x - center, so that a set far from the origin is cut as finely as one around it: f stands for
+f(center + y, u, w) - center, and S is {y : F y <= room} with room = h - F center.
+
+On a simplex with corners y_j and inputs u_j take the input u(y) = sum_j l_j u_j for
+y = sum_j l_j y_j, and write z = (y, u). Taylor's theorem, the inequality
 of Cauchy and Schwarz and Popoviciu's inequality bound how far F_i f(z) lies above its interpolation
 from the corners:
 
-    F_i f(x, u(x)) <= sum_j l_j F_i f(z_j) + 1/8 sum_ab max |d2 (F_i f) / dz_a dz_b| R_a R_b,
+    F_i f(y, u(y)) <= sum_j l_j F_i f(z_j) + 1/8 sum_ab max |d2 (F_i f) / dz_a dz_b| R_a R_b,
 
 with R_a the range of z_a over the corners and the maximum over their bounding box. The simplex is
 proved when for every i
 
-    max_j F_i f(z_j) + that gap + max_w F_i E(x) w <= 1 - sigma,
+    max_j F_i f(z_j) + that gap + max_w F_i E(y) w <= room_i - sigma,
 
 and bisected otherwise. Where f bends or jumps in the simplex, the corners' values are those of a
 smooth function that differs from it by at most the jumps that are added to the gap (`_branches`).
@@ -29,7 +33,7 @@ from ._coverage import Cover, pulled_inside
 from ._enclosure import Bend
 from ._goal import Goal
 from ._inputs import best_inputs, steady_inputs
-from ._intervals import Interval, round_down, round_up
+from ._intervals import Interval, round_up
 from ._result import Proof, inconclusive
 from ._rows import RowBounds, sum_up
 
@@ -66,10 +70,10 @@ class Search:
 
     def __init__(self, claim: Goal, model: Model, candidate: Cover):
         self.claim = claim
-        self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set)
+        self.bounds = RowBounds(model, claim.safe_state_set, claim.disturbance_set, claim.center)
         self.n, self.d = model.state_size, model.action_size
         self.scale = 1.0 / np.abs(candidate.points).max(axis=0)
-        # Corners z = (x, u), upper bounds of F f at them, and the midpoints that are known already,
+        # Corners z = (y, u), upper bounds of F f at them, and the midpoints that are known already,
         # by their edge.
         self.z = np.zeros((self.n + self.d, 0))
         self.phi = np.zeros((len(self.bounds.F), 0))
@@ -78,6 +82,7 @@ class Search:
         self.worst, self.worst_margin = np.zeros(self.n), np.inf
         # Whether a jump was met.
         self.jumps = False
+        # The centre, which is the apex of all simplices, and the vertices.
         self.add(np.vstack([np.zeros((1, self.n)), candidate.points]).T, None)
         self.cells = np.column_stack(
             [np.zeros(len(candidate.simplices), int), candidate.simplices + 1]
@@ -93,10 +98,10 @@ class Search:
         cells, proved, margin, depth, refuted_for = self.cells, 0, np.inf, 0, 0
         while not self.worst_margin < 0:
             blocks = [self.bound(cells[s : s + _BLOCK]) for s in range(0, len(cells), _BLOCK)]
-            bounds, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-            done = bounds <= round_down(1.0 - self.claim.sigma)
+            excess, edges = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+            done = excess <= -self.claim.sigma
             proved += int(done.sum())
-            margin = min(margin, float(round_down(1.0 - bounds[done].max(initial=-np.inf))))
+            margin = min(margin, float(-excess[done].max(initial=-np.inf)))
             if done.all():
                 reason = f"S is invariant with margin {margin:.3g} and lies in X."
                 return Proof("proved", proved, depth, margin, 0.0, None, reason)
@@ -136,8 +141,8 @@ class Search:
         )
 
     def bound(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max_i F_i f over simplices, shape (cells,), and the edge to bisect, shape
-        (cells, 2).
+        """Upper bounds of max_i (F_i f - room_i) over simplices, shape (cells,), and the edge to
+        bisect, shape (cells, 2).
         """
         corners = self.z[:, cells]
         z = Interval(corners.min(axis=2), corners.max(axis=2))
@@ -162,10 +167,11 @@ class Search:
             plain = round_up(self.bounds.project(value).hi + disturbed[:, plainly])
             # Each bound holds by itself; one that is NaN says nothing.
             bounds[:, plainly] = np.fmin(bounds[:, plainly], plain)
-        worst = np.where(np.isnan(bounds), np.inf, bounds).argmax(axis=0)
+        excess = round_up(bounds - self.bounds.room.lo[:, None])
+        worst = np.where(np.isnan(excess), np.inf, excess).argmax(axis=0)
         which = np.arange(len(cells))
         weight = self.weight(corners, bend, curvature[worst, ..., which], jumps[worst, :, which].T)
-        return bounds.max(axis=0), self.longest_edge(cells, corners, weight)
+        return excess.max(axis=0), self.longest_edge(cells, corners, weight)
 
     def weight(
         self, corners: np.ndarray, bend: Bend, curvature: np.ndarray, jumps: np.ndarray
@@ -250,51 +256,51 @@ class Search:
         np.maximum.at(largest, owners[len(new) :], extents.T)
         return np.minimum(largest[owners[: len(new)]].T, _REACH / self.scale[:, None])
 
-    def worst_rows(self, x: np.ndarray, reach: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def worst_rows(self, y: np.ndarray, reach: np.ndarray, b: np.ndarray) -> np.ndarray:
         """b at corners, shape (m, corners); the smallest one within reach where f jumps there."""
-        around = Interval(x - reach, x + reach)
-        ones = np.ones((self.d, x.shape[1]))
+        around = Interval(y - reach, y + reach)
+        ones = np.ones((self.d, y.shape[1]))
         z = Interval(*(np.concatenate(ends) for ends in ((around.lo, -ones), (around.hi, ones))))
-        rough = self.bounds.enclosure.bend(z).branches.rough(x.shape[1])
+        rough = self.bounds.enclosure.bend(z).branches.rough(y.shape[1])
         return np.where(rough, self.bounds.rows(around)[1].lo, b)
 
     def add(
-        self, x: np.ndarray, preferred: np.ndarray | None, reach: np.ndarray | None = None
+        self, y: np.ndarray, preferred: np.ndarray | None, reach: np.ndarray | None = None
     ) -> None:
         """Adds corners with inputs near the preferred ones, and remembers the weakest of all.
 
         Args:
-            x: Shape (n, corners).
+            y: States measured from the centre, shape (n, corners).
             preferred: Shape (d, corners); by default the inputs are the best ones.
             reach: For a function that jumps, the distances within which an input should serve the
                 states on both sides, shape (n, corners).
         """
-        A, b = self.bounds.rows(Interval.point(x))
+        A, b = self.bounds.rows(Interval.point(y))
         if preferred is None:
             u, margin = best_inputs(A.middle, b.middle)
         elif reach is None:
             u, margin = steady_inputs(A.middle, b.middle, preferred)
         else:
-            worst = self.worst_rows(x, reach, b.middle)
+            worst = self.worst_rows(y, reach, b.middle)
             u, _ = steady_inputs(A.middle, worst, preferred)
             margin = best_inputs(A.middle, b.middle)[1]
-        self.z = np.concatenate([self.z, np.concatenate([x, u])], axis=1)
+        self.z = np.concatenate([self.z, np.concatenate([y, u])], axis=1)
         self.phi = np.concatenate(
             [
                 self.phi,
                 self.bounds.project(
-                    self.bounds.enclosure.value(Interval.point(x), Interval.point(u))
+                    self.bounds.enclosure.value(Interval.point(y), Interval.point(u))
                 ).hi,
             ],
             axis=1,
         )
         weakest = int(np.argmin(margin))
         if margin[weakest] < self.worst_margin:
-            self.worst, self.worst_margin = x[:, weakest], float(margin[weakest])
+            self.worst, self.worst_margin = y[:, weakest], float(margin[weakest])
 
     def counterexample(self, cells: int, depth: int) -> Proof:
         """The weakest corner, moved into S and verified to have no action of margin above sigma."""
-        x = pulled_inside(self.worst, self.claim.safe_state_set)
+        x = pulled_inside(self.worst, self.claim.safe_state_set, self.claim.center)
         answer = without_action(self.claim, self.bounds, x, cells, depth)
         return answer or inconclusive(
             f"The best margin at {x} is sigma to within rounding; use a set with more margin.",

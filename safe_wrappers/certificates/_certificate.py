@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import CertificateError, ModelError
 from .._gate import as_integer, as_number
+from .._one_line import count, one_line
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block
@@ -34,6 +35,8 @@ _ENTRIES = (
     "metadata",
     "next_states",
 )
+# The centre of S is there only if it is not the origin.
+_CENTER = "center"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +138,8 @@ class Certificate:
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], model: Model) -> "Certificate":
-        require_entries("The content", content, _ENTRIES)
+        n = model.state_size
+        require_entries("The content", {_CENTER: [0.0] * n, **content}, (*_ENTRIES, _CENTER))
         name = str(content["name"])[:_NAME_LENGTH]
         _require_model(name, content, model)
         generators = content["generators"]
@@ -144,6 +148,7 @@ class Certificate:
             safe_state_set=decode_set(content["safe_state_set"], Polytope),
             constraint_set=decode_set(content["constraint_set"], Box, Polytope),
             disturbance_set=decode_set(content["disturbance_set"], Box),
+            center=decode_array(_CENTER, content.get(_CENTER, [0.0] * n), "float32"),
             sigma=content["sigma"],
             blocks=tuple(map(_block, content["blocks"])),
             generators=None if generators is None else decode_set(generators, Zonotope),
@@ -165,16 +170,20 @@ class Certificate:
     def _require_fingerprint(self, stored: np.ndarray) -> None:
         claim = self.claim
         found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+        apart = distance(found, stored, claim.center)
         _require(
-            agrees(found, stored),
+            agrees(found, stored, claim.center),
             f"The certificate {self.name!r} is about another function of the name "
-            f"{claim.model.name!r}: its next states differ by up to {distance(found, stored):.3g}. "
+            f"{claim.model.name!r}: its next states differ by up to {apart:.3g}. "
             "Synthesise and prove a set for this model.",
         )
 
     def __repr__(self) -> str:
         proved = "no record of a proof" if self.record is None else "with the record of a proof"
-        return f"Certificate({self.name!r}, {self.claim!r}, {proved})"
+        facets = count(len(self.claim.safe_state_set.H), "facet")
+        return one_line(
+            f"Certificate({self.name!r} of {self.claim.model.name!r}, {facets}, {proved})"
+        )
 
 
 def model_name(source: Source) -> str:

@@ -11,11 +11,14 @@ import numpy as np
 from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_integer, as_number
 from .._margins import tau
+from .._one_line import count, one_line
 from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model, program_digest, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block, require_product
+from ._center import as_center, offset_in_words, placed
 from ._encoding import SET_FIELDS, encode_set
+from ._room import seen_from
 from ._rounding import rounding_bound
 
 SIGMA = 2e-4
@@ -34,25 +37,32 @@ _CANCELS = 20.0
 class Claim(ReadOnly):
     """The claim that S is robust control invariant for a model, with a margin, and lies in X.
 
-    For every x in S there is an action a in [-1, 1]^d with H f(x, a, w) <= 1 - sigma for all w in
-    W; S lies in X; the float32 arithmetic of a safeguarded step is off by at most eps_i along the
-    facet H_i; and the generators, if there are any, span a set inside S. A claim need not be true:
-    `prove` decides that, and derives every field anew. Systems and environments take S, X, W and
-    eps from a claim and from nowhere else.
+    For every x in S = {x : H x <= h} there is an action a in [-1, 1]^d with
+    H f(x, a, w) <= h - sigma for all w in W; S lies in X; the float32 arithmetic of a safeguarded
+    step is off by at most eps_i along the facet H_i; and the generators, if there are any, span a
+    set inside S. A claim need not be true: `prove` decides that, and derives every field anew.
+    Systems and environments take S, X, W and eps from a claim and from nowhere else.
+
+    S may lie anywhere in the user's own coordinates. A point strictly inside it, its centre, gives
+    margins their scale: they count 1 from the centre to each facet.
 
     The arrays are read-only copies in float32: the numbers that are proved are those that run.
 
     Args:
         model: The one-step model f with n states, d actions and k disturbances, affine in action
             and disturbance.
-        safe_state_set: S, the origin strictly inside. It is scaled to {x : H x <= 1} and rounded to
-            float32; H has shape (m, n).
+        safe_state_set: S, bounded and with an interior. Its rows are scaled such that
+            h_i - H_i center = 1, then H, shape (m, n), is rounded to float32, and h = 1 + H center
+            to the float32 number below. S = {x : H x <= h} with these stored numbers.
         constraint_set: X, dimension n. Infinite bounds of a box are allowed.
         disturbance_set: W, dimension k, bounded; it is rounded to float32.
-        sigma: The margin to be proved, in the scale h = 1.
+        center: A point strictly inside S, shape (n,), rounded to float32. Default: the origin if it
+            lies well inside, at least a tenth of the way across S from every facet, else the centre
+            of volume. With the origin, S = {x : H x <= 1}.
+        sigma: The margin to be proved, in the scale in which the centre has margin 1.
         blocks: The groups of states and actions that share out S, if it is a product; then it is
             proved block by block, and anchors and initial states come block by block.
-        generators: A zonotope whose copy, shrunk by the factor 1 - 1e-4 about its centre, lies in
+        generators: A zonotope whose copy, shrunk by the factor 1 - 1e-4 about `center`, lies in
             S; then initial states can be sampled in its generator space.
         eps: Allowance for run-time rounding per facet, shape (m,). Default: the bound that is
             computed from the model's own operations, at least 5e-6. Give it only for a model whose
@@ -65,7 +75,8 @@ class Claim(ReadOnly):
         SetDimensionError: If a set does not fit the model.
         ModelError: If the model is not affine in action and disturbance, or if its rounding cannot
             be bounded and `eps` is not given.
-        CertificateError: If the parts do not fit together, or sigma leaves no room for rounding.
+        CertificateError: If the parts do not fit together, `center` is not strictly inside S, S
+            lies too far from the origin for float32, or sigma leaves no room for rounding.
     """
 
     model: Model
@@ -73,6 +84,7 @@ class Claim(ReadOnly):
     safe_state_set: Polytope
     constraint_set: Box | Polytope
     disturbance_set: Box
+    center: np.ndarray = None  # pyright: ignore[reportAssignmentType]
     sigma: float = SIGMA
     blocks: tuple[Block, ...] = ()
     generators: Zonotope | None = None
@@ -98,12 +110,13 @@ class Claim(ReadOnly):
             require_affine(self.model)
         self._set("constraint_set", _plain(self.constraint_set))
         self._set("generators", None if self.generators is None else _plain(self.generators))
-        self._set("safe_state_set", _scaled(self.safe_state_set))
         self._set("disturbance_set", _bounded(self.disturbance_set))
         self._set("sigma", as_number("sigma", self.sigma, above=0.0))
         self._set("blocks", tuple(_block(block, self.model) for block in self.blocks))
         if self.blocks:
             require_product(self.blocks, self.safe_state_set, self.model.action_size)
+        self._set("center", as_center(self.center, self.safe_state_set, self.blocks))
+        self._set("safe_state_set", placed(self.safe_state_set, self.center))
         eps, gain = self._allowances()
         self._set("eps", eps)
         self._set("gain", gain)
@@ -118,7 +131,9 @@ class Claim(ReadOnly):
             gain = np.zeros(facets) if self.gain is None else self.gain
             return _allowance("eps", self.eps, facets), _allowance("gain", gain, facets)
         try:
-            eps, gain = rounding_bound(self.model, self.safe_state_set, self.disturbance_set)
+            eps, gain = rounding_bound(
+                self.model, self.centered_set, self.disturbance_set, self.center
+            )
         except ModelError as error:
             raise ModelError(
                 f"The rounding of the model {self.model.name!r} cannot be bounded: {error} "
@@ -140,7 +155,8 @@ class Claim(ReadOnly):
 
     def _require_room(self) -> None:
         """With err_i <= eps_i the error of a row as computed, a certified state leaves the float32
-        rows a slack of sigma - eps_i - err_i, of which the safeguards use 2 tau |H_i B|.
+        rows a slack of sigma - eps_i - err_i, less 2^-23 if the room had to be rounded down, of
+        which the safeguards use 2 tau |H_i B|.
         """
         test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
         needed = 2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE
@@ -149,7 +165,8 @@ class Claim(ReadOnly):
             raise CertificateError(
                 f"`sigma` is {self.sigma:.3g}, but the rounding of the model {self.model.name!r} "
                 f"needs at least 2 eps_i + 2 tau |H_i B| + {RESERVE:g} = {needed[facet]:.3g} at "
-                f"facet {facet} of S; {self._against_rounding(facet)}"
+                f"facet {facet} of S; "
+                + (offset_in_words(self.centered_set, self.center) or self._against_rounding(facet))
             )
 
     def _against_rounding(self, facet: int) -> str:
@@ -167,6 +184,14 @@ class Claim(ReadOnly):
         )
 
     @functools.cached_property
+    def centered_set(self) -> Polytope:
+        """S seen from its centre: {y : H y <= room}, with room = h - H center, rounded down where
+        float32 does not hold it. What is computed from states at run time is computed from
+        y = x - center.
+        """
+        return seen_from(self.safe_state_set, self.center, np.float32)
+
+    @functools.cached_property
     def program(self) -> str:
         """SHA-256 of the program that runs: the float32 jaxprs of the model and their constants."""
         return program_digest(self.model)
@@ -180,7 +205,10 @@ class Claim(ReadOnly):
     def numbers(self) -> dict[str, Any]:
         """All of the claim but the model, as JSON."""
         generators = None if self.generators is None else encode_set(self.generators)
+        # Only where it says something: claims about sets around the origin keep their digests.
+        center = {"center": [float(str(value)) for value in self.center]}
         return {
+            **(center if np.any(self.center) else {}),
             "action_size": self.model.action_size,
             "safe_state_set": encode_set(self.safe_state_set),
             "constraint_set": encode_set(self.constraint_set),
@@ -197,9 +225,11 @@ class Claim(ReadOnly):
         S, X, W = self.safe_state_set, self.constraint_set, self.disturbance_set
         axes = np.eye(S.dim)
         reach = [(-S.support(-axis), S.support(axis)) for axis in axes]
+        middle = ", ".join(f"{value:.4g}" for value in self.center)
+        center = f", centre ({middle})" if np.any(self.center) else ""
         return "\n".join(
             [
-                f"S     {len(S.H)} facets, x in {_ranges(reach)}",
+                f"S     {len(S.H)} facets, x in {_ranges(reach)}{center}",
                 f"X     {_bounds(X)}",
                 f"W     {_bounds(W)}",
                 f"sigma {self.sigma:.3g}, eps {self.eps.min():.3g} to {self.eps.max():.3g}",
@@ -208,10 +238,9 @@ class Claim(ReadOnly):
 
     def __repr__(self) -> str:
         n, d, k = self.model.state_size, self.model.action_size, self.model.disturbance_size
-        return (
-            f"Claim({self.model.name!r}, {n} states, {d} actions, {k} disturbances, "
-            f"{len(self.safe_state_set.H)} facets, sigma={self.sigma:g})"
-        )
+        sizes = f"{count(n, 'state')}, {count(d, 'action')}, {count(k, 'disturbance')}"
+        facets = count(len(self.safe_state_set.H), "facet")
+        return one_line(f"Claim({self.model.name!r}, {sizes}, {facets}, sigma={self.sigma:g})")
 
 
 def _require_set(name: str, value: Any, kinds: Any, size: int, model: str) -> None:
@@ -245,14 +274,6 @@ def _block(block: Any, model: Model) -> Block:
         for indices, size in zip(block, sizes, strict=True)
     )
     return Block(states, actions)
-
-
-def _scaled(safe_state_set: Polytope) -> Polytope:
-    """{x : H x <= 1} with float32 rows, the stored numbers if they have that form already."""
-    H, h = (np.asarray(value) for value in (safe_state_set.H, safe_state_set.h))
-    if not np.all(h == 1):
-        H = np.asarray(Polytope(H, h).normalised().H)
-    return Polytope(H.astype(np.float32), np.ones(len(H), np.float32))
 
 
 def _bounded(disturbance_set: Box) -> Box:

@@ -1,4 +1,7 @@
-"""A cover of a polytope by simplices around the origin, checked in exact rational arithmetic.
+"""A cover of a polytope by simplices around its centre, checked in exact rational arithmetic.
+
+Points are given by y = x - center, so that the centre is the origin here, and
+S = {y : F y <= room} with the rational room = h - F center > 0 (`_room`).
 
 The cover is built in floating point and may be wrong; `uncovered` decides whether it is right. If
 boundary simplices
@@ -6,7 +9,7 @@ boundary simplices
 1. form a cycle: every ridge lies in exactly two of them, which induce opposite orientations on it
    when each simplex is oriented so that its determinant is positive,
 2. have determinants other than zero, and
-3. each lie in a half-space {x : F_i x >= 1} for some row of S = {x : F x <= 1},
+3. each lie in a half-space {y : F_i y >= room_i} for some row of S,
 
 then the radial projection of the cycle onto the sphere covers every direction at least once (its
 degree is the number of simplices over a generic direction, all counted positively). So every ray
@@ -21,25 +24,26 @@ from fractions import Fraction
 import numpy as np
 
 from ..sets import Box, Polytope
+from ._room import exact_room, seen_from
 
 # Vertices are moved outwards by this factor, far more than their rounding, so that exact checks of
-# F v >= 1 succeed.
+# F v >= room succeed.
 INFLATION = 1e-9
 # Coordinates are multiples of 2^-_BITS of the set's extent: 53 - _BITS halvings of an edge are then
 # exact in float64.
 _BITS = 36
-# Rows within this of 1 at a vertex are taken to meet there, in the scale h = 1.
+# Rows within this of their room at a vertex are taken to meet there, in the scale of the rows.
 _INCIDENCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Cover:
-    """Boundary simplices of an outer approximation of a polytope around the origin.
+    """Boundary simplices of an outer approximation of a polytope, seen from its centre.
 
     Args:
-        points: Vertices, dyadic rationals of few digits, shape (v, n).
+        points: Vertices minus the centre, dyadic rationals of few digits, shape (v, n).
         simplices: Indices of the n corners of each simplex, ascending, shape (s, n).
-        facets: For each simplex the row i with F_i x >= 1 on it, shape (s,).
+        facets: For each simplex the row i with F_i y >= room_i on it, shape (s,).
     """
 
     points: np.ndarray
@@ -47,16 +51,19 @@ class Cover:
     facets: np.ndarray
 
 
-def cover(safe_state_set: Polytope) -> Cover:
-    """Pulling triangulation of the boundary of S = {x : F x <= 1}, its vertices moved outwards by 1
-    + 1e-9.
+def cover(safe_state_set: Polytope, center: np.ndarray) -> Cover:
+    """Pulling triangulation of the boundary of S = {x : F x <= h}, its vertices moved away from the
+    centre by 1 + 1e-9.
     """
-    F = np.asarray(safe_state_set.H, np.float64)
-    vertices = np.array(safe_state_set.vertices())
-    incident = F @ vertices.T >= 1 - _INCIDENCE
+    around = seen_from(safe_state_set, center)
+    F, room = (np.asarray(part, np.float64) for part in around.halfspaces())
+    vertices = np.array(around.vertices())
+    incident = F @ vertices.T >= room[:, None] - _INCIDENCE
     # One step of Newton's method on the active rows removes most of qhull's error.
     for j, active in enumerate(incident.T):
-        vertices[j] += np.linalg.lstsq(F[active], 1 - F[active] @ vertices[j], rcond=None)[0]
+        vertices[j] += np.linalg.lstsq(
+            F[active], room[active] - F[active] @ vertices[j], rcond=None
+        )[0]
     members = [frozenset(np.flatnonzero(row).tolist()) for row in incident]
     simplices, facets = [], []
     for facet in _maximal(members, F.shape[1]):
@@ -92,18 +99,22 @@ def _pulled(face: frozenset[int], members: list[frozenset[int]], dim: int) -> li
     ]
 
 
-def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
+def uncovered(candidate: Cover, safe_state_set: Polytope, center: np.ndarray) -> str | None:
     """Why the cones over the simplices might not cover S, or None if they certainly do. Exact."""
     if len(candidate.simplices) == 0:
         return "the boundary of S has no simplices"
     F = [[Fraction(float(v)) for v in row] for row in np.asarray(safe_state_set.H)]
+    room = exact_room(*safe_state_set.halfspaces(), center)
+    if min(room) <= 0:
+        return f"the centre {center} does not lie strictly inside S"
     points = [[Fraction(float(v)) for v in row] for row in candidate.points]
     ridges: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for simplex, facet in zip(candidate.simplices.tolist(), candidate.facets.tolist(), strict=True):
         for corner in simplex:
-            if _dot(F[facet], points[corner]) < 1:
+            if _dot(F[facet], points[corner]) < room[facet]:
                 return (
-                    f"vertex {candidate.points[corner]} lies inside the half-space of facet {facet}"
+                    f"vertex {center + candidate.points[corner]} lies inside the half-space of "
+                    f"facet {facet}"
                 )
         determinant = _determinant([points[corner] for corner in simplex])
         if determinant == 0:
@@ -120,14 +131,17 @@ def uncovered(candidate: Cover, safe_state_set: Polytope) -> str | None:
     return None
 
 
-def vertex_outside(candidate: Cover, constraint_set: Box | Polytope) -> int | None:
+def vertex_outside(
+    candidate: Cover, constraint_set: Box | Polytope, center: np.ndarray
+) -> int | None:
     """The index of a vertex of the cover outside X, the farthest; None if all lie in X, and the
-    origin too. Exact.
+    centre too. Exact.
     """
-    G, g = (np.asarray(value, np.float64) for value in constraint_set.halfspaces())
+    G, g = constraint_set.halfspaces()
+    room = exact_room(G, g, center)
     rows = [
-        ([Fraction(v) for v in row], Fraction(bound))
-        for row, bound in zip(G.tolist(), g.tolist(), strict=True)
+        ([Fraction(v) for v in row], bound)
+        for row, bound in zip(np.asarray(G, np.float64).tolist(), room, strict=True)
     ]
     worst, excess = None, Fraction(0)
     for index, point in enumerate([*candidate.points.tolist(), [0.0] * candidate.points.shape[1]]):
@@ -139,15 +153,17 @@ def vertex_outside(candidate: Cover, constraint_set: Box | Polytope) -> int | No
     return worst
 
 
-def pulled_inside(x: np.ndarray, safe_state_set: Polytope) -> np.ndarray:
-    """The state x moved towards the origin by as little as puts it into S, decided exactly.
-
-    Shape (n,).
+def pulled_inside(y: np.ndarray, safe_state_set: Polytope, center: np.ndarray) -> np.ndarray:
+    """The state center + y moved towards the centre by as little as puts it into S, decided
+    exactly. Shape (n,).
     """
-    F = [[Fraction(float(v)) for v in row] for row in np.asarray(safe_state_set.H)]
-    while max(_dot(row, [Fraction(float(v)) for v in x]) for row in F) > 1:
-        x = x * (1 - 2 * INFLATION)
-    return x
+    F, h = (np.asarray(part, np.float64).tolist() for part in safe_state_set.halfspaces())
+    rows = [([Fraction(v) for v in row], Fraction(b)) for row, b in zip(F, h, strict=True)]
+    while True:
+        x = center + y
+        if all(_dot(row, [Fraction(float(v)) for v in x]) <= bound for row, bound in rows):
+            return x
+        y = y * (1 - 2 * INFLATION)
 
 
 def _dot(first: list[Fraction], second: list[Fraction]) -> Fraction:

@@ -25,25 +25,26 @@ from ._taylor import Taylor
 _STATES = 64
 
 
-def require_one_derivative(model: Model, safe_state_set: Polytope) -> None:
-    """Checks that c, B and E of `model.affine` are value and derivatives of `model.step`.
+def require_one_derivative(model: Model, safe_state_set: Polytope, center: np.ndarray) -> None:
+    """Checks that c, B and E of `model.affine` are value and derivatives of `model.unit_step`.
 
     Args:
         model: An affine model with n states.
         safe_state_set: S, from which states are taken.
+        center: One more state of S, shape (n,).
 
     Raises:
         ModelError: If a subclass computes the step or its affine form by itself, or both disagree
             at a state of S.
     """
-    for name in ("affine", "__call__"):
+    for name in ("affine", "unit_step", "natural_action", "__call__"):
         if getattr(getattr(model, name), "__func__", None) is not getattr(Model, name):
             raise ModelError(
                 f"The model {model.name!r} must leave `{name}` as `Model` defines it, since what "
                 f"is proved are `step` and its derivative, but {type(model).__name__} replaces it. "
                 "Write all of the dynamics in `step`."
             )
-    x = Interval.point(_states(safe_state_set))
+    x = Interval.point(_states(safe_state_set, center))
     n, count = x.lo.shape
     with np.errstate(all="ignore"):
         derivative = _derivative(model, x)
@@ -71,12 +72,12 @@ def _derivative(model: Model, x: Interval) -> tuple[Interval, Interval, Interval
     return c, B, enclosure.disturbance_matrix(x)
 
 
-def _states(safe_state_set: Polytope) -> np.ndarray:
+def _states(safe_state_set: Polytope, center: np.ndarray) -> np.ndarray:
     """States of S, shape (n, states): between its vertices, some of them near the boundary."""
     vertices = np.asarray(safe_state_set.vertices(), np.float64)
     rng = np.random.default_rng(0)
     sharpness = np.where(np.arange(_STATES) % 2, 0.1, 1.0)[:, None]
     weights = rng.gamma(sharpness, size=(_STATES, len(vertices))) + 1e-300
     states = weights / weights.sum(axis=1, keepdims=True) @ vertices
-    states[0] = 0.0
+    states[0] = center
     return states.T

@@ -16,7 +16,7 @@ import numpy as np
 from ..models import Model
 from ..models._arithmetic import Arithmetic
 from ..models._interpreter import interpret
-from ..models._trace import trace
+from ..models._step import traced_step
 from ._branches import HULLS, Branches
 from ._intervals import Interval
 from ._taylor import Taylor, spread, union
@@ -25,19 +25,27 @@ from ._taylor import Taylor, spread, union
 class ModelEnclosure:
     """A model x' = f(x, u, w) over boxes.
 
+    States and next states are measured from a centre, which states far from the origin need: what
+    is called x and f(x, u, w) below is then y = x - center and f(center + y, u, w) - center. All
+    derivatives are the same.
+
     Args:
         model: n states, d actions, k disturbances.
         disturbance: The disturbance at which values and derivatives by z = (x, u) are taken, shape
             (k,).
+        center: The centre, shape (n,). Default: the origin.
 
     Raises:
         ModelError: Naming the primitive, if f uses one that is not in the table above.
     """
 
-    def __init__(self, model: Model, disturbance: np.ndarray):
-        self._jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+    def __init__(self, model: Model, disturbance: np.ndarray, center: np.ndarray | None = None):
+        self._jaxpr = traced_step(model)
         self._sizes = model.state_size, model.action_size, model.disturbance_size
         self._disturbance = [Taylor.constant(value) for value in disturbance]
+        # Nothing is added where the centre is 0: the outward rounding of a sum would widen it.
+        center = np.zeros(model.state_size) if center is None else center
+        self._center = [None if v == 0 else Taylor.constant(float(v)) for v in center]
 
     def value(self, x: Interval, u: Interval) -> Interval:
         """f(x, u, w), shape (n, cells), for x of shape (n, cells) and u of shape (d, cells)."""
@@ -118,8 +126,25 @@ class ModelEnclosure:
         w: Sequence[Taylor],
         arithmetic: Arithmetic = HULLS,
     ) -> list[Taylor]:
+        x = [t if c is None else t + c for t, c in zip(x, self._center, strict=True)]
         (outputs,) = interpret(self._jaxpr, arithmetic, x, u, w)
-        return list(outputs)
+        return [t if c is None else t - c for t, c in zip(outputs, self._center, strict=True)]
+
+
+def dependence(model: Model) -> list[tuple[int, ...]]:
+    """What each next state of a model depends on, read off its program.
+
+    Args:
+        model: x' = f(x, a, w).
+
+    Returns:
+        For each next state the indices in (x, a, w), one behind the other, of the arguments from
+        which a path of operations leads to it.
+
+    Raises:
+        ModelError: If the model uses an operation that the proof does not know; it is named.
+    """
+    return ModelEnclosure(model, np.zeros(model.disturbance_size)).dependence()
 
 
 class Bend(NamedTuple):

@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from .._errors import CertificateError
+from .._files import write_text
 from ._encoding import to_text
 
 FORMAT = "safe_wrappers certificate"
@@ -26,23 +26,7 @@ def write(path: PathLike, content: dict[str, Any]) -> None:
     the new one.
     """
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **content}
-    text = to_text({**content, "checksum": _checksum(content)})
-    path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-    ) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # Temporary files are private; a certificate is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(file.name, 0o666 & ~umask)
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
-        raise
+    write_text(path, to_text({**content, "checksum": _checksum(content)}))
 
 
 def read(source: Source) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from ..sets import Box, Polytope
 POINTS = 64
 # Relative; float32 on any backend is far better, another model is seldom so near.
 _TOLERANCE = 1e-5
+# Times the tolerance these are 10 units of float32 rounding.
+_FAR = 0.06
 
 
 def fingerprint(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> np.ndarray:
@@ -33,15 +35,20 @@ def fingerprint(model: Model, safe_state_set: Polytope, disturbance_set: Box) ->
     x, a, w = np.split(points, [model.state_size, model.state_size + model.action_size], axis=1)
     # Eager even while a caller is being traced, so that an environment can be made inside jit.
     with jax.ensure_compile_time_eval(), jax.default_matmul_precision("highest"):
-        return np.asarray(jax.jit(jax.vmap(model.step))(x, a, w), np.float32)
+        return np.asarray(jax.jit(jax.vmap(model.unit_step))(x, a, w), np.float32)
 
 
-def distance(found: np.ndarray, stored: np.ndarray) -> float:
-    """The largest relative difference of two fingerprints; infinite where one is not finite."""
-    difference = np.abs(found.astype(np.float64) - stored) / np.maximum(1.0, np.abs(stored))
+def distance(found: np.ndarray, stored: np.ndarray, center: np.ndarray) -> float:
+    """The largest relative difference of two fingerprints; infinite where one is not finite.
+
+    Relative to the distance from the centre of S, shape (n,): a set that is far from the origin for
+    its size has states that differ by little. A part of the size covers their rounding.
+    """
+    size = np.maximum(np.abs(stored - center), _FAR * np.abs(stored))
+    difference = np.abs(found.astype(np.float64) - stored) / np.maximum(1.0, size)
     return float(np.max(np.where(np.isfinite(difference), difference, np.inf)))
 
 
-def agrees(found: np.ndarray, stored: np.ndarray) -> bool:
+def agrees(found: np.ndarray, stored: np.ndarray, center: np.ndarray) -> bool:
     """Whether two fingerprints are of one model, up to rounding."""
-    return distance(found, stored) <= _TOLERANCE
+    return distance(found, stored, center) <= _TOLERANCE

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ..sets import Box, Polytope
 
 
@@ -10,9 +12,17 @@ class Goal(NamedTuple):
     in X.
 
     A claim without blocks has one goal, a product set has one for each block.
+
+    Args:
+        safe_state_set: S = {x : F x <= h}, m rows.
+        constraint_set: X.
+        disturbance_set: W.
+        sigma: The margin, in the scale of the rows.
+        center: A point strictly inside S, shape (n,): the apex of its cover by simplices.
     """
 
     safe_state_set: Polytope
     constraint_set: Box | Polytope
     disturbance_set: Box
     sigma: float
+    center: np.ndarray

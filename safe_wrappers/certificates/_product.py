@@ -10,17 +10,18 @@ the joint model f, the part f_b that moves block b depends on
 
 S is robust control invariant with margin sigma if for each block
 
-    for all y in S_b and all p in P there is a u with H_b f_b(y, p, u, v, w) <= 1 - sigma for all v
-    and w,      (1)
+    for all y in S_b and all p in P there is a u with H_b f_b(y, p, u, v, w) <= h_b - sigma for all
+    v and w,      (1)
 
-with P the range that X gives to p and the v in their box: each block then picks its own actions,
-which no other block contradicts, whatever these pick; and a state in S lies in X, so that its p
-lies in P. (1) is again a claim that a polytope, S_b x P, is robust control invariant, which the
-ordinary proof decides: p are further states of which nothing is claimed at the next step, and v are
-further disturbances.
+with P the range that X gives to p, around the centre of S, and the v in their box: each block then
+picks its own actions, which no other block contradicts, whatever these pick; and a state in S lies
+in X, so that its p lies in P. (1) is again a claim that a polytope, S_b x P, is robust control
+invariant, which the ordinary proof decides: p are further states of which nothing is claimed at the
+next step, and v are further disturbances. The next p is put at the centre.
 
 Nothing here is a second formula of the dynamics. What f_b uses is decided on the jaxpr of f, where
-no path leads from the other arguments to f_b; the block's model is f itself with these at zero. So
+no path leads from the other arguments to f_b; the block's model is f itself with these at the
+centre, actions at zero. So
 (1) speaks about the function that is stepped: for the quadrotor, the climb is proved for every roll
 and the sideways motion against every thrust. The converse does not hold: (1) may fail for a set
 that is invariant, and then the joint claim has to be refuted by a joint state (`candidates`).
@@ -28,6 +29,7 @@ that is invariant, and then the joint claim has to be refuted by a joint state (
 
 import itertools
 from collections.abc import Sequence
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +42,7 @@ from ._block import Block
 from ._claim import Claim
 from ._enclosure import ModelEnclosure
 from ._goal import Goal
-from ._intervals import round_down
+from ._room import least_above
 
 
 def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
@@ -62,20 +64,23 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
     given = tuple(i for i in used if i < n and i not in block.states)
     opposed = tuple(i - n for i in used if n <= i < n + d and i - n not in block.actions)
     lower, upper = (np.asarray(bound, np.float64) for bound in (X.lower, X.upper))
+    center = claim.center.astype(np.float64)
     for i in given:
-        if not (-np.inf < lower[i] < 0 < upper[i] < np.inf):
+        if not (-np.inf < lower[i] < center[i] < upper[i] < np.inf):
             raise CertificateError(
-                f"X must bound state {i} on both sides of 0, since block "
-                f"{block} depends on it, but it lies in [{lower[i]}, "
-                f"{upper[i]}]."
+                f"X must bound state {i} on both sides of the centre of S, {center[i]:.6g}, since "
+                f"block {block} depends on it, but it lies in [{lower[i]}, {upper[i]}]."
             )
 
     factor, others = block.factor(claim.safe_state_set), list(given)
-    # {p : p / upper <= 1, p / lower <= 1}, its rows rounded towards zero, so that it holds all of
-    # P.
     sides = np.concatenate(
-        [np.diag(round_down(1.0 / upper[others])), np.diag(-round_down(-1.0 / lower[others]))]
+        [np.diag(1.0 / (upper - center)[others]), -np.diag(1.0 / (center - lower)[others])]
     )
+    # Offsets that hold all of P, exactly.
+    ends = [
+        least_above(Fraction(float(row.sum())) * Fraction(float(end)))
+        for row, end in zip(sides, (*upper[others], *lower[others]), strict=True)
+    ]
     H = np.block(
         [
             [np.asarray(factor.H, np.float64), np.zeros((len(factor.H), len(others)))],
@@ -84,7 +89,7 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
     )
     own, free = list(block.states), np.full(len(others), np.inf)
     reduced = Goal(
-        safe_state_set=Polytope(H, np.ones(len(H))),
+        safe_state_set=Polytope(H, np.concatenate([np.asarray(factor.h, np.float64), ends])),
         # That p lies in X is not claimed here: its own block does.
         constraint_set=Box(np.concatenate([lower[own], -free]), np.concatenate([upper[own], free])),
         disturbance_set=Box(
@@ -94,26 +99,28 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
             )
         ),
         sigma=claim.sigma,
+        center=center[own + others],
     )
-    return reduced, _reduced_model(model, block, given, opposed)
+    return reduced, _reduced_model(model, block, given, opposed, claim.center)
 
 
 def _reduced_model(
-    model: Model, block: Block, given: Sequence[int], opposed: Sequence[int]
+    model: Model,
+    block: Block,
+    given: Sequence[int],
+    opposed: Sequence[int],
+    center: np.ndarray,
 ) -> Model:
     def step(x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         states = dict(zip((*block.states, *given), x, strict=True))
         actions = dict(
             zip((*block.actions, *opposed), (*action, *disturbance[: len(opposed)]), strict=True)
         )
-        joint_x, joint_a = (
-            jnp.stack([parts.get(i, jnp.zeros((), x.dtype)) for i in range(size)])
-            for parts, size in ((states, model.state_size), (actions, model.action_size))
-        )
-        following = model.step(joint_x, joint_a, disturbance[len(opposed) :])
-        return jnp.stack(
-            [*(following[i] for i in block.states), *[jnp.zeros((), x.dtype)] * len(given)]
-        )
+        rest, still = jnp.asarray(center, x.dtype), jnp.zeros((), x.dtype)
+        joint_x = jnp.stack([states.get(i, rest[i]) for i in range(model.state_size)])
+        joint_a = jnp.stack([actions.get(i, still) for i in range(model.action_size)])
+        following = model.unit_step(joint_x, joint_a, disturbance[len(opposed) :])
+        return jnp.stack([*(following[i] for i in block.states), *(rest[i] for i in given)])
 
     sizes = (
         len(block.states) + len(given),

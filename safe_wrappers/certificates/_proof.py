@@ -32,7 +32,6 @@ from ._derivative import require_one_derivative
 from ._goal import Goal
 from ._initial_states import starts_outside
 from ._inputs import best_inputs
-from ._intervals import Interval
 from ._product import candidates, reduction
 from ._result import PROVER, Proof, ProofRecord, inconclusive
 from ._rounding import rounding_bound
@@ -60,7 +59,7 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
     """
     start = time.perf_counter()
     require_affine(claim.model)
-    require_one_derivative(claim.model, claim.safe_state_set)
+    require_one_derivative(claim.model, claim.safe_state_set, claim.center)
     with np.errstate(all="ignore"):
         result = _refused(claim) or _decided(claim, max_cells, max_depth)
     record = None
@@ -79,7 +78,7 @@ def proved_here(claim: Claim) -> ProofRecord | None:
 
 def _refused(claim: Claim) -> Proof | None:
     """The answer if an allowance is too small or an initial state may lie outside, else None."""
-    eps, gain = rounding_bound(claim.model, claim.safe_state_set, claim.disturbance_set)
+    eps, gain = rounding_bound(claim.model, claim.centered_set, claim.disturbance_set, claim.center)
     for name, found, needed, meaning in (
         ("eps", claim.eps, eps, "float32 may lose"),
         ("gain", claim.gain, gain, "the length of H_i B may be"),
@@ -105,47 +104,55 @@ def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
 
 def _joint(claim: Claim) -> Goal:
     """The goal of the whole claim."""
-    return Goal(claim.safe_state_set, claim.constraint_set, claim.disturbance_set, claim.sigma)
+    return Goal(
+        claim.safe_state_set,
+        claim.constraint_set,
+        claim.disturbance_set,
+        claim.sigma,
+        claim.center.astype(np.float64),
+    )
 
 
 def _bounded(claim: Claim, states: Sequence[int], free: int = 0) -> Box:
     """Where the rounding was bounded, in some of the states and in so many more that are free.
 
     `rounding_bound` takes the bounding box of the vertices as computed, which are near, not right,
-    padded by twice as much as here.
+    padded by twice as much as here. They are those of the set with the room rounded down, by at
+    most 2^-23.
     """
-    vertices = claim.safe_state_set.vertices()[:, list(states)]
+    center = claim.center[list(states)].astype(np.float64)
+    vertices = claim.centered_set.vertices()[:, list(states)]
     reach = 5e-7 * np.abs(vertices).max(axis=0)
     unknown = np.full(free, np.inf)
     return Box(
-        np.concatenate([vertices.min(axis=0) - reach, -unknown]),
-        np.concatenate([vertices.max(axis=0) + reach, unknown]),
+        np.concatenate([center + (vertices.min(axis=0) - reach), -unknown]),
+        np.concatenate([center + (vertices.max(axis=0) + reach), unknown]),
     )
 
 
 def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: int) -> Proof:
-    S = goal.safe_state_set
-    candidate = cover(S)
-    reason = uncovered(candidate, S)
+    S, center = goal.safe_state_set, goal.center
+    candidate = cover(S, center)
+    reason = uncovered(candidate, S, center)
     if reason is not None:
         return inconclusive(
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
-    # `vertex_outside` names a vertex of the outer approximation or, after the last, the origin.
+    # `vertex_outside` names a vertex of the outer approximation or, after the last, the centre.
     corners = np.vstack([candidate.points, np.zeros(S.dim)])
-    index = vertex_outside(candidate, goal.constraint_set)
+    index = vertex_outside(candidate, goal.constraint_set, center)
     if index is not None:
-        x = pulled_inside(corners[index], S)
+        x = pulled_inside(corners[index], S, center)
         return _outside(goal, x) or inconclusive(
             f"S touches the boundary of X at {x} to within "
-            "rounding: shrink S by a factor 1 - 1e-6 or "
-            "widen X."
+            "rounding: shrink S by a factor 1 - 1e-6 about "
+            "its centre, or widen X."
         )
-    index = vertex_outside(candidate, bounded)
+    index = vertex_outside(candidate, bounded, center)
     if index is not None:
         return inconclusive(
-            f"The rounding of the model was not bounded at {corners[index]}, beyond the "
+            f"The rounding of the model was not bounded at {center + corners[index]}, beyond the "
             "vertices of S as computed. The set may have facets that nearly coincide."
         )
     return Search(goal, model, candidate).run(max_cells, max_depth)
@@ -185,10 +192,11 @@ def _refute(claim: Claim, block: Block, result: Proof) -> Proof:
     S = claim.safe_state_set
     goal = _joint(claim)
     states = [
-        pulled_inside(x, S) for x in candidates(S, claim.blocks, block, result.counterexample)
+        pulled_inside(x - goal.center, S, goal.center)
+        for x in candidates(S, claim.blocks, block, result.counterexample)
     ]
-    bounds = RowBounds(claim.model, S, claim.disturbance_set)
-    A, b = bounds.rows(Interval.point(np.stack(states, axis=1)))
+    bounds = RowBounds(claim.model, S, claim.disturbance_set, goal.center)
+    A, b = bounds.rows(bounds.from_center(np.stack(states, axis=1)))
     weakest = states[int(np.argmin(best_inputs(A.middle, b.middle)[1]))]
     answer = _outside(goal, states[0]) or without_action(
         goal, bounds, weakest, result.cells, result.depth

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._one_line import count, one_line
+
 # Raised whenever the prover accepts or refuses other claims than before.
 PROVER = "2"
 
@@ -27,7 +29,7 @@ class ProofRecord(NamedTuple):
     margin: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Proof:
     """The outcome of a proof.
 
@@ -52,6 +54,12 @@ class Proof:
     counterexample: np.ndarray | None
     reason: str
     record: ProofRecord | None = None
+
+    def __repr__(self) -> str:
+        found = f"{count(self.cells, 'cell')}, {self.seconds:.3g} s"
+        if self.proved:
+            return f"Proof(proved with margin {self.margin:.3g}, {found})"
+        return one_line(f"Proof({self.status}, {found}: {self.reason})")
 
     @property
     def proved(self) -> bool:

@@ -3,28 +3,33 @@
 Run-time code computes the rows A a <= b of the safe action set at a float32 state x, tests a
 float32 action against them and steps the model, all in float32:
 
-    c, B, E = model.affine(x);  A = H B;  b = (1 - eps) - H c - H E w_c - |H E| w_r;  accept if A a
-    <= b;  x' = model(x, a, w).
+    c, B, E = model.affine(x);  A = H B;
+    b = (room - eps) - H (c - center) - H E w_c - |H E| w_r;  accept if A a <= b;
+    x' = model(x, a, w).
 
-(w_c and w_r are the centre and the half-widths of the disturbance set.) If eps_i is at least the
-sum of
+(w_c and w_r are the centre and the half-widths of the disturbance set; S = {x : H x <= h} is
+{center + y : H y <= room}, see `_room`, where the float32 room is at most h - H center. If the
+centre is the origin, the room is 1 and c - center is c.) If eps_i is at least the sum of
 
 - the errors of A and b as computed, with |a_j| <= 1,
 - the errors of normalising a row to unit length and of evaluating A a - b in the test, and
 - |H_i| times the error of the step's own x',
 
-then an accepted action gives H_i x' <= 1, exactly, for the float32 vector x'. These errors are
-bounded over all x in the bounding box of S, |a| <= 1 and w in W by running the standard model of
-floating-point arithmetic (`_rounded`) through the jaxprs of `model.step` and `model.affine`, which
-are the programs that run. Contracting a product and a sum into one operation only lowers the error.
-The model holds on CPUs and GPUs at JAX's highest matrix precision; accelerators that round products
-to 10 bits are not covered.
+then an accepted action gives H_i (x' - center) <= room_i, and so H_i x' <= h_i, exactly, for the
+float32 vector x'. These errors are bounded over all x in the bounding box of S, where it lies,
+|a| <= 1 and w in W by running the standard model of floating-point arithmetic (`_rounded`) through
+the jaxprs of `model.unit_step` and `model.affine`, which are the programs that run. Contracting a
+product and a sum into one operation only lowers the error. The model holds on CPUs and GPUs at
+JAX's highest matrix precision; accelerators that round products to 10 bits are not covered.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from ..models import Model
 from ..models._interpreter import interpret
+from ..models._step import traced_step
 from ..models._trace import trace
 from ..sets import Box, Polytope
 from ._intervals import Interval
@@ -35,51 +40,57 @@ _BOXES = 256
 
 
 def rounding_bound(
-    model: Model, safe_state_set: Polytope, disturbance_set: Box
+    model: Model, centered_set: Polytope, disturbance_set: Box, center: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of the float32 errors and of the actions' effect, over a safe state set.
 
     Args:
         model: n states, d actions, k disturbances.
-        safe_state_set: S = {x : H x <= 1} with float32 rows, H of shape (m, n).
+        centered_set: S seen from its centre, {y : H y <= room} with float32 numbers, H of shape
+            (m, n) and 0 < room <= 1.
         disturbance_set: W, a box in k dimensions with float32 bounds.
+        center: The centre, shape (n,), float32.
 
     Returns:
-        eps, shape (m,): the bound described at the top of this module, in the scale h = 1.
+        eps, shape (m,): the bound described at the top of this module, in the scale of the room.
         gain, shape (m,): a bound of the Euclidean length of H_i B(x).
     """
     # Where nothing is known, bounds become infinite or NaN, and the certificate's own check refuses
     # them.
     with np.errstate(all="ignore"):
-        return _bound(model, safe_state_set, disturbance_set)
+        return _bound(model, centered_set, disturbance_set, np.asarray(center, np.float64))
 
 
 def _bound(
-    model: Model, safe_state_set: Polytope, disturbance_set: Box
+    model: Model, centered_set: Polytope, disturbance_set: Box, center: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    H = np.asarray(safe_state_set.H, np.float64)
-    vertices = safe_state_set.vertices()
+    H, room = (np.asarray(part, np.float64) for part in centered_set.halfspaces())
+    vertices = centered_set.vertices()
     # Float32 states of S, padded by far more than the vertices' own error.
     reach = 1e-6 * np.abs(vertices).max(axis=0)
-    x = _states(H, vertices.min(axis=0) - reach, vertices.max(axis=0) + reach)
+    x = _states(H, room, center, vertices.min(axis=0) - reach, vertices.max(axis=0) + reach)
     a = _variables(-np.ones(model.action_size), np.ones(model.action_size))
     lower, upper = (
         np.asarray(disturbance_set.lower, np.float64),
         np.asarray(disturbance_set.upper, np.float64),
     )
     w = _variables(lower, upper)
-    center = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
+    middle = [Rounded.constant(v).rounded(2) for v in (lower + upper) / 2]
     radius = [Rounded.constant(v).rounded(2) for v in (upper - lower) / 2]
 
-    (step,) = interpret(trace(model.step, len(x), len(a), len(w)), ROUNDING, x, a, w)
+    (step,) = interpret(traced_step(model), ROUNDING, x, a, w)
     c, B, E = interpret(trace(lambda x: tuple(model.affine(x)), len(x)), ROUNDING, x)
+
+    # A difference from 0 is not rounded.
+    moved = [v if z == 0 else v - Rounded.constant(z) for v, z in zip(c, center, strict=True)]
 
     eps, gain = np.zeros(len(H)), np.zeros(len(H))
     for i, row in enumerate(H):
         A, F = [_dot(row, column) for column in B.T], [_dot(row, column) for column in E.T]
-        # 1 - eps is rounded as well, and eps is not known yet: 1 is its bound.
-        terms = [Rounded(Interval.point(1.0), UNIT_ROUNDOFF), -_dot(row, c)]
-        terms += [-(f * v) for f, v in zip(F, center, strict=True)] + [
+        # room - eps is rounded as well, and eps is not known yet: with 0 <= eps <= 1 no magnitude
+        # exceeds 1.
+        terms = [Rounded(Interval.point(room[i]), UNIT_ROUNDOFF), -_dot(row, moved)]
+        terms += [-(f * v) for f, v in zip(F, middle, strict=True)] + [
             -(abs(f) * v) for f, v in zip(F, radius, strict=True)
         ]
         b = total(terms)
@@ -94,8 +105,12 @@ def _bound(
     return eps, gain
 
 
-def _states(H: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> list[Rounded]:
-    """Exact float32 states in a grid of boxes between these bounds, those that meet H x <= 1."""
+def _states(
+    H: np.ndarray, room: np.ndarray, center: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> list[Rounded]:
+    """Exact float32 states in a grid of boxes around the centre, those that meet H y <= room, with
+    y between these bounds.
+    """
     n = len(lower)
     parts = max(1, int(_BOXES ** (1 / n)))
     ends = [np.linspace(lo, hi, parts + 1) for lo, hi in zip(lower, upper, strict=True)]
@@ -104,13 +119,14 @@ def _states(H: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> list[Rounded
         np.stack([end[side] for end, side in zip(ends, index + step, strict=True)])
         for step in (0, 1)
     )
-    # The least H_i x in a box, with room for its own rounding.
+    # The least H_i y in a box, with room for its own rounding.
     least = np.minimum(H[..., None] * los, H[..., None] * his).sum(axis=1)
-    meets = (least <= 1 + 1e-6).all(axis=0)
-    return _variables(los[:, meets], his[:, meets])
+    meets = (least <= room[:, None] + 1e-6).all(axis=0)
+    # Neighbours share their ends, and rounding keeps an order: no state is lost between them.
+    return _variables(*(center[:, None] + ends[:, meets] for ends in (los, his)))
 
 
-def _dot(row: np.ndarray, column: np.ndarray) -> Rounded:
+def _dot(row: np.ndarray, column: Iterable[Rounded]) -> Rounded:
     """The product of a float32 row with computed numbers."""
     return total([Rounded.constant(h) * value for h, value in zip(row, column, strict=True)])
 

@@ -7,45 +7,61 @@ from ..models import Model
 from ..sets import Box, Polytope
 from ._enclosure import ModelEnclosure
 from ._intervals import Interval, as_interval, round_down, round_up
+from ._room import room_bounds
 
 
 class RowBounds:
-    """Enclosures of F_i f(x, u, w) over boxes, for the rows of S = {x : F x <= 1} and all w in W.
+    """Enclosures of F_i (f(x, u, w) - center) over boxes, for the rows of S = {x : F x <= h} and
+    all w in W. States are given by y = x - center.
 
     Attributes:
-        enclosure: The model over boxes, at the centre of W.
+        room: h - F center, shape (m,): that next states satisfy F (x' - center) <= room is what has
+            to be shown.
+        enclosure: The model over boxes, at the centre of W, with states measured from the centre of
+            S.
 
     Args:
         model: n states, d actions, k disturbances.
         safe_state_set: S, m rows.
         disturbance_set: W.
+        center: A point strictly inside S, shape (n,).
 
     Raises:
         ModelError: Naming the primitive, if the model uses one without a rule.
     """
 
-    def __init__(self, model: Model, safe_state_set: Polytope, disturbance_set: Box):
+    def __init__(
+        self, model: Model, safe_state_set: Polytope, disturbance_set: Box, center: np.ndarray
+    ):
         self.F = np.asarray(safe_state_set.H, np.float64)
+        self.room = room_bounds(safe_state_set, center)
         lower, upper = (
             np.asarray(b, np.float64) for b in (disturbance_set.lower, disturbance_set.upper)
         )
         w_center = 0.5 * (lower + upper)
         self.w_radius = round_up(np.maximum(upper - w_center, w_center - lower))
-        self.enclosure = ModelEnclosure(model, w_center)
+        self.enclosure = ModelEnclosure(model, w_center, center)
+        self._center = np.asarray(center, np.float64)
         self.n, self.d = model.state_size, model.action_size
 
-    def rows(self, x: Interval) -> tuple[Interval, Interval]:
+    def from_center(self, x: np.ndarray) -> Interval:
+        """y = x - center for states of shape (n, cells)."""
+        moved = Interval.point(x) - self._center[:, None]
+        exact = self._center[:, None] == 0
+        return Interval(np.where(exact, x, moved.lo), np.where(exact, x, moved.hi))
+
+    def rows(self, y: Interval) -> tuple[Interval, Interval]:
         """The safe action set A u <= b at states of shape (n, cells): shapes (m, d, cells) and (m,
         cells).
         """
-        c, B = self.enclosure.affine_in_action(x)
-        return self.project(B), 1.0 - (self.project(c) + self.disturbed(x))
+        c, B = self.enclosure.affine_in_action(y)
+        return self.project(B), self.room[:, None] - (self.project(c) + self.disturbed(y))
 
-    def disturbed(self, x: Interval) -> np.ndarray:
+    def disturbed(self, y: Interval) -> np.ndarray:
         """max_w |F_i E(x) (w - w_c)| over boxes of shape (n, cells), rounded up, shape (m,
         cells).
         """
-        push = self.project(self.enclosure.disturbance_matrix(x)).magnitude
+        push = self.project(self.enclosure.disturbance_matrix(y)).magnitude
         return sum_up(round_up(push * self.w_radius[:, None]))
 
     def project(self, values: Interval) -> Interval:
@@ -71,7 +87,7 @@ class RowBounds:
         """An upper bound of max_u min_i (b_i - A_i u) at the state x, shape (n,), by a linear
         program's multipliers; NaN if it fails.
         """
-        A, b = (part[..., 0] for part in self.rows(Interval.point(x[:, None])))
+        A, b = (part[..., 0] for part in self.rows(self.from_center(x[:, None])))
         program = linprog(
             [*[0.0] * self.d, -1.0],
             A_ub=np.column_stack([A.middle, np.ones(len(self.F))]),

@@ -10,9 +10,11 @@ from .. import envs
 from .._compilation_cache import use_compilation_cache
 from ..conformance import as_json, as_text
 from ..conformance import conform as compare
+from ..models import Model
+from ._imported import is_own, made
 from ._options import Conform
-from ._targets import imported, require_safe_set
-from ._usage import UsageError, require_known, require_new_file, usage_errors
+from ._targets import require_safe_set, require_system
+from ._usage import UsageError, flag, require_new_file, usage_errors
 
 
 def conform(options: Conform) -> int:
@@ -44,18 +46,22 @@ def _environment(options: Conform) -> tuple[Any, float | None, str]:
     Raises:
         UsageError: If there is none.
     """
-    if ":" in options.system:
+    if is_own(options.system):
         for name in ("backend", "safe_set"):
             if getattr(options, name) is not None:
                 raise UsageError(
-                    f"--{name.replace('_', '-')} chooses for a bundled system, but "
+                    f"{flag(name)} chooses for a bundled system, but "
                     f"{options.system} is an environment of its own."
                 )
-        found = imported("the environment", options.system)
-        if callable(found) and not isinstance(found, brax.envs.Env | gymnasium.Env):
-            found = found()
+        kinds = (brax.envs.Env, gymnasium.Env, Model)
+        found = made("the environment", options.system, {}, kinds)
+        if isinstance(found, Model):
+            raise UsageError(
+                f"{options.system} is a `Model`, and a model conforms to itself; give the "
+                "simulator that it is to be compared with: an environment with a `system`."
+            )
         return found, None, options.system
-    require_known("system", options.system, envs.registered_names())
+    require_system(options.system)
     own = {}
     if options.safe_set is not None:
         require_safe_set(options.system, options.safe_set)

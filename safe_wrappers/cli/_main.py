@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import io
 import itertools
 import sys
@@ -9,19 +10,21 @@ from collections.abc import Sequence
 
 import tyro
 
-from ._options import Certify, Conform, Evaluate, Show, Synthesise, Train
+from ._options import Certify, Conform, Evaluate, Export, Show, Synthesise, Train
 from ._ranges import check
 from ._usage import UsageError, require_known
 
 _COMMANDS = {
     "train": Train,
     "evaluate": Evaluate,
+    "export": Export,
     "show": Show,
     "certify": Certify,
     "conform": Conform,
     "synthesise": Synthesise,
 }
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
+_RANGES = ("--constraints", "--disturbances")
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
 
@@ -36,6 +39,7 @@ def main(args: Sequence[str] | None = None) -> int:
             proved or a
         simulator did not conform; 2 if an argument was wrong; 130 after Ctrl-C.
     """
+    path = sys.path[:]  # to which modules of the user's own are added
     try:
         return _run(_parse(sys.argv[1:] if args is None else list(args)))
     except UsageError as error:
@@ -44,14 +48,16 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsafe-wrappers: interrupted.", file=sys.stderr)
         return _INTERRUPTED
+    finally:
+        sys.path[:] = path
 
 
-def _run(options: Train | Evaluate | Show | Certify | Conform | Synthesise) -> int:
+def _run(options: Train | Evaluate | Export | Show | Certify | Conform | Synthesise) -> int:
     name = next(name for name, kind in _COMMANDS.items() if isinstance(options, kind))
     return getattr(importlib.import_module(f"safe_wrappers.cli._{name}_command"), name)(options)
 
 
-def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Synthesise:
+def _parse(args: list[str]) -> Train | Evaluate | Export | Show | Certify | Conform | Synthesise:
     """The options of a command.
 
     Raises:
@@ -59,8 +65,11 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
         SystemExit: After printing a help text.
     """
     name = args[0] if args else "--help"
+    if name == "--version":
+        print(f"safe-wrappers {importlib.metadata.version('safe-wrappers')}")
+        raise SystemExit(0)
     if name.startswith("-"):
-        require_known("option", name, ["-h", "--help"])
+        require_known("option", name, ["-h", "--help", "--version"])
         tyro.extras.subcommand_cli_from_dict(
             _COMMANDS, prog="safe-wrappers", description=_DESCRIPTION, args=["--help"]
         )
@@ -71,7 +80,7 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
             options, unknown = tyro.cli(
                 _COMMANDS[name],
                 prog=f"safe-wrappers {name}",
-                args=args[1:],
+                args=_joined(args[1:]),
                 return_unknown_args=True,
             )
     except SystemExit as error:
@@ -89,6 +98,19 @@ def _parse(args: list[str]) -> Train | Evaluate | Show | Certify | Conform | Syn
         require_known("option", option, _flags(_COMMANDS[name]))
     check(options)
     return options
+
+
+def _joined(args: list[str]) -> list[str]:
+    """The arguments, with ranges joined to their options: a range such as -0.3:0.3 would be taken
+    for an option.
+    """
+    joined: list[str] = []
+    for arg in args:
+        if joined and joined[-1] in _RANGES and not arg.startswith("--"):
+            joined[-1] += f"={arg}"
+        else:
+            joined.append(arg)
+    return joined
 
 
 def _flags(command: type) -> list[str]:

@@ -11,6 +11,7 @@ from ..algos.shac.arguments import ARGUMENTS as SHAC
 from ._ranges import Option, with_ranges
 
 _OWN = "the system's"
+_GUARD = "boundary_projection"
 _TUNED = "tuned for the system"
 _NEAR = "some near the boundary"
 _PROJECTED = "0.1 with boundary_projection, else 0"
@@ -23,14 +24,17 @@ _COUNT = integer(1, 2**24 + 1)
 class Train:
     """Train a policy with SHAC behind a safeguard.
 
-    Running the same command again resumes an interrupted run.
+    Running the same command again resumes an interrupted run, and with a larger --num-timesteps it
+    extends a finished one.
     """
 
-    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
-    """The system, for example safe_pendulum."""
+    system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:NAME")]
+    """A bundled system, for example safe_pendulum; or an environment of your own, importable from
+    the current directory: a CertifiedEnv, a SafeguardWrapper, or a function that returns one.
+    """
     logdir: Path
     """Folder for checkpoints, metrics, pictures and summary.json."""
-    safeguard: str = "boundary_projection"
+    safeguard: Annotated[str | None, Option(default=_GUARD, metavar="NAME")] = None
     """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
     replacement, or none for the unprotected baseline.
     """
@@ -46,11 +50,11 @@ class Train:
     """The position to hold, for systems that have one (safe_cart_pole)."""
     goal: Annotated[str | None, Option(default=_OWN, metavar="NAME")] = None
     """The kind of goal, for systems that have several (safe_quadrotor: start or far)."""
-    backend: str = "closed_form"
+    backend: Annotated[str | None, Option(default="closed_form", metavar="NAME")] = None
     """Physics: closed_form, or generalized (Brax)."""
-    disturbance: str = "uniform"
+    disturbance: Annotated[str | None, Option(default="uniform", metavar="NAME")] = None
     """Disturbances: uniform, none or worst_case."""
-    initial_states: str = "uniform"
+    initial_states: Annotated[str | None, Option(default="uniform", metavar="NAME")] = None
     """Starts of episodes: uniform in the safe set, or generators (zonotopes only)."""
     episode_length: Annotated[int, Option(SHAC["episode_length"])] = 240
     """Steps of an evaluation episode."""
@@ -73,12 +77,12 @@ class Train:
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Replay the newest checkpoint of a run; pictures and numbers go to its subfolder
-    evaluation.
-    """
+    """Replay a checkpoint of a run; pictures and numbers go to its subfolder evaluation."""
 
     dir: Annotated[Positional[Path], arg(metavar="DIR")]
     """The --logdir of a run."""
+    checkpoint: str = "last"
+    """Which one: last, best (the highest return of an evaluation), or its interactions."""
     num_episodes: Annotated[int, Option(_COUNT)] = 128
     """Episodes to run."""
     seed: Annotated[int, Option(SEED)] = 0
@@ -90,13 +94,42 @@ class Evaluate:
 
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write the policy of a run and its safeguard as a controller that runs without the training:
+    in NumPy alone, and as a JAX program.
+    """
+
+    dir: Annotated[Positional[Path], arg(metavar="DIR")]
+    """The --logdir of a run."""
+    output: Path
+    """Folder to write; an earlier export there is replaced."""
+    checkpoint: str = "last"
+    """Which one: last, best (the highest return of an evaluation), or its interactions."""
+    safeguard: Annotated[str | None, Option(default="the run's", metavar="NAME")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or
+    replacement.
+    """
+    task: Annotated[tuple[str, ...], arg(metavar="NAME=NUMBERS ...")] = ()
+    """What the observation needs beside the state, for example goal=6,6; it can be changed where
+    the controller runs.
+    """
+    numpy: bool = True
+    """Whether the controller in NumPy is written."""
+    calls: Annotated[int, Option(integer(0, 2**24 + 1))] = 1000
+    """Calls whose latency is measured."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
     """Draw what a safeguard does to actions and to gradients at single states, as a picture
     (.png).
     """
 
-    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
-    """The system, for example safe_quadrotor."""
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """A bundled system, for example safe_quadrotor; a certificate file; or something of your own,
+    importable from the current directory: an environment, a certificate or a claim.
+    """
     safeguard: str = "boundary_projection"
     """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask or
     replacement.
@@ -115,6 +148,8 @@ class Show:
     """A shipped safe set of the system, or a certificate file (.json)."""
     state: Annotated[tuple[float, ...] | None, Option(default=_NEAR, metavar="FLOAT ...")] = None
     """The state to look at, all its numbers one after the other; it must lie in the safe set."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
     output: Path = Path()
     """Folder or file (.png) to write."""
 
@@ -127,8 +162,10 @@ class Certify:
     Exit code 0 only when all are proved.
     """
 
-    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE")]
-    """A bundled system, for all its shipped sets, or a certificate file."""
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """A bundled system, for all its shipped sets; a certificate file; or a certificate, a claim or
+    an environment of your own.
+    """
     safe_set: Annotated[str | None, Option(default="all", metavar="NAME")] = None
     """Only this set of the system."""
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
@@ -172,27 +209,33 @@ class Conform:
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Synthesise:
-    """Search for a large safe set of a bundled system, prove it, and write its certificate."""
+    """Search for a large safe set of a system, prove it, and write its certificate."""
 
-    system: Annotated[Positional[str], arg(metavar="SYSTEM")]
-    """The system, for example safe_pendulum."""
-    facets: Annotated[int, Option(_COUNT)]
-    """Most facets of the set."""
+    system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:NAME")]
+    """A bundled system, for example safe_pendulum; or a Model of your own, importable from the
+    current directory, or a function that returns one.
+    """
     output: Path
     """Certificate file to write (.json)."""
+    facets: Annotated[int | None, Option(_COUNT, "as many as pay, at most 20 or 24")] = None
+    """Most facets of the set, or of each block of states that move apart."""
+    constraints: Annotated[str | None, Option(default=_OWN, metavar="RANGES|NAME")] = None
+    """The states that are allowed: low:high for each state, such as "1:9,-2:3", or the name of a
+    set beside the model. Models of your own need it.
+    """
+    disturbances: Annotated[str | None, Option(default=_OWN, metavar="RANGES|NAME")] = None
+    """The disturbances that may act: low:high for each, such as "-0.3:0.3", or the name of a Box
+    beside the model. Models of your own with disturbances need it.
+    """
     constraints_of: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
-    """Take state constraints and disturbances from this shipped set or certificate file."""
+    """Take both from this shipped set of a bundled system, or a certificate file about it."""
     seeds: Annotated[int, Option(_COUNT)] = 4
     """Random starts of the search."""
-    iterations: Annotated[int, Option(_COUNT)] = 400
+    iterations: Annotated[int, Option(_COUNT)] = 200
     """Most quadratic programs per start."""
     margin: Annotated[float | None, Option(number(0.0, 1.0), "1e-3 in the plane, else 2e-3")] = None
-    """Margin asked for at the sample points, in the scale where the set is H x <= 1."""
-    disturbance_scale: Annotated[float, Option(number(1.0, 1e3))] = 1.5
-    """The search sees disturbances enlarged by this factor, which covers what happens between
-    sample points.
-    """
-    rounds: Annotated[int, Option(_COUNT)] = 4
-    """Searches, each with the counterexamples to the sets before."""
+    """Margin asked for at the sample points, where the set reaches from 0 at its centre to 1."""
+    rounds: Annotated[int, Option(_COUNT)] = 3
+    """Most searches of one kind, each with the counterexamples to the sets before."""
     unproved: bool = False
     """Write the set even if it could not be proved."""

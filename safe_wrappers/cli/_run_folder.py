@@ -1,13 +1,20 @@
 """The folder of a run: what lies where, and whether it is new, interrupted or finished."""
 
+import contextlib
 import dataclasses
 import json
+import math
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..evaluation import write_json
+from .._files import lock
+from ..evaluation import read_rows, write_json
 from ._options import Train
-from ._usage import UsageError
+from ._usage import UsageError, flag
+
+_PROGRAM = "program"  # beside the options: what is computed, see `_subject.program`
 
 
 class RunFolder:
@@ -24,33 +31,63 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
         self.summary = path / "summary.json"
         self._options = path / "options.json"
+        self._lock = path / ".lock"
 
-    @classmethod
-    def for_training(cls, options: Train) -> "RunFolder":
-        """The folder `options.logdir`, created if need be, for a new run or to resume an
-        interrupted one.
+    @contextlib.contextmanager
+    def for_training(self, options: Train, program: str) -> Iterator[int | None]:
+        """Takes the folder for this process, created if need be: for a new run, to resume an
+        interrupted one, or to extend a finished one.
+
+        Args:
+            options: Those of the run.
+            program: Digest of what it computes.
+
+        Yields:
+            How long the run was to be before, if it is extended now; else None.
 
         Raises:
-            UsageError: If it cannot be written to, holds a finished run, or an interrupted one with
-                other options.
+            UsageError: If the folder cannot be written to, another process trains in it, or it
+                holds a finished run, or one with other options or of another system.
         """
-        folder = cls(options.logdir)
-        if folder.summary.exists():
-            raise UsageError(
-                f"{folder.path} holds a finished run; look at it with `safe-wrappers evaluate "
-                f"{folder.path}`, or give another --logdir for a new run."
-            )
-        if folder._options.exists():
-            folder._require_same(options)
-            return folder
         try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            write_json(folder._options, _to_json(options))
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = lock(self._lock)
         except OSError as error:
+            raise self._not_writable(error) from error
+        if isinstance(held, int):
             raise UsageError(
-                f"--logdir {folder.path} must be a folder that can be written to: {error.strerror}."
-            ) from error
-        return folder
+                f"the process {held or 'of another user'} trains in {self.path}; wait for it, or "
+                "give another --logdir."
+            )
+        with held:
+            yield self._prepare(options, program)
+
+    def _prepare(self, options: Train, program: str) -> int | None:
+        before = None
+        if self._options.exists():
+            stored, stored_program = self._stored()
+            self._require_same(stored, options)
+            if stored_program != program:
+                raise UsageError(
+                    f"{self.path} holds a run of {options.system} as it was: its equations, "
+                    "reward, safe set or safeguard have changed since, or JAX has. Give another "
+                    "--logdir for a new run."
+                )
+            if options.num_timesteps > stored.num_timesteps:
+                before = stored.num_timesteps
+            elif self.summary.exists():
+                raise UsageError(
+                    f"{self.path} holds a finished run; look at it with `safe-wrappers "
+                    f"evaluate {self.path}`, extend it with a larger --num-timesteps, or give "
+                    "another --logdir for a new run."
+                )
+        try:
+            # In this order: a process that ends in between leaves an interrupted run.
+            self.summary.unlink(missing_ok=True)
+            write_json(self._options, {**_to_json(options), _PROGRAM: program})
+        except OSError as error:
+            raise self._not_writable(error) from error
+        return before
 
     def options(self) -> Train:
         """The options that the run was started with.
@@ -58,36 +95,125 @@ class RunFolder:
         Raises:
             UsageError: If there is no run in the folder.
         """
+        return self._stored()[0]
+
+    def is_of(self, program: str) -> bool:
+        """Whether the run computed what has this digest."""
+        return self._stored()[1] == program
+
+    def newest_checkpoint(self, otherwise: str | None = None) -> Path | None:
+        """The folder of the newest checkpoint that can be read, named by its interactions, or None.
+
+        Args:
+            otherwise: What is done if none can be read; then damaged ones are named on the
+                terminal, and what is done instead. None: nothing is said.
+        """
+        from ..algos.shac import checkpoint
+
+        found, damaged = checkpoint.newest(self.checkpoints)
+        if damaged and otherwise is not None:
+            for folder, reason in damaged.items():
+                print(f"safe-wrappers: {self._damaged(folder, reason)}.", file=sys.stderr)
+            instead = otherwise if found is None else f"that of {int(found.name):,} is taken."
+            print(f"safe-wrappers: {instead}", file=sys.stderr)
+        return found
+
+    def checkpoint(self, which: str) -> Path:
+        """The folder of a checkpoint.
+
+        Args:
+            which: "last", "best" by the return of the evaluations, or the interactions.
+
+        Raises:
+            UsageError: If there is no such checkpoint, or it cannot be read.
+        """
+        from ..algos.shac.checkpoint import damage
+
+        found = {int(each.name): each for each in sorted(self.checkpoints.glob("[0-9]" * 12))}
+        if not found:
+            raise UsageError(
+                f"{self.path} has no checkpoint yet; train on with the command that started it."
+            )
+        if which == "last":
+            newest = self.newest_checkpoint(otherwise="there is none that can be.")
+            if newest is None:
+                raise UsageError(f"{self.path} has no checkpoint that can be read.")
+            return newest
+        if which == "best":
+            steps = self._best(found)
+        elif which.isdecimal() and int(which) in found:
+            steps = int(which)
+        else:
+            raise UsageError(
+                f"--checkpoint must be last, best or one of {', '.join(map(str, found))}, but it "
+                f"is {which!r}."
+            )
+        if (reason := damage(found[steps])) is not None:
+            good = [step for step, folder in found.items() if damage(folder) is None]
+            instead = (
+                f"give --checkpoint {max(good)}"
+                if good
+                else "none of the others can be read either"
+            )
+            raise UsageError(f"{self._damaged(found[steps], reason)}; {instead}.")
+        return found[steps]
+
+    def _damaged(self, checkpoint: Path, reason: str) -> str:
+        return (
+            f"the checkpoint of {int(checkpoint.name):,} interactions in {self.path} cannot be "
+            f"read: {reason}"
+        )
+
+    def _best(self, found: dict[int, Path]) -> int:
         try:
-            content = json.loads(self._options.read_text())
-            return Train(**content, logdir=self.path)
+            rows = read_rows(self.metrics)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.metrics} cannot be read: {error}") from error
+        returns = {
+            row["interactions"]: row["eval/return"]
+            for row in rows
+            if row["interactions"] in found and not math.isnan(row.get("eval/return", math.nan))
+        }
+        if not returns:
+            raise UsageError(
+                f"{self.metrics} has no evaluation of a checkpoint, so none is known as the best; "
+                "give --checkpoint last or the interactions."
+            )
+        return int(max(returns, key=lambda steps: returns[steps]))
+
+    def _stored(self) -> tuple[Train, str]:
+        try:
+            content = json.loads(self._options.read_text(encoding="utf-8"))
+            program = content.pop(_PROGRAM)
+            return Train(**content, logdir=self.path), program
         except FileNotFoundError as error:
             raise UsageError(
                 f"{self.path} is not the folder of a run: it has no "
                 f"{self._options.name}; give the --logdir of a training."
             ) from error
-        except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"{self._options} cannot be read: {error}.") from error
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{self._options} cannot be read: {error}. Give another --logdir."
+            ) from error
 
-    def newest_checkpoint(self) -> Path | None:
-        """The folder of the newest complete checkpoint, named by its interactions, or None."""
-        from ..algos.shac import checkpoint
-
-        try:
-            return checkpoint.latest(self.checkpoints)
-        except FileNotFoundError:
-            return None
-
-    def _require_same(self, options: Train) -> None:
-        stored, given = _to_json(self.options()), _to_json(options)
-        different = [name for name in given if given[name] != stored[name]]
+    def _require_same(self, stored: Train, options: Train) -> None:
+        before, given = _to_json(stored), _to_json(options)
+        different = [name for name in given if given[name] != before[name]]
+        if options.num_timesteps > stored.num_timesteps:
+            different.remove("num_timesteps")
         if different:
             name = different[0]
-            flag = f"--{name.replace('_', '-')}"
+            kind = "a finished" if self.summary.exists() else "an interrupted"
+            less = "; it can only grow" if name == "num_timesteps" else ""
             raise UsageError(
-                f"{self.path} holds an interrupted run with {flag} {stored[name]}, not "
-                f"{given[name]}; resume it with its own options, or give another --logdir."
+                f"{self.path} holds {kind} run with {flag(name)} {before[name]}, not "
+                f"{given[name]}{less}; go on with its own options, or give another --logdir."
             )
+
+    def _not_writable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"--logdir {self.path} must be a folder that can be written to: {error.strerror}."
+        )
 
 
 def _to_json(options: Train) -> dict[str, Any]:

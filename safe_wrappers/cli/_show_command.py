@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from brax import envs as brax_envs
 
 from .. import envs
 from .._compilation_cache import use_compilation_cache
+from ..models import Model
 from ..safeguards import NAMES, make_safeguard
+from ..wrappers import SafeguardWrapper
+from ._imported import is_own, made
 from ._options import Show
-from ._targets import require_safe_set
+from ._subject import ClaimEnv
+from ._targets import certificate_in, is_file, own_certificate, require_safe_set, require_system
 from ._usage import UsageError, require_known, require_new_file, usage_errors
 
 _OPTIONS = ("mapping", "center", "gradient")
@@ -22,30 +28,27 @@ def show(options: Show) -> int:
     """Draws what a safeguard does, and writes the picture. Returns 0."""
     from ..plots import box_figure, chosen_states, interval_figure
 
-    require_known("system", options.system, envs.registered_names())
     require_known("safeguard", options.safeguard, NAMES)
-    if options.safe_set is not None:
-        require_safe_set(options.system, options.safe_set)
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
-    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
-    with usage_errors():
+    with usage_errors(_OPTIONS):
         safeguard = make_safeguard(options.safeguard, **given)
-        env = envs.get_environment(options.system, **own)
+    env: Any = _environment(options)
     system = env.system
     if system.action_size not in _UNSAFE_SHARES:
         raise UsageError(
-            f"pictures are drawn for one or two actions, but {options.system} has "
+            f"pictures are drawn for one or two actions, but {options.target} has "
             f"{system.action_size}."
         )
     output = _output(options, given)
     use_compilation_cache()
     if options.state is None:
-        states = chosen_states(env, _UNSAFE_SHARES[system.action_size])
+        with usage_errors():
+            states = chosen_states(env, _UNSAFE_SHARES[system.action_size])
     else:
         states = _given_state(env, options.state)
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
     parts = [options.safeguard, *(f"{name} {value}" for name, value in given.items())]
-    title = f"{options.system}{safe_set}, {', '.join(parts)}"
+    title = f"{_name(options)}{safe_set}, {', '.join(parts)}"
     draw = interval_figure if system.action_size == 1 else box_figure
     try:
         draw(system, safeguard, states, title=title).savefig(output, dpi=150)
@@ -55,14 +58,41 @@ def show(options: Show) -> int:
     return 0
 
 
-def _given_state(env: envs.ModelEnv, state: tuple[float, ...]) -> np.ndarray:
+def _environment(options: Show) -> envs.ModelEnv | SafeguardWrapper:
+    """The environment whose states are shown.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    target = options.target
+    if options.model is not None and not is_file(target):
+        raise UsageError(f"--model is for a certificate file, but {target} is none.")
+    if options.safe_set is not None and (is_file(target) or is_own(target)):
+        raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
+    if is_file(target):
+        with usage_errors():
+            return ClaimEnv(certificate_in(target, options.model))
+    if is_own(target):
+        found = made("the target", target, {}, (brax_envs.Env, Model))
+        if isinstance(found, envs.ModelEnv | SafeguardWrapper):
+            return found
+        return ClaimEnv(own_certificate(target))
+    require_system(target)
+    if options.safe_set is not None:
+        require_safe_set(target, options.safe_set)
+    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
+    with usage_errors(own):
+        return envs.get_environment(target, **own)
+
+
+def _given_state(env: envs.ModelEnv | SafeguardWrapper, state: tuple[float, ...]) -> np.ndarray:
     """The state, shape (1, n).
 
     Raises:
         UsageError: If it does not have the system's size, is not safe, or is none that the
             guarantee covers.
     """
-    size = env.model.state_size
+    (size,) = jax.eval_shape(env.system.sample_initial, jax.random.PRNGKey(0)).shape
     if len(state) != size:
         raise UsageError(f"--state must have {size} numbers, but it has {len(state)}.")
     x = np.asarray(state, np.float32)
@@ -88,6 +118,12 @@ def _output(options: Show, given: dict[str, Any]) -> Path:
     """
     output = options.output
     if output.is_dir():
-        output = output / f"{'_'.join([options.system, options.safeguard, *given.values()])}.png"
+        output = output / f"{'_'.join([_name(options), options.safeguard, *given.values()])}.png"
     require_new_file("--output", output, ".png")
     return output
+
+
+def _name(options: Show) -> str:
+    """The target as a title and as a part of a file's name: plants.py:drone is drone."""
+    target = options.target
+    return Path(target).stem if is_file(target) else target.rpartition(":")[2]

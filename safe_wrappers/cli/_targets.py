@@ -1,51 +1,26 @@
-"""From options to environments, models and certificates, with one-line errors for wrong ones."""
+"""From names and files to systems, safe sets, models and certificates, with one-line errors for
+wrong ones.
+"""
 
-import importlib
-import inspect
-import sys
 from pathlib import Path
 from typing import Any
 
-from brax import envs as brax_envs
-
 from .. import envs
-from ..certificates import Certificate, model_name
+from ..certificates import Certificate, Claim, model_name
 from ..models import Model
-from ..safeguards import NAMES, make_safeguard
-from ..wrappers import SafeguardWrapper
-from ._options import Train
-from ._usage import UsageError, require_known, usage_errors
+from ._imported import is_own, made
+from ._usage import UsageError, require_known
 
-UNSAFE = "none"
+_OWN = "A system of your own is MODULE:ATTRIBUTE, for example plants:drone or plants.py:drone."
 
 
-def make_environments(options: Train) -> tuple[envs.ModelEnv, brax_envs.Env]:
-    """The system's environment, and the one to train on: safeguarded, or the same with --safeguard
-    none.
+def require_system(name: str) -> None:
+    """Checks that a bundled system has this name.
 
     Raises:
-        UsageError: On an unknown name or an option that the system does not have.
+        UsageError: Otherwise.
     """
-    require_known("system", options.system, envs.registered_names())
-    require_known("safeguard", options.safeguard, (*NAMES, UNSAFE))
-    if options.safe_set is not None:
-        require_safe_set(options.system, options.safe_set)
-    own = {
-        name: value
-        for name in ("safe_set", "target_angle", "x_target", "goal")
-        if (value := getattr(options, name)) is not None
-    }
-    with usage_errors():
-        env = envs.get_environment(
-            options.system,
-            backend=options.backend,
-            disturbance=options.disturbance,
-            initial_states=options.initial_states,
-            **own,
-        )
-    if options.safeguard == UNSAFE:
-        return env, env
-    return env, SafeguardWrapper(env, make_safeguard(options.safeguard))
+    require_known("system", name, envs.registered_names(), also=_OWN)
 
 
 def require_safe_set(system: str, safe_set: str) -> None:
@@ -65,52 +40,109 @@ def require_safe_set(system: str, safe_set: str) -> None:
         raise UsageError(f"the certificate file {safe_set} does not exist.")
 
 
-def certificates_of(target: str, safe_set: str | None, model: str | None) -> list[Certificate]:
-    """The certificate in a file, or those of a bundled system.
+def is_file(target: str) -> bool:
+    """Whether a target names a certificate file, there or not."""
+    return target.endswith(".json") or Path(target).is_file()
+
+
+def certificate_in(file: str, model: str | None) -> Certificate:
+    """The certificate in a file.
 
     Args:
-        target: A file or the name of a system.
+        file: Its path.
+        model: The model that it is about, as "module:attribute"; None for the bundled one of its
+            name.
+
+    Raises:
+        UsageError: If there is no such file or model.
+        CertificateError: If the file is damaged or about another model.
+    """
+    if not Path(file).is_file():
+        raise UsageError(f"the certificate file {file} does not exist.")
+    found = given_model(model) if model is not None else _bundled_model(model_name(file))
+    return Certificate.load(file, found)
+
+
+def certificates_of(target: str, safe_set: str | None, model: str | None) -> list[Certificate]:
+    """The certificate in a file or of something of the user's own, or those of a bundled system.
+
+    Args:
+        target: A file, MODULE:ATTRIBUTE, or the name of a system.
         safe_set: One set of the system; None for all.
-        model: The model that a file is about, as "module:attribute"; None for the bundled one of
-            its name.
+        model: The model that a file or a system is about, as "module:attribute"; None for the
+            bundled one of its name.
 
     Raises:
         UsageError: If there is no such file, system, set or model.
         CertificateError: If a file is damaged or about another model.
     """
-    if target.endswith(".json") or Path(target).is_file():
-        if not Path(target).is_file():
-            raise UsageError(f"the certificate file {target} does not exist.")
-        if safe_set is not None:
-            raise UsageError(
-                f"--safe-set chooses among the sets of a system, but {target} is a "
-                "file with one set."
-            )
-        found = _given_model(model) if model is not None else _bundled_model(model_name(target))
-        return [Certificate.load(target, found)]
-    require_known("system", target, envs.registered_names())
+    single = is_file(target) or is_own(target)
+    if single and safe_set is not None:
+        raise UsageError(
+            f"--safe-set chooses among the sets of a bundled system, but {target} has one set."
+        )
+    if is_file(target):
+        return [certificate_in(target, model)]
+    if is_own(target):
+        if model is not None:
+            raise UsageError(f"--model is for a certificate file; {target} knows its model.")
+        return [own_certificate(target)]
+    require_system(target)
     if safe_set is not None:
         require_safe_set(target, safe_set)
-    found = envs.get_model(target) if model is None else _given_model(model)
+    found = envs.get_model(target) if model is None else given_model(model)
     names = [safe_set] if safe_set else envs.certificate_names(target)
     return [envs.certificate_of(found, name) for name in names]
 
 
-def _given_model(given: str) -> Model:
-    found = imported("--model", given)
-    if callable(found) and not isinstance(found, Model):
-        try:
-            inspect.signature(found).bind()
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"--model {given} must be a function without arguments that returns a "
-                f"`safe_wrappers.Model`, but it cannot be called without: {error}."
-            ) from error
-    model = found if isinstance(found, Model) or not callable(found) else found()
+def own_certificate(given: str) -> Certificate:
+    """The certificate of something of the user's own; a claim gets the name of its attribute.
+
+    Raises:
+        UsageError: If it has no claim.
+    """
+    found = made("the claim", given, {}, (Model,))
+    claim = claim_of(found)
+    if claim is None:
+        kind = type(found).__name__
+        instead = (
+            f"search for a set with `safe-wrappers synthesise {given}`"
+            if isinstance(found, Model)
+            else "its safe set is not that of a claim"
+            if hasattr(found, "system")
+            else "name one of these"
+        )
+        raise UsageError(
+            f"{given} must be a `Certificate`, a `Claim`, or a system or an environment with one, "
+            f"but it is a `{kind}`; {instead}."
+        )
+    if isinstance(claim, Certificate):
+        return claim
+    return Certificate(claim, given.partition(":")[2])
+
+
+def claim_of(found: Any) -> Certificate | Claim | None:
+    """The claim behind a claim, a system or an environment, as the certificate if there is one;
+    None if there is no claim.
+    """
+    if isinstance(found, Certificate | Claim):
+        return found
+    system = getattr(found, "system", found)
+    known = [getattr(system, name, None) for name in ("certificate", "claim")]
+    return next((each for each in known if isinstance(each, Certificate | Claim)), None)
+
+
+def given_model(given: str, name: str = "--model") -> Model:
+    """A model of the user's own; `name` says what it was given as.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    model = made(name, given, {}, (Model,))
     if not isinstance(model, Model):
         raise UsageError(
-            f"--model {given} must be a `safe_wrappers.Model` or a function that "
-            f"returns one, but it is {type(model).__name__!r}."
+            f"{name} {given} must be a `safe_wrappers.Model` or a function that "
+            f"returns one, but it is a `{type(model).__name__}`."
         )
     return model
 
@@ -119,26 +151,6 @@ def _bundled_model(name: str) -> Model:
     if name not in envs.registered_names():
         raise UsageError(
             f"the certificate is about {name!r}, which is not "
-            "bundled; give its model with --model module:attribute."
+            "bundled; give its model with --model MODULE:ATTRIBUTE."
         )
     return envs.get_model(name)
-
-
-def imported(name: str, given: str) -> Any:
-    """`module:attribute` imported with the current directory on the path.
-
-    Raises:
-        UsageError: If there is no such thing; `name` says what it was given as.
-    """
-    module_name, _, attribute = given.partition(":")
-    if not module_name or not attribute:
-        raise UsageError(f"{name} must be module:attribute, but it is {given!r}.")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"{name} {given} cannot be imported from {Path.cwd()}: {error}."
-        ) from error
-    finally:
-        sys.path.pop(0)

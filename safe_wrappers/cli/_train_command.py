@@ -1,9 +1,8 @@
 """`safe-wrappers train`."""
 
+import inspect
 import sys
 from typing import Any
-
-from tqdm import tqdm
 
 from .._compilation_cache import use_compilation_cache
 from .._errors import ModelError
@@ -14,18 +13,17 @@ from ..evaluation import Interruptible, MetricsWriter, Row, describe, write_json
 from ..plots import RecordedTraining
 from ..safe_actions import ModelSystem
 from ._options import Train
+from ._progress import Progress
 from ._run_folder import RunFolder
-from ._run_summary import run_title, summarise, violation_message
-from ._targets import make_environments
-from ._usage import UsageError
+from ._run_summary import summarise, violation_message
+from ._subject import UNSAFE, Subject, program, subject_of, title
+from ._usage import UsageError, usage_errors
 
 NUM_EPISODES = 128
-_BAR = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}"  # short: it must fit 80 columns
-_STOPPING = "stopping at the next checkpoint; Ctrl-C again to stop at once"
 
 
 def train(options: Train) -> int:
-    """Trains, or resumes an interrupted run, and writes the folder of the run.
+    """Trains, resumes an interrupted run or extends a finished one, and writes its folder.
 
     Returns the exit code.
     """
@@ -33,36 +31,50 @@ def train(options: Train) -> int:
         raise UsageError(
             "--backend mjx has no gradients to train with; use closed_form or generalized."
         )
-    env, guarded = make_environments(options)
-    if guarded is not env:
-        _require_proved(options, env)
-    folder = RunFolder.for_training(options)
-    checkpoint = folder.newest_checkpoint()
+    subject = subject_of(options)
+    if subject.safeguard != UNSAFE:
+        _require_proved(options, subject)
+    with usage_errors():
+        digest = program(subject)
+    folder = RunFolder(options.logdir)
+    with folder.for_training(options, digest) as before:
+        return _train(options, subject, folder, before)
+
+
+def _train(options: Train, subject: Subject, folder: RunFolder, before: int | None) -> int:
+    """Trains in a folder that is this process's own."""
+    shac.checkpoint.remove_leftovers(folder.checkpoints)
+    checkpoint = folder.newest_checkpoint(otherwise="the training starts anew.")
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
-    if checkpoint is not None:
+    name = title(options, subject)
+    if before is not None:
+        print(_extension(folder, before, resumed_at, options.num_timesteps))
+    elif checkpoint is not None:
         print(
             f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of "
             f"{options.num_timesteps:,} interactions."
         )
+    else:
+        print(f"{name}: {options.num_timesteps:,} interactions, into {folder.path}.")
+    print("Compiling first, for some 10 s to 2 minutes.", flush=True)
     use_compilation_cache()
     try:
         with (
-            MetricsWriter(folder.metrics, folder.tensorboard, resumed_at) as writer,
-            tqdm(total=options.num_timesteps, bar_format=_BAR) as bar,
-            Interruptible(lambda: bar.set_postfix_str(_STOPPING)) as interruptible,
+            _writer(folder, resumed_at) as writer,
+            Progress(options.num_timesteps) as progress,
+            Interruptible(progress.stopping) as interruptible,
         ):
-            bar.set_postfix_str("compiling")
 
             def report(row: Row) -> None:
-                _show_progress(bar, row)
+                progress.show(row)
                 interruptible.safe_point()
 
             training = RecordedTraining(
-                env,
-                guarded,
+                subject.env,
+                subject.guarded,
                 writer,
                 report,
-                projected=options.safeguard == "boundary_projection",
+                projected=subject.projected,
                 num_episodes=NUM_EPISODES,
             )
             training.run(
@@ -77,18 +89,44 @@ def train(options: Train) -> int:
             )
     except KeyboardInterrupt:
         return _interrupted(folder)
-    summary = summarise(options, training)
-    title = run_title(options)
-    print(describe(summary, title))
-    pictures = training.save_pictures(folder.path, title)
+    summary = summarise(options, subject, training)
+    print(describe(summary, name))
+    for hint in training.hints:
+        print(f"  hint     {hint}")
+    pictures = training.save_pictures(folder.path, name)
     write_json(folder.summary, summary)
     folders = [f"{path.name}/" for path in (folder.tensorboard, folder.checkpoints)]
     files = [folder.summary.name, *pictures, folder.metrics.name, *folders]
     print(f"  files    {folder.path}/: {', '.join(files)}")
-    if options.safeguard != "none" and summary["violations"]:
-        print(violation_message(options, summary["violations"], folder.summary), file=sys.stderr)
+    if subject.safeguard != UNSAFE and summary["violations"]:
+        print(
+            violation_message(options, subject, summary["violations"], folder.summary),
+            file=sys.stderr,
+        )
         return 1
     return 0
+
+
+def _writer(folder: RunFolder, resumed_at: int) -> MetricsWriter:
+    try:
+        return MetricsWriter(folder.metrics, folder.tensorboard, resumed_at)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{folder.metrics} cannot be read: {error} Move it away to go on without the rows "
+            "before."
+        ) from error
+
+
+def _extension(folder: RunFolder, before: int, done: int, total: int) -> str:
+    """What becomes of the schedules, which depend on the share of the run that is done."""
+    least = inspect.signature(shac.train).parameters["final_learning_rate_fraction"].default
+    share = done / total
+    return (
+        f"Extending the run in {folder.path} from {before:,} to {total:,} interactions; it stands "
+        f"at {done:,}. From here on it is scheduled as a run of {total:,}: the learning rate goes "
+        f"on at {1 - (1 - least) * share:.0%} of its first value, and the regularisation at "
+        f"{max(0.0, 1 - 2 * share):.0%}."
+    )
 
 
 def _given(options: Train) -> dict[str, Any]:
@@ -96,46 +134,35 @@ def _given(options: Train) -> dict[str, Any]:
     names = ("num_envs", "horizon_length", "train_episode_length", "learning_rate")
     given = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    return {**shac.TUNED.get(options.system, {}), **given}
+    suited = shac.TUNED.get(options.system, shac.OWN_PLANT if ":" in options.system else {})
+    return {**suited, **given}
 
 
-def _show_progress(bar: tqdm, row: Row) -> None:
-    interventions, violations = (
-        row.get(f"training/{name}", 0) for name in ("interventions", "violations")
-    )
-    speed = f", {row['training/sps']:,.0f} steps/s" if "training/sps" in row else ""
-    bar.set_postfix_str(
-        f"return {row['eval/return']:.4g}, {interventions:,.0f} interventions, "
-        f"{violations:,.0f} violations{speed}",
-        refresh=False,
-    )
-    interactions = int(row["interactions"])
-    bar.total = max(bar.total, interactions)
-    bar.update(interactions - bar.n)
-    bar.refresh()
-
-
-def _require_proved(options: Train, env: ModelEnv) -> None:
+def _require_proved(options: Train, subject: Subject) -> None:
     """Proves a safe set that is not proved yet, such as that of a file: a run behind a safeguard is
-    to be safe, and not only to have stayed in its set.
+    to be safe, and not only to have stayed in its set. What a simulator does is tested at best,
+    whatever is proved of its model, and said to be.
 
     Raises:
         UsageError: If the set is not proved.
     """
-    system = env.system
-    if not isinstance(system, ModelSystem) or system.guarantee.status == "proved":
-        return
+    system: Any = subject.guarded.system  # pyright: ignore[reportAttributeAccessIssue]
     name = options.system if options.safe_set is None else options.safe_set
-    try:
-        proof = prove(system.claim)
-    except ModelError as error:
-        raise UsageError(f"the safe set of {name} cannot be proved: {error}") from error
-    if not proof.proved:
-        raise UsageError(
-            f"the safe set of {name} is not proved ({proof.status}): {proof.reason} Train on "
-            "another one, or without a guarantee with --safeguard none."
-        )
-    print(f"Proved the safe set of {name}: {proof.cells:,} cells, {proof.seconds:.1f} s.")
+    steps_model = isinstance(subject.env, ModelEnv) and isinstance(system, ModelSystem)
+    if steps_model and system.guarantee.status != "proved":
+        try:
+            proof = prove(system.claim)
+        except ModelError as error:
+            raise UsageError(f"the safe set of {name} cannot be proved: {error}") from error
+        if not proof.proved:
+            raise UsageError(
+                f"the safe set of {name} is not proved ({proof.status}): {proof.reason} Train on "
+                "another one, or without a guarantee with --safeguard none."
+            )
+        print(f"Proved the safe set of {name}: {proof.cells:,} cells, {proof.seconds:.1f} s.")
+    guarantee = subject.guarded.guarantee  # pyright: ignore[reportAttributeAccessIssue]
+    if guarantee.status == "tested":
+        print(f"The safety of {options.system} is {guarantee}.")
 
 
 def _interrupted(folder: RunFolder) -> int:

@@ -13,8 +13,14 @@ class UsageError(SafeWrappersError):
     """A wrong name, option or file on the command line. Printed as one line; the exit code is 2."""
 
 
-def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
+def require_known(kind: str, value: str, valid: Iterable[str], *, also: str = "") -> None:
     """Checks that `value` is one of `valid`.
+
+    Args:
+        kind: What it names.
+        value: What was given.
+        valid: What is known.
+        also: What else could be written, as a sentence.
 
     Raises:
         UsageError: Otherwise, with the nearest valid name, or all of them if none is near.
@@ -25,7 +31,7 @@ def require_known(kind: str, value: str, valid: Iterable[str]) -> None:
             name for name in valid if name.startswith(value)
         ]
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"valid: {', '.join(valid)}."
-        raise UsageError(f"unknown {kind} {value!r}; {hint}")
+        raise UsageError(" ".join(filter(None, [f"unknown {kind} {value!r}; {hint}", also])))
 
 
 def require_new_file(option: str, path: Path, suffix: str) -> None:
@@ -40,10 +46,20 @@ def require_new_file(option: str, path: Path, suffix: str) -> None:
         raise UsageError(f"{option} {path} must lie in a folder that can be written to.")
 
 
+def flag(name: str) -> str:
+    """The option of a parameter: safe_set is --safe-set."""
+    return f"--{name.replace('_', '-')}"
+
+
 @contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """What the library says of a wrong option, said in one line."""
+def usage_errors(parameters: Iterable[str] = ()) -> Iterator[None]:
+    """What the library says of a wrong option, said in one line, with the options in the place of
+    the parameters that they are given to.
+    """
     try:
         yield
     except (TypeError, ValueError, ImportError, SafeWrappersError) as error:
-        raise UsageError(str(error)) from error
+        text = " ".join(str(error).split())
+        for name in parameters:
+            text = text.replace(f"`{name}`", flag(name)).replace(f"{name}=", f"{flag(name)} ")
+        raise UsageError(text) from error

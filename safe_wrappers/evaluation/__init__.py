@@ -6,9 +6,11 @@ from ._episodes import Evaluation as Evaluation
 from ._episodes import episode_keys as episode_keys
 from ._interruptible import Interruptible as Interruptible
 from ._lqr import LQR as LQR
+from ._lqr import NoRegulator as NoRegulator
 from ._lqr import lqr as lqr
 from ._lqr import lqr_policy as lqr_policy
 from ._metrics_file import MetricsWriter as MetricsWriter
+from ._metrics_file import read_rows as read_rows
 from ._metrics_file import write_json as write_json
 from ._summary import Row as Row
 from ._summary import against as against

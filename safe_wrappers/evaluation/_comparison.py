@@ -6,11 +6,10 @@ from typing import Any
 import jax
 from brax.envs import Env
 
-from ..envs import ModelEnv
 from ..safeguards import BoundaryProjection
 from ..wrappers import SafeguardWrapper
 from ._episodes import Episodes, Evaluation, Policy, episode_keys
-from ._lqr import lqr, lqr_policy
+from ._lqr import LQR, NoRegulator, lqr, lqr_policy
 
 
 class PolicyComparison:
@@ -18,7 +17,7 @@ class PolicyComparison:
     there is one.
 
     Args:
-        env: The bundled environment.
+        env: The environment, without a safeguard.
         guarded: The same environment as the policy acts in it, safeguarded or not.
         make_policy: (parameters, deterministic) -> policy, as returned by `algos.shac.train`.
         projected: Whether `guarded` is safeguarded by boundary projection with its defaults, as the
@@ -26,11 +25,14 @@ class PolicyComparison:
         episode_length: Steps of each episode.
         num_episodes: Episodes side by side.
         seed: Random seed of starts and disturbances.
+
+    Attributes:
+        no_regulator: Why there is no clipped LQR to compare with, in words; None if there is one.
     """
 
     def __init__(
         self,
-        env: ModelEnv,
+        env: Env,
         guarded: Env,
         make_policy: Callable,
         *,
@@ -42,12 +44,17 @@ class PolicyComparison:
         def policy(params, state, key: jax.Array) -> jax.Array:
             return make_policy(params, deterministic=True)(state.obs, key)[0]
 
-        self._env = env
-        self._controller = lqr(env)
+        self._env: Any = env
+        self._controller: LQR | None = None
+        self.no_regulator: str | None = None
+        try:
+            self._controller = lqr(env)
+        except NoRegulator as error:
+            self.no_regulator = str(error)
         self._shared = projected and self._controller is not None
         policies: dict[str, Policy] = {"trained": policy}
         if self._shared:
-            policies["lqr"] = lqr_policy(env)
+            policies["lqr"] = lqr_policy(self._env)
         keys = episode_keys(num_episodes, seed)
         self._evaluation = Evaluation(guarded, policies, keys, episode_length)
 

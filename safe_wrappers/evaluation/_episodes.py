@@ -15,7 +15,11 @@ Policy = Callable[[Any, envs.State, jax.Array], jax.Array]
 
 
 class Episodes(NamedTuple):
-    """Episodes side by side; arrays start with (steps, episodes), `x` with (steps + 1, episodes).
+    """Episodes side by side; arrays start with (steps, episodes), `x` and `q` with (steps + 1,
+    episodes).
+
+    An environment may end an episode early. Nothing is counted after that: rewards and flags are 0
+    there, and states and margins stay what they were.
 
     Args:
         x: States of the model, last axis n.
@@ -27,6 +31,8 @@ class Episodes(NamedTuple):
         intervention: 1 where the request was not safe.
         fallback: 1 where the anchor was executed.
         goal: What the task of the episode gives as `info["goal"]`, if anything.
+        q: Positions of the joints, if the environment has a Brax system to draw.
+        alive: 1 for the steps that were taken; None if all were.
     """
 
     x: jax.Array
@@ -37,6 +43,8 @@ class Episodes(NamedTuple):
     intervention: jax.Array
     fallback: jax.Array
     goal: jax.Array | None = None
+    q: jax.Array | None = None
+    alive: jax.Array | None = None
 
     @property
     def returns(self) -> np.ndarray:
@@ -48,11 +56,14 @@ class Episodes(NamedTuple):
         return {
             "eval/return": float(self.returns.mean()),
             "eval/return_std": float(self.returns.std()),
-            "eval/interventions_per_step": float(np.mean(self.intervention)),
+            "eval/interventions_per_step": float(np.sum(self.intervention) / self._steps()),
             "eval/violations": int(np.sum(self.violation)),
             "eval/fallbacks": int(np.sum(self.fallback)),
             "eval/smallest_margin": float(np.min(self.margin)),
         }
+
+    def _steps(self) -> float:
+        return float(np.size(self.reward) if self.alive is None else np.sum(self.alive))
 
 
 def episode_keys(num_episodes: int, seed: int) -> jax.Array:
@@ -65,7 +76,8 @@ class Evaluation:
     their parameters.
 
     Args:
-        env: A bundled environment, safeguarded or not.
+        env: A single environment with a `system`: one of the library's, or any in a
+            `SafeguardWrapper`.
         policies: By name, (parameters, state, key) -> action, shape (d,); unbatched.
         keys: From `episode_keys`. The same keys give the same starts and disturbances in every
             wrapping of a system.
@@ -99,35 +111,40 @@ class Evaluation:
             return jax.lax.switch(chosen, branches)
 
         def step(state: envs.State, key: jax.Array):
-            action = act(state, key)
-            state = self._env.step(state, action)
-            return state, (
-                state.reward,
-                state.metrics,
-                state.info["margin"],
-                self._x(state),
-                self._executed(state, action),
-                state.info.get("goal"),
+            action, ended = act(state, key), state.done > 0
+            after = jax.tree.map(
+                lambda old, new: jnp.where(ended, old, new), state, self._env.step(state, action)
             )
+            return after, self._record(after, action, ~ended)
 
         start = self._env.reset(key)
-        _, (reward, metrics, margin, x, action, goal) = jax.lax.scan(
-            step, start, jax.random.split(key, self.episode_length)
+        _, taken = jax.lax.scan(step, start, jax.random.split(key, self.episode_length))
+        return taken._replace(
+            x=jnp.concatenate([self._x(start)[None], taken.x]),
+            q=None if taken.q is None else jnp.concatenate([self._q(start)[None], taken.q]),
         )
-        zeros = jnp.zeros_like(reward)
+
+    def _record(self, state: envs.State, action: jax.Array, alive: jax.Array) -> Episodes:
+        """One step, of which nothing counts if it was not taken."""
+        record, metrics = state.info.get("safeguard"), state.metrics
+        zero = jnp.zeros_like(state.reward)
+        left = "left_set_per_step" if record is None else "safeguard/left_set_per_step"
         return Episodes(
-            x=jnp.concatenate([self._x(start)[None], x]),
-            action=action,
-            reward=metrics.get("safeguard/task_reward", reward),
-            margin=margin,
-            violation=metrics["left_set_per_step"],
-            intervention=metrics.get("safeguard/intervention_per_step", zeros),
-            fallback=metrics.get("safeguard/fallback_per_step", zeros),
-            goal=goal,
+            x=self._x(state),
+            action=action if record is None else record["action"],
+            reward=alive * metrics.get("safeguard/task_reward", state.reward),
+            margin=state.info["margin"] if record is None else record["margin"],
+            violation=alive * metrics[left],
+            intervention=alive * metrics.get("safeguard/intervention_per_step", zero),
+            fallback=alive * metrics.get("safeguard/fallback_per_step", zero),
+            goal=state.info.get("goal"),
+            q=self._q(state),
+            alive=alive.astype(state.reward.dtype),
         )
+
+    def _q(self, state: envs.State) -> Any:
+        drawn = getattr(self._env, "sys", None) is not None
+        return getattr(state.pipeline_state, "q", None) if drawn else None
 
     def _x(self, state: envs.State) -> jax.Array:
         return self._env.system.state(state)  # pyright: ignore[reportAttributeAccessIssue]
-
-    def _executed(self, state: envs.State, requested: jax.Array) -> jax.Array:
-        return state.info["safeguard"]["action"] if "safeguard" in state.info else requested

@@ -9,6 +9,7 @@ Row = dict[str, float]
 """One evaluation of a training: `interactions` and the metrics of `Episodes`, by name."""
 
 _WITHIN = 0.05
+_BASELINE = ("lqr_return", "no_regulator")
 
 
 def training_numbers(rows: Sequence[Row], *, lqr_return: float | None) -> dict[str, Any]:
@@ -21,6 +22,7 @@ def training_numbers(rows: Sequence[Row], *, lqr_return: float | None) -> dict[s
     """
     last = rows[-1]
     final = last["eval/return"]
+    best = max(rows, key=lambda row: row["eval/return"])
     total = {
         name: int(last.get(f"training/{name}", 0))
         for name in ("episodes", "violations", "interventions", "fallbacks")
@@ -32,7 +34,8 @@ def training_numbers(rows: Sequence[Row], *, lqr_return: float | None) -> dict[s
         "interactions": int(last["interactions"]),
         "resets": total["episodes"],
         "final_return": final,
-        "best_return": max(row["eval/return"] for row in rows),
+        "best_return": best["eval/return"],
+        "best_interactions": int(best["interactions"]),
         "interactions_to_95_percent": interactions_to(final - _WITHIN * abs(final), rows),
         "lqr_return": lqr_return,
         "gap_to_lqr": gap(final, lqr_return),
@@ -65,16 +68,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def against(value: float, lqr_return: float | None) -> str:
-    """The comparison with clipped LQR in words, empty if there is none."""
+def against(value: float, lqr_return: float | None, no_regulator: str | None = None) -> str:
+    """The comparison with clipped LQR in words, or why there is none, empty if that is not
+    known.
+    """
     relative = gap(value, lqr_return)
+    if relative is None:
+        return "" if no_regulator is None else f"; no baseline: {no_regulator}"
     return (
-        ""
-        if relative is None
-        else (
-            f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} "
-            f"{'worse' if relative > 0 else 'better'}"
-        )
+        f"; clipped LQR {lqr_return:.4g}, {abs(relative):.1%} "
+        f"{'worse' if relative > 0 else 'better'}"
     )
 
 
@@ -86,9 +89,10 @@ def describe(summary: dict[str, Any], title: str) -> str:
     return "\n".join(
         [
             f"{title}: {summary['interactions']:,} interactions, {summary['resets']:,} episodes",
-            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g}), mean "
+            f"  return   {summary['final_return']:.4g} (best {summary['best_return']:.4g} at "
+            f"{summary['best_interactions']:,}), mean "
             f"of {summary['evaluation_episodes']} episodes"
-            f"{against(summary['final_return'], summary['lqr_return'])}",
+            f"{against(*(summary[name] for name in ('final_return', *_BASELINE)))}",
             "           within 5 % of its final value after "
             f"{'-' if reached is None else format(reached, ',')} interactions",
             f"  safety   {summary['violations']:,} violations{where}, {summary['interventions']:,} "
@@ -101,14 +105,16 @@ def describe(summary: dict[str, Any], title: str) -> str:
     )
 
 
-def describe_evaluation(numbers: dict[str, Any], lqr_return: float | None) -> str:
-    """Two readable lines of the metrics of some episodes, named without "eval/"."""
+def describe_evaluation(summary: dict[str, Any]) -> str:
+    """Two readable lines of the summary of an evaluation: the metrics of `Episodes`, named without
+    "eval/", `lqr_return` and `no_regulator`.
+    """
     return "\n".join(
         [
-            f"  return   {numbers['return']:.4g} +- {numbers['return_std']:.3g} over "
-            f"starts{against(numbers['return'], lqr_return)}",
-            f"  safety   {numbers['violations']:,} violations, interventions in "
-            f"{numbers['interventions_per_step']:.1%} of steps, {numbers['fallbacks']:,} "
-            f"fallbacks, smallest margin {numbers['smallest_margin']:.2g}",
+            f"  return   {summary['return']:.4g} +- {summary['return_std']:.3g} over "
+            f"starts{against(*(summary[name] for name in ('return', *_BASELINE)))}",
+            f"  safety   {summary['violations']:,} violations, interventions in "
+            f"{summary['interventions_per_step']:.1%} of steps, {summary['fallbacks']:,} "
+            f"fallbacks, smallest margin {summary['smallest_margin']:.2g}",
         ]
     )

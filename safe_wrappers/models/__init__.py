@@ -2,9 +2,12 @@
 encloses them.
 """
 
+from ._action_units import ActionUnits as ActionUnits
 from ._affinity import require_affine as require_affine
+from ._known_operations import require_known_operations as require_known_operations
 from ._model import Affine as Affine
 from ._model import Model as Model
+from ._program import jaxpr_digest as jaxpr_digest
 from ._program import program_digest as program_digest
 from ._remainder import EnclosedModel as EnclosedModel
 from ._remainder import Remainder as Remainder

@@ -17,7 +17,7 @@ from ._arithmetic import Arithmetic
 from ._interpreter import interpret
 from ._model import Model
 from ._scalars import object_array
-from ._trace import trace
+from ._step import traced_step
 
 _AFFINE_ONLY = "Write f(x, a, w) = c(x) + B(x) a + E(x) w, or bound what is left by a remainder."
 _NO_OWN_DERIVATIVE = (
@@ -39,9 +39,10 @@ def require_affine(model: Model) -> None:
 
     Raises:
         ModelError: Naming the primitive through which action or disturbance enter in another way,
-            or one that does not compute in float32.
+            one that does not compute in float32, or what else the step does
+            that it must not: use NumPy, return another shape than (n,).
     """
-    jaxpr = trace(model.step, model.state_size, model.action_size, model.disturbance_size)
+    jaxpr = traced_step(model)
     sizes = (model.state_size, model.action_size, model.disturbance_size)
     inputs = [
         [touched] * size for touched, size in zip((_FREE, _AFFINE, _AFFINE), sizes, strict=True)

@@ -26,7 +26,7 @@ from ._rules import RULES, choose, is_boolean
 from ._scalars import elementwise, object_array
 
 # Primitives that carry a jaxpr which is simply run, and the parameter that holds it.
-_CALLS = {
+CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
@@ -93,8 +93,8 @@ def _equation(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> l
     name, params = equation.primitive.name, equation.params
     if name in _OWN_DERIVATIVE:
         arithmetic.own_derivative(name, operands)
-    if name in _CALLS and _CALLS[name] in params:
-        return _run(params[_CALLS[name]], operands, arithmetic)
+    if name in CALLS and CALLS[name] in params:
+        return _run(params[CALLS[name]], operands, arithmetic)
     outputs = _known(equation, operands, arithmetic)
     if outputs is None:
         shapes = [variable.aval.shape for variable in equation.outvars]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._promises import require_defined
+from ._promises import require_defined, require_in_bounds
 
 # The positions of the operands that are moved (None: all of them). The other operands are indices
 # or predicates and must be constants.
@@ -92,6 +92,8 @@ def moved(equation, operands: list[np.ndarray]) -> list[np.ndarray] | None:
         return None
     if name == "scatter" and equation.params.get("update_jaxpr") is not None:
         return None
+    if name == "dynamic_slice":
+        require_in_bounds(equation, operands)
     if name in ("gather", "scatter"):
         require_defined(equation, operands)
     # Element 0 of the pool is what the primitive fills in.

@@ -1,6 +1,7 @@
 """The identity of the program that a model runs."""
 
 import hashlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +26,23 @@ def program_digest(model: Model) -> str:
     """
     sizes = (model.state_size, model.action_size, model.disturbance_size)
     shapes = [jax.ShapeDtypeStruct((size,), jnp.float32) for size in sizes]
-    digest = hashlib.sha256()
     with jax.default_matmul_precision("highest"):
-        programs = (
-            # Traced anew each time, see `trace`.
-            jax.make_jaxpr(lambda *arguments: model.step(*arguments))(*shapes),
-            jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0]),
-        )
+        # Traced anew each time, see `trace`.
+        step = jax.make_jaxpr(lambda *arguments: model.unit_step(*arguments))(*shapes)
+        affine = jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0])
+    return jaxpr_digest(step, affine)
+
+
+def jaxpr_digest(*programs: Any) -> str:
+    """SHA-256 of closed jaxprs with their constants, as in `program_digest`.
+
+    Args:
+        *programs: What `jax.make_jaxpr(function)(*arguments)` returns.
+
+    Returns:
+        "sha256:" and 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
     for program in programs:
         JaxprWriter(digest).write(program)
     return "sha256:" + digest.hexdigest()

@@ -31,6 +31,28 @@ def require_defined(equation: Any, operands: list[np.ndarray]) -> None:
         raise _undefined(name, "two updates go to one element, and their order is not defined")
 
 
+def require_in_bounds(equation: Any, operands: list[np.ndarray]) -> None:
+    """Checks a `dynamic_slice` of values that depend on the arguments, with constant indices.
+
+    Raises:
+        ModelError: If an index lies beyond the array. JAX takes the nearest element then, so that a
+            step for two actions would silently give one of them both tasks.
+    """
+    array, *starts = operands
+    if array.dtype != object:
+        return
+    sizes = equation.params["slice_sizes"]
+    for start, size, length in zip(starts, sizes, array.shape, strict=True):
+        # A slice of several elements was asked for by `jax.lax.dynamic_slice`, which documents that
+        # it stays inside.
+        if size == 1 and not 0 <= int(start) < length:
+            raise ModelError(
+                f"The model reads the index {int(start)} of an array of length {length}, and JAX "
+                "would silently take the nearest one. Compare the sizes that the model declares "
+                "with the indices of states, actions and disturbances in `step`."
+            )
+
+
 def _beyond(equation: Any, operands: list[np.ndarray], rows: np.ndarray) -> bool:
     shape, numbers = operands[0].shape, equation.params["dimension_numbers"]
     if equation.primitive.name == "gather":

@@ -14,12 +14,12 @@ from ..sets import Box
 from ._model import Model
 
 Remainder = np.ndarray | Callable[[jax.Array], jax.Array]
-"""Half-widths r >= |f(x, a, w) - (c(x) + B(x) a + E(x) w)| for all actions and disturbances, shape
+"""Half-widths r >= |f - (c(x) + B(x) u + E(x) w)| for all actions and disturbances, shape
 (n,), or a function x -> (n,).
 """
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class EnclosedModel(ReadOnly, Model):
     """An affine model that contains another one, up to a remainder; `enclosed` makes it.
 
@@ -33,7 +33,7 @@ class EnclosedModel(ReadOnly, Model):
 
     @property
     def affine_by_construction(self) -> bool:
-        """Whether `step` is the library's own c + B a + E w + diag(r) v."""
+        """Whether `step` is the library's own c + B u + E w + diag(r) v."""
         step = self.step
         return isinstance(step, functools.partial) and step.func is _enclosed_step
 
@@ -58,11 +58,12 @@ class EnclosedModel(ReadOnly, Model):
 
 
 def enclosed(model: Model, remainder: Remainder) -> EnclosedModel:
-    """An affine model that contains one that is not: x' = c(x) + B(x) a + E(x) w + diag(r(x)) v,
-    with its last n disturbances v in [-1, 1]^n.
+    """An affine model that contains one that is not: x' = c(x) + B(x) u + E(x) w + diag(r(x)) v,
+    with its last n disturbances v in [-1, 1]^n and u in [-1, 1]^d the action as a part of the
+    action box, which is the given model's.
 
     A set that is robust control invariant for it, found and proved as for any affine model, is so
-    for `model`, as long as the remainder is valid on it: |f - (c + B a + E w)| <= r for all x in S,
+    for `model`, as long as the remainder is valid on it: |f - (c + B u + E w)| <= r for all x in S,
     actions and disturbances. The row of the facet H_i is then tighter by |H_i| r.
 
     Args:
@@ -86,6 +87,10 @@ def enclosed(model: Model, remainder: Remainder) -> EnclosedModel:
         model.action_size,
         model.disturbance_size + n,
         model.parameters,
+        action_box=model.action_box,
+        state_names=model.state_names,
+        action_names=model.action_names,
+        units=model.units,
         inner=model,
         remainder=remainder,
     )
@@ -101,7 +106,7 @@ def _enclosed_step(
     k = model.disturbance_size
     c, B, E = model.affine(x)
     spread = _half_widths(remainder, x)
-    pushed = jnp.sum(B * action, axis=1) + jnp.sum(E * disturbance[:k], axis=1)
+    pushed = jnp.sum(B * model.unit_action(action), axis=1) + jnp.sum(E * disturbance[:k], axis=1)
     return c + pushed + spread * disturbance[k:]
 
 

@@ -1,11 +1,13 @@
-"""Figures: of trainings and their episodes, of safeguards, and of conformance."""
+"""Figures: of trainings and their episodes, of safe sets, of safeguards, and of conformance."""
 
+from ._animation import save_gif as save_gif
 from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
 from ._episode_files import save_episodes as save_episodes
+from ._learning_curve import learning_curve as learning_curve
+from ._phase_portrait import phase_portrait as phase_portrait
+from ._phase_portrait import safe_set as safe_set
 from ._recorded_training import RecordedTraining as RecordedTraining
-from ._run_figures import learning_curve as learning_curve
-from ._run_figures import phase_portrait as phase_portrait
 from ._safeguard_figures import box_figure as box_figure
 from ._safeguard_figures import draw_gradient as draw_gradient
 from ._safeguard_figures import draw_mapping as draw_mapping

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from brax.envs import Env
 
-from ..envs import ModelEnv
 from ..safeguards import BoundaryProjection
 from ..wrappers import SafeguardWrapper
 
@@ -12,17 +12,23 @@ _EPISODES = 256
 _STEPS = 40
 
 
-def chosen_states(env: ModelEnv, unsafe_shares: tuple[float, ...]) -> np.ndarray:
+def chosen_states(env: Env, unsafe_shares: tuple[float, ...]) -> np.ndarray:
     """One safe state for each share of the requests that is to be unsafe there, as nearly as some
     episodes have one; shape (s, n).
 
     The episodes are always the same, safeguarded, and each keeps asking for one corner of the
     action box, which leads it to the boundary. Among states alike the one with the largest margin
     is taken: for the share 0 one in the middle of the safe set.
+
+    Args:
+        env: An environment with a `system`, or any in a `SafeguardWrapper`.
+        unsafe_shares: From 0 to 1.
     """
-    system, d = env.system, env.action_size
+    system, d = env.system, env.action_size  # pyright: ignore[reportAttributeAccessIssue]
     requests = jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 15)] * d), axis=-1).reshape(-1, d)
-    guarded = SafeguardWrapper(env, BoundaryProjection())
+    guarded = (
+        env if isinstance(env, SafeguardWrapper) else SafeguardWrapper(env, BoundaryProjection())
+    )
 
     def survey(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         A, b = system.safe_action_set(x).unit_rows()

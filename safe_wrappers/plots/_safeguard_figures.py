@@ -26,13 +26,15 @@ from ..safeguards import (
     Replacement,
     Safeguard,
     diagnose_gradient,
-    safe_action,
+    safe_unit_action,
 )
 from ..safeguards._centers import inner_box, safe_center
 from ..safeguards._rows import Rows
 from ..sets import Polytope
 from ..sets._draw import outline
-from ._style import state_labels, tidy
+from ._axes import state_labels
+from ._sets_of import sets_of
+from ._style import tidy
 
 _PALE = to_rgba(BLUE, 0.12)
 _DISTANCE = LinearSegmentedColormap.from_list("distance", ["#a9b8c9", ORANGE, RED])
@@ -86,7 +88,7 @@ def interval_figure(
         states: Shape (s, n).
         title: Title of the figure.
     """
-    planar = states.shape[1] == 2
+    planar = states.shape[1] == 2 and sets_of(system).safe is not None
     columns = len(states) + planar
     figure = Figure(figsize=(1.0 + 3.5 * len(states) + 5.2 * planar, 6.0), layout="constrained")
     figure.suptitle(title, fontweight="bold")
@@ -271,7 +273,7 @@ def _draw_widths(figure: Figure, ax: Axes, system: Any, states: np.ndarray) -> N
             fontweight="bold",
             bbox=box,
         )
-    labels = state_labels(system.model)
+    labels = state_labels(sets_of(system).model, 2)
     ax.set(xlabel=labels[0], ylabel=labels[1], title="the states of the panels")
     tidy(ax)
 
@@ -284,7 +286,7 @@ def _respond(
     """
 
     def at(x: jax.Array, request: jax.Array) -> tuple[jax.Array, GradientDiagnosis]:
-        return safe_action(system, safeguard, x, request).action, diagnose_gradient(
+        return safe_unit_action(system, safeguard, x, request).action, diagnose_gradient(
             system, safeguard, x, request
         )
 

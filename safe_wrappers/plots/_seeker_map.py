@@ -3,6 +3,7 @@ was taken.
 """
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
@@ -32,47 +33,8 @@ def seeker_map(episodes: Episodes, *, title: str) -> Figure:
     axes = figure.subplots(*_MAPS).flat
     for i, ax in enumerate(axes):
         ax.set_axis_off()
-        if i >= drawn:
-            continue
-        position, exits = x[:, i, :2], np.asarray(episodes.violation)[:, i] > 0
-        ax.add_patch(
-            Rectangle(
-                (-HALF_WIDTH, -HALF_WIDTH),
-                2 * HALF_WIDTH,
-                2 * HALF_WIDTH,
-                facecolor="none",
-                edgecolor=GREY,
-            )
-        )
-        for first, second, radius in x[0, i, 2:].reshape(-1, 3):
-            ax.add_patch(
-                Circle(
-                    (first, second),
-                    radius,
-                    facecolor=RED,
-                    alpha=0.25,
-                    edgecolor="none",
-                    label="obstacle",
-                )
-            )
-        ax.plot(*position.T, color=BLUE, linewidth=1.2, label="way")
-        ax.plot(*position[0], "o", color=ORANGE, markersize=5, label="start", linestyle="none")
-        ax.plot(*goals[-1, i], "*", color="black", markersize=9, label="goal", linestyle="none")
-        ax.plot(*position[-1], "s", color=BLUE, markersize=4, label="end", linestyle="none")
-        if exits.any():
-            ax.plot(
-                *position[1:][exits].T,
-                "x",
-                color=RED,
-                markersize=4,
-                label="collision",
-                linestyle="none",
-            )
-        ax.set(
-            aspect="equal",
-            xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
-            ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
-        )
+        if i < drawn:
+            draw_map(ax, episodes, i)
     found = {
         label: handle
         for ax in figure.axes
@@ -80,3 +42,50 @@ def seeker_map(episodes: Episodes, *, title: str) -> Figure:
     }
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=6, frameon=False)
     return figure
+
+
+def draw_map(ax: Axes, episodes: Episodes, index: int) -> None:
+    """Draws one episode: its obstacles, its goal and the way that was taken."""
+    position = np.asarray(episodes.x)[:, index, :2]
+    obstacles = np.asarray(episodes.x)[0, index, 2:].reshape(-1, 3)
+    exits = np.asarray(episodes.violation)[:, index] > 0
+    goal = np.asarray(episodes.goal)[-1, index]
+    ax.set_axis_off()
+    ax.add_patch(
+        Rectangle(
+            (-HALF_WIDTH, -HALF_WIDTH),
+            2 * HALF_WIDTH,
+            2 * HALF_WIDTH,
+            facecolor="none",
+            edgecolor=GREY,
+        )
+    )
+    for first, second, radius in obstacles:
+        ax.add_patch(
+            Circle(
+                (first, second),
+                radius,
+                facecolor=RED,
+                alpha=0.25,
+                edgecolor="none",
+                label="obstacle",
+            )
+        )
+    ax.plot(*position.T, color=BLUE, linewidth=1.2, label="way")
+    ax.plot(*position[0], "o", color=ORANGE, markersize=5, label="start", linestyle="none")
+    ax.plot(*goal, "*", color="black", markersize=9, label="goal", linestyle="none")
+    ax.plot(*position[-1], "s", color=BLUE, markersize=4, label="end", linestyle="none")
+    if exits.any():
+        ax.plot(
+            *position[1:][exits].T,
+            "x",
+            color=RED,
+            markersize=4,
+            label="collision",
+            linestyle="none",
+        )
+    ax.set(
+        aspect="equal",
+        xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+        ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+    )

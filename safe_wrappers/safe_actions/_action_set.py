@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from .._errors import SetDimensionError
 from .._gate import as_numbers
+from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from ..solvers import max_margin
 from ._candidates import safest
@@ -29,6 +30,9 @@ class SafeActionSet:
     A: jax.Array
     b: jax.Array
     anchor: jax.Array
+
+    def __repr__(self) -> str:
+        return f"SafeActionSet({rows_by_columns(self.A, 'row', 'action')})"
 
     @classmethod
     def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":

@@ -1,5 +1,5 @@
-"""What systems have in common: the action box, and for those with a model its sizes and its state
-constraints.
+"""What systems have in common: the action box and its natural units, and for those with a model its
+sizes and its state constraints.
 """
 
 from collections.abc import Callable
@@ -7,15 +7,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._errors import SetDimensionError
 from .._gate import function, instance_of
-from ..models import Model
+from ..models import ActionUnits, Model
 from ..sets import Box, Polytope, Zonotope
+from ._protocol import System
 
 
 class BoxSystem:
-    """A system whose actions live in [-1, 1]^d: it rests in the middle of the box.
+    """A system whose safe action sets live in [-1, 1]^d: it rests in the middle of the box.
 
     Attributes:
         action_size: Number of actions d.
@@ -25,8 +27,21 @@ class BoxSystem:
 
     @property
     def neutral_action(self) -> jax.Array:
-        """What is executed, flagged, when the state itself is not finite: 0, shape (d,)."""
+        """What is executed, flagged, when the state itself is not finite: 0 of [-1, 1]^d, shape
+        (d,); in natural units the middle of the action box.
+        """
         return jnp.zeros(self.action_size, jnp.float32)
+
+    @property
+    def action_units(self) -> ActionUnits:
+        """The map of [-1, 1]^d onto the action box. Default: there are no other units."""
+        one = np.ones(self.action_size, np.float32)
+        return ActionUnits(Box(-one, one))
+
+    @property
+    def action_box(self) -> Box:
+        """The actions that the plant takes, in its natural units, dimension d."""
+        return self.action_units.box
 
     @property
     def action_room(self) -> float:
@@ -35,6 +50,14 @@ class BoxSystem:
         much: 0 where nothing is known about the room in its safe action sets.
         """
         return 0.0
+
+
+def units_of(system: System) -> ActionUnits:
+    """The natural units of a system's actions: [-1, 1]^d for a system that knows no others."""
+    if isinstance(system, BoxSystem):
+        return system.action_units
+    one = np.ones(system.action_size, np.float32)
+    return ActionUnits(Box(-one, one))
 
 
 class SystemOfModel(BoxSystem):
@@ -52,6 +75,11 @@ class SystemOfModel(BoxSystem):
     def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Number of actions d."""
         return self.model.action_size
+
+    @property
+    def action_units(self) -> ActionUnits:
+        """The map of [-1, 1]^d onto the model's action box."""
+        return self.model.action_units
 
     def violation(self, x: jax.Array) -> jax.Array:
         """1 if x lies outside X, else 0, float32, shape ()."""

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
-from .._gate import function
+from .._gate import as_state, function
 from .._margins import tau
+from .._one_line import count, one_line
 from .._own import own
 from ..certificates import (
     RESERVE,
@@ -29,14 +30,16 @@ from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ModelSystem(SystemOfModel, Guaranteed):
     """The system of a claim: a model that is affine in action and disturbance, and a polytope that
     is to be invariant.
 
     The safe action set is exact (Walter et al. 2025, arXiv 2506.01665, with the support function of
-    W): for the facet H_i x <= 1 and f = c + B a + E w it has the row
-    H_i B a <= 1 - eps_i - H_i c - max_w H_i E w. For a model that is not affine give the claim
+    W): for the facet H_i x <= h_i and f = c + B a + E w it has the row
+    H_i B a <= h_i - eps_i - H_i c - max_w H_i E w. Rows, margins and initial states are computed
+    from states as seen from the claim's centre, so that float32 loses little where S lies far from
+    the origin. For a model that is not affine give the claim
     about `models.enclosed(model, remainder)`.
 
     Args:
@@ -58,6 +61,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
     claim: Claim = dataclasses.field(init=False)
     certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
+    _generators: Zonotope | None = dataclasses.field(init=False, repr=False)
     _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self, promise: Claim | Certificate):
@@ -71,12 +75,19 @@ class ModelSystem(SystemOfModel, Guaranteed):
         object.__setattr__(self, "claim", claim)
         object.__setattr__(self, "certificate", certificate)
         function("state", self.state, "(environment's state) -> x, shape (n,)")
-        inner = self.safe_state_set.scaled(1 - RESET_SHRINK)
+        inner = claim.centered_set.scaled(1 - RESET_SHRINK)
         blocks = self.blocks
         initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
         anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if blocks else None
         object.__setattr__(self, "_initial", initial)
+        object.__setattr__(self, "_generators", _around(claim.center, claim.generators))
         object.__setattr__(self, "_anchor", anchor)
+
+    def __repr__(self) -> str:
+        found = f", certificate {self.certificate.name!r}" if self.certificate else ""
+        sizes = f"{count(self.model.state_size, 'state')}, {count(self.action_size, 'action')}"
+        facets = count(len(self.safe_state_set.H), "facet")
+        return one_line(f"{type(self).__name__}({self.model.name!r}, {sizes}, {facets}{found})")
 
     @property
     def model(self) -> Model:
@@ -85,8 +96,13 @@ class ModelSystem(SystemOfModel, Guaranteed):
 
     @property
     def safe_state_set(self) -> Polytope:
-        """S = {x : H x <= 1} of the claim."""
+        """S = {x : H x <= h} of the claim."""
         return self.claim.safe_state_set
+
+    @property
+    def center(self) -> np.ndarray:
+        """The centre of S, where the margin is 1, shape (n,), read-only."""
+        return self.claim.center
 
     @property
     def constraint_set(self) -> Box | Polytope:
@@ -141,35 +157,48 @@ class ModelSystem(SystemOfModel, Guaranteed):
         Differentiable in x.
         """
         c, B, E = self.model.affine(x)
-        H, h = self.safe_state_set.halfspaces()
+        H, room = self.claim.centered_set.halfspaces()
         # Elementwise sums instead of matrix products: accelerators may round products to 10 bits
         # (TF32), which would void eps; on a CPU the sums fuse into one loop.
         A = jnp.sum(H[:, :, None] * B, axis=1)
         HE = jnp.sum(H[:, :, None] * E, axis=1)
-        center, radius = self.disturbance_set.center, self.disturbance_set.radius
-        worst = jnp.sum(HE * center + jnp.abs(HE) * radius, axis=1)
-        b = jnp.asarray(h - self.eps) - jnp.sum(H * c, axis=1) - worst
+        middle, radius = self.disturbance_set.center, self.disturbance_set.radius
+        worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
+        moved = c - jnp.asarray(self.center, c.dtype)
+        b = jnp.asarray(room - self.eps) - jnp.sum(H * moved, axis=1) - worst
         if self._anchor is None:
             return SafeActionSet.from_rows(A, b)
         return SafeActionSet(A, b, self._anchor(A, b))
 
     def margin(self, x: jax.Array) -> jax.Array:
-        """min_i (1 - H_i x), shape ()."""
-        return self.safe_state_set.margin(x)
+        """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""
+        x = as_state("x", x, self.model.state_size)
+        return self.claim.centered_set.margin(x - jnp.asarray(self.center, x.dtype))
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
-        """A state uniform by volume in (1 - 1e-4) S, shape (n,)."""
-        return self._initial.sample(key)
+        """A state uniform by volume in S shrunk by the factor 1 - 1e-4 about its centre, shape
+        (n,).
+        """
+        return jnp.asarray(self.center) + self._initial.sample(key)
 
     def sample_generators(self, key: jax.Array) -> jax.Array:
-        """A state (1 - 1e-4) (c + G beta) with beta uniform in the cube, shape (n,).
+        """A state c + G beta with beta uniform in the cube, moved towards the centre of S by the
+        factor 1 - 1e-4, shape (n,).
 
         Raises:
             SetDimensionError: If the claim has no generators.
         """
-        if self.generators is None:
+        if self._generators is None:
             raise SetDimensionError(
                 "The safe set has no generators to draw initial states from; use "
                 "initial_states='uniform'."
             )
-        return (1 - RESET_SHRINK) * self.generators.sample(key)
+        return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
+
+
+def _around(center: np.ndarray, generators: Zonotope | None) -> Zonotope | None:
+    """The generators seen from the centre, in their dtype."""
+    if generators is None or not np.any(center):
+        return generators
+    middle = np.asarray(generators.center, np.float64) - center
+    return Zonotope(middle.astype(generators.center.dtype), generators.generators)

@@ -9,9 +9,11 @@ import numpy as np
 from gymnasium import spaces
 
 from .._action_box import ActionBox
+from .._errors import CertificateError
 from .._read_only import ReadOnly
+from ..models import ActionUnits
 from ._action_set import SafeActionSet
-from ._common import BoxSystem
+from ._common import BoxSystem, units_of
 from ._protocol import System
 
 
@@ -34,6 +36,11 @@ class RoundedActions(ReadOnly, BoxSystem):
     def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Number of actions d."""
         return self.system.action_size
+
+    @property
+    def action_units(self) -> ActionUnits:
+        """The system's own, if it has any."""
+        return units_of(self.system)
 
     def state(self, env_state: Any) -> jax.Array:
         """The state x of the system."""
@@ -63,8 +70,28 @@ def onto_space(system: System, space: spaces.Space[Any]) -> tuple[ActionBox, Sys
     when the map has rounded them: the given one, or one with tighter rows for a coarse space.
 
     Raises:
-        CertificateError: If the space is no box of the system's actions, or too coarse.
+        CertificateError: If the space is no box of the system's actions, has other bounds than the
+            natural units of the system's model, or is too coarse.
     """
+    _require_same_units(system, space)
     room = system.action_room if isinstance(system, BoxSystem) else 0.0
     box = ActionBox(space, system.action_size, room)
     return box, RoundedActions(system, box.rounding) if box.coarse else system
+
+
+def _require_same_units(system: System, space: spaces.Space[Any]) -> None:
+    """A model with natural units says which action is which; a space with other bounds would be
+    mapped onto other actions.
+    """
+    units = units_of(system)
+    if units.plain or not isinstance(space, spaces.Box) or space.shape != (system.action_size,):
+        return
+    box = units.box
+    with np.errstate(over="ignore"):
+        low, high = (np.asarray(end).astype(np.float32) for end in (space.low, space.high))
+    if not (np.array_equal(low, box.lower) and np.array_equal(high, box.upper)):
+        raise CertificateError(
+            "The action space must have the bounds of the model's `action_box`, which is from "
+            f"{box.lower} to {box.upper}, but it is {space}, from {space.low} to {space.high}. "
+            "Give the model the environment's bounds, in the environment's units."
+        )

@@ -12,7 +12,7 @@ from .._errors import CertificateError
 from .._gate import as_bound, shown
 from .._read_only import ReadOnly
 from ..models import EnclosedModel, Model
-from ..sets import Box, Zonotope
+from ..sets import Box
 from ._model_system import ModelSystem
 from ._protocol import System
 from ._zonotope_system import ZonotopeSystem
@@ -79,6 +79,13 @@ class StepCheck(ReadOnly):
             self, "_metric", np.linalg.cholesky(self.facets.T @ self.facets / len(self.facets)).T
         )
 
+    @property
+    def metric(self) -> np.ndarray:
+        """The scale in which the disturbance of a step is found by least squares, shape (n, n):
+        |metric v| is the root mean square of N v.
+        """
+        return self._metric
+
     @classmethod
     def of(cls, system: System, share: float = 1.0) -> "StepCheck":
         """The claim of a system with a model, a disturbance set and a polytope or zonotope of safe
@@ -97,10 +104,8 @@ class StepCheck(ReadOnly):
                 f"`{type(system).__name__}` does not have them; "
                 "use a `ModelSystem` or a `ZonotopeSystem`."
             )
-        S = system.safe_state_set
-        H, h = (np.asarray(value, np.float64) for value in S.halfspaces())
-        center = np.asarray(S.center, np.float64) if isinstance(S, Zonotope) else np.zeros(S.dim)
-        facets = H / (h - H @ center)[:, None]
+        H, h = (np.asarray(value, np.float64) for value in system.safe_state_set.halfspaces())
+        facets = H / (h - H @ system.center.astype(np.float64))[:, None]
         allowance = share * np.broadcast_to(np.asarray(system.eps, np.float64), len(facets))
         model, W = system.model, system.disturbance_set
         if isinstance(model, EnclosedModel):

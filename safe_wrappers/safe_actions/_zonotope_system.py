@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._gate import as_bound
+from .._one_line import count, one_line
 from .._read_only import ReadOnly
 from ..certificates import RESET_SHRINK
 from ..models import Model, require_affine
@@ -22,7 +23,7 @@ _ROWS = 256
 _ROUNDS = 4
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ZonotopeSystem(ReadOnly, SystemOfModel):
     """A system given by a model that is affine in action and disturbance, and a zonotope S = <c_s,
     G_s> that is to be invariant.
@@ -89,6 +90,16 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
             normals = np.pad(normals, ((0, 0), (0, -pairs % (_ROWS // 2))))
         object.__setattr__(self, "_normals", normals.astype(np.float32))
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
+
+    def __repr__(self) -> str:
+        model, S = self.model, self.safe_state_set
+        sizes = f"{count(model.state_size, 'state')}, {count(self.action_size, 'action')}"
+        return one_line(f"{type(self).__name__}({model.name!r}, {sizes}, {S!r})")
+
+    @property
+    def center(self) -> np.ndarray:
+        """The centre of S, where the margin is 1, shape (n,)."""
+        return np.asarray(self.safe_state_set.center)
 
     def safe_action_set(self, x: jax.Array) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at

@@ -19,3 +19,4 @@ from ._registry import NAMES as NAMES
 from ._registry import make_safeguard as make_safeguard
 from ._replacement import Replacement as Replacement
 from ._safe_action import safe_action as safe_action
+from ._safe_action import safe_unit_action as safe_unit_action

@@ -26,6 +26,9 @@ from ._rows import Rows
 class SafeguardOutput(NamedTuple):
     """What a safeguard did to one action.
 
+    Actions are in [-1, 1]^d, as safeguards, safe action sets and agents of Brax speak; in the
+    output of `safe_action` they are in the natural units of the system's action box.
+
     Attributes:
         action: The safe action, shape (d,): the only one that may be executed.
         requested: The request after sanitising, shape (d,): clipped to the box, or the anchor if it
@@ -33,13 +36,16 @@ class SafeguardOutput(NamedTuple):
         intervened: Whether the request as it came was outside the safe action set. Shape (), bool.
         changed: Whether action differs from the request as it came; a ray mask changes safe actions
             too.
-        distance: |action - requested|, Euclidean, in units of the action box. Shape (). Its
+        distance: |action - requested|, Euclidean, in [-1, 1]^d whatever the natural units: 2 is
+            the whole range of one action. Shape (). Its
             derivative is not that of `action`: a rule that adds the identity there leaves the safe
             action fixed here, so that a penalty pulls the request towards it.
         feasible: Whether the anchor passed the accept test. True for every state of a certified
             set.
         fallback: Whether the anchor was executed because neither the map's result nor its pull-back
             was acceptable, or the request was not finite.
+        clipped: Whether the request was finite, but outside the action box: it was clipped to the
+            box first, and perhaps given in other units by mistake. Shape (), bool.
         inside: Whether the state lies in the safe set; outside nothing is guaranteed, whatever the
             other flags say. `safe_action` knows the state and sets it; a safeguard that is called
             with a safe action set itself takes the state to be inside. Shape (), bool.
@@ -52,6 +58,7 @@ class SafeguardOutput(NamedTuple):
     distance: jax.Array
     feasible: jax.Array
     fallback: jax.Array
+    clipped: jax.Array
     inside: jax.Array
 
 
@@ -161,6 +168,7 @@ class Safeguard(abc.ABC):
             distance=distance,
             feasible=rows.accept(anchor),
             fallback=fallback | ~request.finite,
+            clipped=request.finite & ~request.as_it_came,
             inside=jnp.ones((), bool),
         )
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from .._gate import as_action, as_state
 from ..safe_actions import System
 from ._base import Safeguard
-from ._safe_action import safe_action
+from ._safe_action import safe_unit_action
 
 # Both actions are in units of the action box, so that a singular value of 1 means unchanged. About
 # 80 roundings of float32.
@@ -61,7 +61,8 @@ def diagnose_gradient(
         system: The plant's model and safe set.
         safeguard: Whose gradient rule is looked at.
         x: State, shape (n,).
-        action: Any action, shape (d,).
+        action: Any action, shape (d,), in [-1, 1]^d: derivatives are those of the safeguard,
+            without the scale of natural units.
         loss_gradient: g, the gradient w.r.t. the executed action of a loss that is minimised, shape
             (d,). Default: all directions alike. Of a zero or not finite g the share is 0.
 
@@ -81,7 +82,7 @@ def diagnose_gradient(
     x, action = jax.lax.stop_gradient((x, action))
 
     def executed(guard: Safeguard, request: jax.Array) -> jax.Array:
-        return safe_action(system, guard, x, request).action
+        return safe_unit_action(system, guard, x, request).action
 
     linear = dataclasses.replace(safeguard, gradient=safeguard.rule.linearised)
     jacobian = jax.jacrev(lambda request: executed(linear, request))(action)

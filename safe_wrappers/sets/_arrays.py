@@ -25,8 +25,10 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
     """
     array = as_numbers(name, value)
     if array.ndim != ndim:
+        column = ndim == 1 and array.ndim == 2 and array.shape[1] == 1
+        hint = f" Write `{name}[:, 0]` for the numbers of a column." if column else ""
         raise SetDimensionError(
-            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(array.shape)}."
+            f"`{name}` must have {ndim} dimension(s), but its shape is {tuple(array.shape)}.{hint}"
         )
     if is_traced(array):
         return array

@@ -1,13 +1,16 @@
 """Axis-aligned boxes."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
 from .._gate import Array, is_traced, shown
+from .._one_line import one_line
 from .._pytree import frozen_pytree
 from .._read_only import ReadOnly
 from ._arrays import as_float, as_vector, concrete, require_shape
@@ -40,9 +43,9 @@ class Box(ReadOnly):
     lower: Array
     upper: Array
 
-    def __post_init__(self):
-        lower = as_float("lower", self.lower, 1, finite=False)
-        upper = as_float("upper", self.upper, 1, finite=False)
+    def __init__(self, lower: ArrayLike, upper: ArrayLike):
+        lower = as_float("lower", lower, 1, finite=False)
+        upper = as_float("upper", upper, 1, finite=False)
         require_shape("upper", upper, tuple(lower.shape))
         if not is_traced(lower, upper):
             low, up = np.asarray(lower), np.asarray(upper)
@@ -55,7 +58,7 @@ class Box(ReadOnly):
         object.__setattr__(self, "upper", upper)
 
     @classmethod
-    def symmetric(cls, radius) -> "Box":
+    def symmetric(cls, radius: ArrayLike) -> "Box":
         """The box |x_i| <= radius_i around the origin; `radius` has shape (n,).
 
         Raises:
@@ -83,7 +86,7 @@ class Box(ReadOnly):
         self._require_bounded()
         return (self.upper - self.lower) / 2
 
-    def margin(self, x) -> jax.Array:
+    def margin(self, x: ArrayLike) -> jax.Array:
         """Distance to the nearest face, negative outside: min over faces, in the units of x.
 
         Shape ().
@@ -94,7 +97,7 @@ class Box(ReadOnly):
             return jnp.full((), jnp.inf, x.dtype)
         return jnp.minimum(jnp.min(x - lower), jnp.min(upper - x))
 
-    def contains(self, x) -> jax.Array:
+    def contains(self, x: ArrayLike) -> jax.Array:
         """Whether x, shape (n,), lies in the box; false if x is not finite.
 
         Only comparisons, no rounding.
@@ -103,7 +106,21 @@ class Box(ReadOnly):
         lower, upper = jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype)
         return jnp.all((x >= lower) & (x <= upper) & jnp.isfinite(x))
 
-    def support(self, direction) -> jax.Array:
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
+
+    def support(self, direction: ArrayLike) -> jax.Array:
         """The maximum of direction . x over the box, for direction of shape (n,). Shape ()."""
         direction = as_vector("direction", direction, self.dim)
         lower, upper = (
@@ -158,6 +175,13 @@ class Box(ReadOnly):
         self._require_bounded()
         lower, upper = jnp.asarray(self.lower), jnp.asarray(self.upper)
         return jax.random.uniform(key, (*shape, self.dim), lower.dtype, lower, upper)
+
+    def __repr__(self) -> str:
+        shape = tuple(getattr(self.lower, "shape", ()))
+        if is_traced(self.lower, self.upper) or len(shape) != 1:
+            return f"Box(of shape {shape})"
+        sides = (f"{lo:g} .. {up:g}" for lo, up in zip(self.lower, self.upper, strict=True))
+        return one_line(f"Box({', '.join(sides)})")
 
     def _require_bounded(self) -> None:
         if not is_traced(self.lower, self.upper) and not (

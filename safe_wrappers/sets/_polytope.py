@@ -1,18 +1,22 @@
 """Polytopes in half-space form."""
 
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_number, is_traced
+from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
+from ._hull import hull_halfspaces
 from ._triangulation import Triangulation
 
 # HiGHS's presolve calls some unbounded problems infeasible, for example a maximum over the slab |x
@@ -52,13 +56,37 @@ class Polytope(ReadOnly):
     H: Array
     h: Array
 
-    def __post_init__(self):
-        H, h = as_float("H", self.H, 2), as_float("h", self.h, 1)
-        require_shape("h", h, (H.shape[0],))
-        if not is_traced(self.H):
-            _require_visible_rows(concrete(self.H))
-        object.__setattr__(self, "H", H)
-        object.__setattr__(self, "h", h)
+    def __init__(self, H: ArrayLike, h: ArrayLike):
+        normals, offsets = as_float("H", H, 2), as_float("h", h, 1)
+        require_shape("h", offsets, (normals.shape[0],))
+        if not is_traced(normals):
+            _require_visible_rows(concrete(H))
+        object.__setattr__(self, "H", normals)
+        object.__setattr__(self, "h", offsets)
+
+    def __repr__(self) -> str:
+        return f"Polytope({rows_by_columns(self.H, 'facet', 'dimension')})"
+
+    @classmethod
+    def from_vertices(cls, points) -> "Polytope":
+        """The convex hull of points, with a row of length 1 for each facet, in float64.
+
+        Points that lie inside the hull, or are there twice, make no difference.
+
+        Args:
+            points: One point in each row, shape (v, n), in the units of the state.
+
+        Raises:
+            SetDimensionError: If the points have another shape, are not finite, or do not span n
+                dimensions, like points in one plane for n = 3.
+
+        Example:
+            >>> corners = [[5.0, 0.0], [60.0, 0.0], [60.0, 30.0], [20.0, 30.0]]
+            >>> gap_and_speed = Polytope.from_vertices(corners)
+            >>> bool(gap_and_speed.contains(jnp.array([19.0, 30.0])))
+            False
+        """
+        return cls(*hull_halfspaces(points))
 
     @property
     def dim(self) -> int:
@@ -69,7 +97,7 @@ class Polytope(ReadOnly):
         """(H, h), shapes (m, n) and (m,)."""
         return self.H, self.h
 
-    def margin(self, x) -> jax.Array:
+    def margin(self, x: ArrayLike) -> jax.Array:
         """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h.
 
         Shape (); x has shape (n,).
@@ -85,26 +113,40 @@ class Polytope(ReadOnly):
             jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1)
         )
 
-    def contains(self, x) -> jax.Array:
+    def contains(self, x: ArrayLike) -> jax.Array:
         """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
         return self.margin(x) >= 0
 
-    def normalised(self) -> "Polytope":
-        """The same set with h = 1, in float64, which needs the origin strictly inside.
+    def normalised(self, center=None) -> "Polytope":
+        """The same set with rows of another length, such that h_i - H_i center = 1 in every row, in
+        float64. Margins then count 1 from the centre to each facet.
+
+        Args:
+            center: A point strictly inside, shape (n,). Default: the origin, and h = 1.
 
         Raises:
-            SetDimensionError: If some h_i is not positive.
+            SetDimensionError: If the point is not strictly inside.
         """
         H, h = concrete(self.H), concrete(self.h)
-        if np.any(h <= 0):
+        if center is None:
+            center = np.zeros(self.dim)
+        center = as_exact_vector("center", center, self.dim)
+        room = h - H @ center
+        if not np.all(room > 0):
             raise SetDimensionError(
-                "The origin must lie strictly inside (h > 0), but min h = "
-                f"{h.min():.3g}; shift the set first."
+                f"The centre {center.tolist()} must lie strictly inside the set, but the least "
+                f"h_i - H_i center is {room.min():.3g}. Give a point inside as `center`, for "
+                "example `chebyshev_center()[0]`."
             )
-        return Polytope(H / h[:, None], np.ones_like(h))
+        H = H / room[:, None]
+        return Polytope(H, 1 + H @ center)
 
-    def scaled(self, factor: float) -> "Polytope":
-        """The set {factor * x : x in S}, scaled about the origin, for example (1 - 1e-3) S.
+    def scaled(self, factor: float, center=None) -> "Polytope":
+        """The set {c + factor (x - c) : x in S}, for example a copy shrunk by 1e-3 about c.
+
+        Args:
+            factor: A positive number.
+            center: c, shape (n,). Default: the origin.
 
         Raises:
             TypeError: If `factor` is not a number.
@@ -112,7 +154,11 @@ class Polytope(ReadOnly):
         """
         if not is_traced(factor):
             factor = as_number("factor", factor, above=0.0)
-        return Polytope(self.H, self.h * factor)
+        if center is None:
+            return Polytope(self.H, self.h * factor)
+        center = as_exact_vector("center", center, self.dim)
+        H, h = concrete(self.H), concrete(self.h)
+        return Polytope(self.H, (factor * h + (1 - factor) * (H @ center)).astype(self.h.dtype))
 
     def chebyshev_center(self) -> tuple[np.ndarray, float]:
         """Centre (n,) and radius of the largest inscribed ball.
@@ -134,7 +180,21 @@ class Polytope(ReadOnly):
             )
         return result.x[:-1], float(result.x[-1])
 
-    def support(self, direction) -> float:
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
+
+    def support(self, direction: ArrayLike) -> float:
         """The maximum of direction . x over the set, for direction of shape (n,); `inf` if
         unbounded. By linear programming.
 

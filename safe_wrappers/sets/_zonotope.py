@@ -3,15 +3,18 @@
 import itertools
 import math
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import KDTree
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_number
+from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
@@ -48,19 +51,37 @@ class Zonotope(ReadOnly):
     center: Array
     generators: Array
 
-    def __post_init__(self):
-        center = as_float("center", self.center, 1)
-        generators = as_float("generators", self.generators, 2)
+    def __init__(self, center: ArrayLike, generators: ArrayLike):
+        center = as_float("center", center, 1)
+        generators = as_float("generators", generators, 2)
         require_shape("generators", generators, (center.shape[0], generators.shape[1]))
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "generators", generators)
+
+    def __repr__(self) -> str:
+        columns = getattr(self.generators, "T", self.generators)
+        return f"Zonotope({rows_by_columns(columns, 'generator', 'dimension')})"
 
     @property
     def dim(self) -> int:
         """Dimension n of the space."""
         return self.center.shape[-1]
 
-    def support(self, direction) -> jax.Array:
+    def plot(self, ax: Any = None, axes: tuple[int, int] = (0, 1), **style: Any) -> Any:
+        """Fills the projection onto two coordinates in a matplotlib Axes, by default the current
+        one; `sets.draw` says more.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            SetDimensionError: If `axes` does not fit, or the set is unbounded or flat there.
+        """
+        from ._draw import draw  # which needs all kinds of sets
+
+        return draw(self, ax, axes, **style)
+
+    def support(self, direction: ArrayLike) -> jax.Array:
         """The maximum of direction . x over the set, for direction of shape (n,).
 
         Shape (). Closed form, jit-able.
@@ -84,7 +105,7 @@ class Zonotope(ReadOnly):
         beta = jax.random.uniform(key, (*shape, generators.shape[1]), generators.dtype, -1.0, 1.0)
         return center + jnp.sum(generators * beta[..., None, :], axis=-1)
 
-    def margin(self, x) -> jax.Array:
+    def margin(self, x: ArrayLike) -> jax.Array:
         """Distance to the nearest facet, negative outside: the margin of `to_polytope()`.
 
         Shape (); x has shape (n,).
@@ -94,7 +115,7 @@ class Zonotope(ReadOnly):
         """
         return self._polytope.margin(x)
 
-    def contains(self, x, tolerance: float = 0.0) -> bool:
+    def contains(self, x: ArrayLike, tolerance: float = 0.0) -> bool:
         """Whether x = c + G beta for some |beta| <= 1 + tolerance, decided by linear programming in
         float64.
 

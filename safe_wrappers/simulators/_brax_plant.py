@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,17 @@ from brax import envs
 
 from .._errors import ModelError, SetDimensionError
 from .._gate import as_integer, instance_of
+from ._mujoco_model import (
+    Touching,
+    influence_from_outside,
+    names_of_joints,
+    quaternions,
+    short_episodes,
+    touching_at,
+    velocity_of,
+)
 from ._simulator_model import SimulatorModel
+from ._support import PAGE, warn_of_many_states
 
 # The others move bodies, not joints: what their next step does is not a function of q and qd.
 _BACKENDS = ("generalized", "mjx")
@@ -29,7 +40,8 @@ class BraxPlant:
 
     Joints that are not in x must not matter for how it moves: for example the angle of an arm about
     a vertical axis, or a target. The model keeps them, and whatever else a state of the environment
-    holds, as some reset left them.
+    holds, as some reset left them. At 64 states it is asked of MuJoCo, whose model the environment
+    holds, whether that is so: in milliseconds, and to a thousandth of the accelerations.
 
     Args:
         env: An environment with Brax physics (a `PipelineEnv`), without any wrapper around it.
@@ -46,6 +58,12 @@ class BraxPlant:
         ValueError: If the joints do not determine the environment's step: on Brax's backends
             "spring" and "positional".
         SetDimensionError: If an index does not exist or comes twice.
+        ModelError: If x is no state: it holds a quaternion of a free joint, a position without its
+            velocity, or a joint whose acceleration depends on one that is left out.
+
+    Warns:
+        UserWarning: If bodies touch in short episodes of MuJoCo under random actions, or if there
+            are more than 6 states.
     """
 
     def __init__(
@@ -60,7 +78,11 @@ class BraxPlant:
             raise TypeError(
                 "`env` must be a `brax.envs.PipelineEnv` without wrappers, whose joints can be "
                 f"read and set, but it is a `{type(env).__name__}`. "
-                "Write a `Model` or an `ExplicitSystem` for an environment of another kind."
+                + (
+                    "Write `GymPlant(env)` for an environment of Gymnasium."
+                    if isinstance(env, gymnasium.Env)
+                    else "Write a `Model` or an `ExplicitSystem` for one of another kind."
+                )
             )
         if env.backend not in _BACKENDS:
             raise ValueError(
@@ -72,17 +94,26 @@ class BraxPlant:
         self.env = env
         self._q = _indices("q", q, env.sys.q_size())
         self._qd = _indices("qd", qd, env.sys.qd_size())
-        self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
         n = len(self._q) + len(self._qd)
+        name = type(env).__name__
+        physics = env.sys.mj_model  # what is asked of it is independent of the backend
+        if physics is not None:
+            _require_state(name, physics, self._q, self._qd, np.asarray(env.sys.init_q, np.float64))
+        warn_of_many_states(f"`{name}`", n, stacklevel=2)
+        self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
         self._E = np.eye(n, dtype=np.float32)[:, _indices("disturbed", disturbed, n)]
         self.model = SimulatorModel(
-            name=f"{type(env).__name__} ({env.backend})",
+            name=f"{name} ({env.backend})",
             step=self._step,
             state_size=n,
             action_size=env.action_size,
             disturbance_size=self._E.shape[1],
             parameters={"dt": float(env.dt)},
             disturbance_matrix=self._E,
+            watch=None if physics is None else self._watch,
+            state_names=()
+            if physics is None
+            else names_of_joints(physics, self._q.tolist(), self._qd.tolist()),
         )
 
     def state(self, env_state: Any) -> jax.Array:
@@ -120,6 +151,11 @@ class BraxPlant:
             self._qd
         ].set(velocity)
 
+    def _watch(self, x: np.ndarray) -> Touching:
+        positions = np.tile(np.asarray(self._some_state.pipeline_state.q, np.float64), (len(x), 1))
+        positions[:, self._q] = x[:, : len(self._q)]
+        return touching_at(self.env.sys.mj_model, positions)
+
     def _step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
         # new dictionaries: some environments write into those they get
         state = jax.tree.map(lambda leaf: leaf, self._some_state)
@@ -133,6 +169,46 @@ class BraxPlant:
         return self.state(after).astype(x.dtype) + jnp.sum(
             self._E.astype(x.dtype) * disturbance, axis=1
         )
+
+
+def _require_state(
+    name: str, physics: Any, q: np.ndarray, qd: np.ndarray, start: np.ndarray
+) -> None:
+    """Checks that the chosen joints are a state, and warns of contacts.
+
+    Args:
+        name: Name of the environment.
+        physics: MuJoCo's model of it.
+        q: Indices of the chosen positions.
+        qd: Indices of the chosen velocities.
+        start: Positions where episodes begin, shape (nq,).
+
+    Raises:
+        ModelError: If they are none.
+    """
+    turning, derivative = quaternions(physics), velocity_of(physics)
+    quaternion = sorted({turning[i] for i in q.tolist() if i in turning})
+    if quaternion:
+        raise ModelError(
+            "The state must be a vector whose parts have derivatives, but the chosen positions of "
+            f"`{name}` hold the quaternion of the {', the '.join(quaternion)}. Choose joints with "
+            f"`q=` and `qd=` that move on their own, if there are such. {PAGE}"
+        )
+    lonely = [i for i in q.tolist() if derivative[i] not in qd.tolist()]
+    if lonely:
+        raise ModelError(
+            f"The state must hold the velocity of every position in it, but q[{lonely[0]}] of "
+            f"`{name}` comes without qd[{derivative[lonely[0]]}]; add it to `qd=`."
+        )
+    touching, speeds = short_episodes(physics, start)
+    found = influence_from_outside(physics, q, qd, start, speeds)
+    if found is not None:
+        raise ModelError(
+            f"The state must be all that its step depends on, but {found}, and the former is not "
+            f"among the chosen states of `{name}`. Add it to `q=` or `qd=`, or choose joints that "
+            f"move on their own. {PAGE}"
+        )
+    touching.warn_of_contacts(f"`{name}`", "of short episodes", stacklevel=3)
 
 
 def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:

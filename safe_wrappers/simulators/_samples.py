@@ -1,17 +1,31 @@
 """Samples of states, actions and disturbances that favour extremes."""
 
+from typing import Protocol
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._errors import SetDimensionError
 from .._gate import as_key
-from ..models import Model
 from ..sets import Box, Polytope
 
 
+class Sizes(Protocol):
+    """A model, or something else with its numbers of states, actions and disturbances."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state_size(self) -> int: ...
+    @property
+    def action_size(self) -> int: ...
+    @property
+    def disturbance_size(self) -> int: ...
+
+
 def extreme_samples(
-    model: Model, states: Box | Polytope, disturbance_set: Box | None, key: jax.Array, count: int
+    model: Sizes, states: Box | Polytope, disturbance_set: Box | None, key: jax.Array, count: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """States x (count, n), actions a (count, d) and disturbances w (count, k), float32.
 

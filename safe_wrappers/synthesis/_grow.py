@@ -11,19 +11,19 @@ from ._slp import Run, Schedule, optimise
 _CUTS = (0.98, 0.93)  # the new facet passes through the vertex scaled by this
 _VERTICES = 6  # at most this many vertices are tried
 _BATCH = 4  # after so many candidates the best is taken, if it is good enough
-_GAIN = 1e-4  # good enough: this fraction of volume more
 
 
 def grow(
     problem: Problem,
     iterate: Iterate,
     schedule: Schedule,
+    gain: float,
     report: Callable[[Iterate], None] = lambda _: None,
 ) -> Run:
     """The best result among some sets with one more row, each optimised; `best` is None if none is
-    larger.
+    larger by the part `gain`.
     """
-    best, goal, total = None, iterate.volume * (1 + _GAIN), 0
+    best, goal, total = None, iterate.volume * (1 + gain), 0
     for tried, normals in enumerate(candidates(iterate), start=1):
         run = optimise(problem, normals, schedule, report)
         total += run.iterations

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._best_inputs import best_inputs
 from ._geometry import Template, Vertices, sample_weights, upper_half
+from ._limits import Limits
 from ._scaled_model import ScaledSystem
 from ._volume import volume_and_gradient
 
@@ -17,8 +18,7 @@ class Problem:
 
     Attributes:
         system: Dynamics and disturbance box.
-        lower: Lower bounds of the constraint set, shape (n,), -inf where there is none.
-        upper: Upper bounds, shape (n,).
+        limits: The constraint set.
         enlargement: Factor of the disturbance box. It covers what happens between the sample
             points.
         margin: mu, the margin that is asked for at the sample points; half of it has to be kept.
@@ -30,8 +30,7 @@ class Problem:
     """
 
     system: ScaledSystem
-    lower: np.ndarray
-    upper: np.ndarray
+    limits: Limits
     enlargement: float
     margin: float
     per_edge: int
@@ -93,19 +92,16 @@ class Iterate:
         return float(self.excess.max())
 
     @property
-    def box_violation(self) -> float:
+    def limit_violation(self) -> float:
         """How far the vertices stick out of the constraint set, 0 if they do not."""
-        points = self.vertices.points
-        return float(
-            max(0.0, (points - self.problem.upper).max(), (self.problem.lower - points).max())
-        )
+        return self.problem.limits.excess(self.vertices.points)
 
     @property
     def merit(self) -> float:
         """log volume less the penalty for violations beyond half of the margin."""
         problem = self.problem
         return np.log(self.volume) - problem.penalty * (
-            max(0.0, self.violation - problem.margin / 2) + self.box_violation
+            max(0.0, self.violation - problem.margin / 2) + self.limit_violation
         )
 
     @property
@@ -113,7 +109,7 @@ class Iterate:
         """Whether half of the margin is kept at every sample point, and the constraint set up to a
         shrinking by 1e-3.
         """
-        return self.violation <= self.problem.margin / 2 and self.box_violation <= 1e-3
+        return self.violation <= self.problem.margin / 2 and self.limit_violation <= 1e-3
 
     @cached_property
     def vertex_sensitivity(self) -> np.ndarray:

@@ -1,39 +1,33 @@
 """What a person sees while the synthesis runs."""
 
-from tqdm import tqdm
+from collections.abc import Callable
 
 from ._problem import Iterate
 
 
 class Progress:
-    """A progress bar that counts improvements of the set and shows its volume.
+    """Says in a line of text what the search is doing, and how large the set is.
 
     Args:
-        name: Name of the system.
+        show: What is done with the line.
         unit_volume: Volume of a unit cube of the scaled coordinates.
-        enabled: Whether anything is shown.
     """
 
-    def __init__(self, name: str, unit_volume: float, *, enabled: bool):
-        self._unit_volume = unit_volume
-        self._bar = tqdm(desc=name, unit=" steps", disable=not enabled)
-        self._name = name
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._bar.close()
+    def __init__(self, show: Callable[[str], None], unit_volume: float):
+        self._show, self._unit_volume = show, unit_volume
+        self._stage, self._best = "", 0.0
 
     def stage(self, text: str) -> None:
         """Names what is being done now."""
-        self._bar.set_description(f"{self._name}: {text}")
+        self._stage = text
+        self._say()
 
     def report(self, iterate: Iterate) -> None:
-        """Counts an accepted iterate."""
-        self._bar.set_postfix_str(
-            f"volume {iterate.volume * self._unit_volume:.4g}, violation "
-            f"{max(iterate.violation, 0.0):.1e}",
-            refresh=False,
-        )
-        self._bar.update()
+        """Notes an accepted iterate."""
+        if iterate.acceptable:
+            self._best = max(self._best, iterate.volume * self._unit_volume)
+        self._say()
+
+    def _say(self) -> None:
+        best = f"volume {self._best:.4g}" if self._best else "nothing yet"
+        self._show(f"{self._stage}, {best}")

@@ -100,15 +100,17 @@ def _invariance_rows(iterate: Iterate) -> tuple[tuple[np.ndarray, np.ndarray], A
 
 
 def _constraint_set_rows(iterate: Iterate, total: int) -> tuple[Any, np.ndarray]:
-    """lower - s_b <= v + dv <= upper + s_b for the vertices near a bound: rows and right-hand
+    """lower - s_b <= G (v + dv) <= upper + s_b for the vertices near a limit: rows and right-hand
     sides.
     """
-    blocks, slack = [], []
-    for side, bound in ((1.0, iterate.problem.upper), (-1.0, -iterate.problem.lower)):
-        distance = bound - side * iterate.vertices.points
-        j, axis = np.nonzero(distance < _ACTIVE)
-        blocks.append(side * iterate.vertex_sensitivity[j, axis])
-        slack.append(distance[j, axis])
+    limits, blocks, slack = iterate.problem.limits, [], []
+    levels = iterate.vertices.points @ limits.rows.T
+    for side, bound in ((1.0, limits.upper), (-1.0, -limits.lower)):
+        distance = bound - side * levels
+        j, row = np.nonzero(distance < _ACTIVE)
+        moved = np.einsum("rn,rnh->rh", limits.rows[row], iterate.vertex_sensitivity[j])
+        blocks.append(side * moved)
+        slack.append(distance[j, row])
     in_H, slack = np.concatenate(blocks), np.concatenate(slack)
     inputs = sparse.csr_matrix((len(in_H), total - in_H.shape[1] - 2))
     return sparse.hstack(

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 
-from .._errors import SafeWrappersError, SetDimensionError
+from .._errors import SetDimensionError
 from ..sets import Polytope
 from ._check import boundary_points, sampled_margins
+from ._failure import SynthesisError, reasons
 from ._geometry import Template, Vertices, upper_half
 from ._grow import grow, rows_in_use
 from ._problem import Iterate, Problem
@@ -22,18 +23,14 @@ _REPAIRS = 4  # rounds of checking and optimising again
 _CHECKS = (20_000, 500)
 
 
-class SynthesisError(SafeWrappersError, RuntimeError):
-    """No invariant set was found."""
-
-
 class Search:
     """The stages of the synthesis: seeds or a warm start, growth, checks with counterexamples.
 
     `best` is the result so far.
     """
 
-    def __init__(self, problem: Problem, schedule: Schedule, bar: Progress):
-        self.problem, self.schedule, self.bar = problem, schedule, bar
+    def __init__(self, problem: Problem, schedule: Schedule, bar: Progress, gain: float):
+        self.problem, self.schedule, self.bar, self.gain = problem, schedule, bar, gain
         self.best: Iterate | None = None
         self.count = 0
         self.sides = 2 if problem.symmetric else 1
@@ -51,13 +48,16 @@ class Search:
     def from_seeds(self, seeds: int, facets: int) -> None:
         """One run from a polytope around an LQR ellipsoid for each seed."""
         problem = self.problem
-        y_max = np.minimum(-problem.lower, problem.upper)
         for seed in range(seeds):
-            self.bar.stage(f"seed {seed + 1}/{seeds}")
+            self.bar.stage(f"seed {seed + 1} of {seeds}")
             rng = np.random.default_rng(seed)
             self._run(
                 lqr_start(
-                    problem.system, y_max, facets // self.sides, rng, symmetric=problem.symmetric
+                    problem.system,
+                    problem.limits,
+                    facets // self.sides,
+                    rng,
+                    symmetric=problem.symmetric,
                 ),
                 self.schedule,
             )
@@ -69,15 +69,15 @@ class Search:
             SetDimensionError: If it has another dimension, more facets than allowed, or is not
                 symmetric though it has to be.
         """
-        self.bar.stage("warm start")
-        scale = self.problem.system.scale
+        self.bar.stage("widening")
+        center, scale = self.problem.system.center, self.problem.system.scale
         if warm_start.dim != len(scale) or len(warm_start.H) > facets:
             raise SetDimensionError(
                 f"`warm_start` must have dimension {len(scale)} and at most {facets} facets, but "
                 f"its dimension is {warm_start.dim}"
                 f" and it has {len(warm_start.H)} facets."
             )
-        H = np.asarray(warm_start.normalised().H, np.float64) * scale
+        H = np.asarray(warm_start.normalised(center).H, np.float64) * scale
         if not self.problem.symmetric:
             self._run(H, self.schedule)
             return
@@ -95,14 +95,14 @@ class Search:
         """Adds rows while there may be more and they help."""
         while self.best is not None and self.sides * (len(rows_in_use(self.best)) + 1) <= facets:
             self.bar.stage(f"{self.sides * (len(rows_in_use(self.best)) + 1)} facets")
-            run = grow(self.problem, self.best, self.touch_up, self.bar.report)
+            run = grow(self.problem, self.best, self.touch_up, self.gain, self.bar.report)
             self.count += run.iterations
             if run.best is None:
                 return
             self.best = run.best
 
     def checked(self) -> tuple[Polytope, float]:
-        """The set in the units of x, float32 with h = 1, and the smallest margin at random boundary
+        """The set {x : H (x - center) <= 1}, H float32, and the smallest margin at random boundary
         points.
 
         Where the margin is too small, the set is optimised again with that point's ray among the
@@ -124,26 +124,52 @@ class Search:
             )
             margins = sampled_margins(system, H * system.scale, points)
             if margins.min() >= problem.margin / 2:
-                return Polytope(H, np.ones(len(H), np.float32)), float(margins.min())
+                return polytope_around(system.center, H), float(margins.min())
             self.problem = dataclasses.replace(
                 self.problem, rays=np.concatenate([self.problem.rays, points[[np.argmin(margins)]]])
             )
             normals, self.best = self.best.normals, None
             self._run(normals, self.touch_up)
-        raise SynthesisError(
-            f"A set with an invariance margin of {problem.margin / 2:.2g} must exist near the "
-            f"starts, but for `{system.model.name}` none was found"
-            f" in {self.count} iterations. Use more `seeds` or `facets`, a smaller disturbance set "
-            "or stronger actions."
+        raise SynthesisError(self._nothing_found())
+
+    def _nothing_found(self) -> str:
+        """What was looked for, why there may be nothing, and what helps."""
+        problem, system = self.problem, self.problem.system
+        why = reasons(system, system.rest())
+        enlarged = problem.enlargement != 1
+        against = f" against disturbances enlarged {problem.enlargement:g} times" * enlarged
+        remedies = [
+            *([f"a `disturbance_scale` nearer 1 than {problem.enlargement:g}"] * enlarged),
+            "more `seeds`",
+            "more `facets`",
+            "another `center`",
+            "stronger actions or a smaller disturbance set",
+        ]
+        advice = f"Try, in this order: {', '.join(remedies)}."
+        return " ".join(
+            [
+                f"No safe set was found for `{system.model.name}` in {self.count} quadratic "
+                f"programs: none whose boundary keeps a margin of {problem.margin / 2:.2g} at the "
+                f"sample points{against}.",
+                *(reason.text for reason in why),
+                *([advice] * (not any(reason.decisive for reason in why))),
+            ]
         )
 
 
+def polytope_around(center: np.ndarray, H: np.ndarray) -> Polytope:
+    """{x : H (x - center) <= 1}."""
+    if not center.any():
+        return Polytope(H, np.ones(len(H), np.float32))
+    return Polytope(H, 1.0 + np.asarray(H, np.float64) @ center)
+
+
 def rounded_facets(iterate: Iterate) -> np.ndarray:
-    """H of the set in the units of x, float32, shrunk where it sticks out of the constraint set,
-    and by 1e-6 for the rounding.
+    """H of the set {x : H (x - center) <= 1}, float32, shrunk where it sticks out of the
+    constraint set, and by 1e-6 for the rounding.
     """
-    problem, points = iterate.problem, iterate.vertices.points
-    reach = max((points / problem.upper).max(), (points / problem.lower).max(), 1.0)
+    problem = iterate.problem
+    reach = problem.limits.reach(iterate.vertices.points)
     normals = (rows_in_use(iterate) * reach * (1 + _INWARD) / problem.system.scale).astype(
         np.float32
     )
@@ -161,7 +187,7 @@ def bounded_vertices(H: np.ndarray) -> Vertices:
     return vertices
 
 
-def volume_of(safe_state_set: Polytope) -> float:
+def volume_of(H: np.ndarray) -> float:
     """The volume of {x : H x <= 1} in float64."""
-    H = np.asarray(safe_state_set.H, np.float64)
+    H = np.asarray(H, np.float64)
     return volume_and_gradient(H, bounded_vertices(H), Template.of(len(H), symmetric=False))[0]

@@ -3,43 +3,58 @@
 import numpy as np
 from scipy.linalg import LinAlgError, solve_discrete_are
 
-from .._errors import ModelError
-from ._scaled_model import ScaledSystem
+from ._failure import SynthesisError, growing_mode, standing_modes
+from ._limits import Limits
+from ._scaled_model import Rest, ScaledSystem
+
+# Where a mode neither decays nor obeys the actions, costs that lie ahead count less by this factor
+# a step: the regulator exists then, and its ellipsoid is only where the search begins.
+_DISCOUNT = 0.99
+# The regulator keeps at least this part of the action range to both sides of the action of rest.
+_ROOM = 0.05
 
 
-def lqr_ellipsoid(system: ScaledSystem, y_max: np.ndarray) -> np.ndarray:
-    """P of the largest LQR ellipsoid {y : y' P y <= 1} in the box |y| <= y_max (which may be
-    infinite) with |a| <= 1, shape (n, n).
+def lqr_ellipsoid(system: ScaledSystem, limits: Limits) -> np.ndarray:
+    """P of the largest LQR ellipsoid {y : y' P y <= 1} in the limits with |a| <= 1, shape (n, n).
 
     Raises:
-        ModelError: If the linearisation at the origin cannot be stabilised.
+        SynthesisError: If the linearisation at the origin cannot be stabilised.
     """
-    n = len(y_max)
-    local = system.linearise(np.zeros((1, n)))
-    A, B = local.dc[0], local.B[0]
-    try:
-        P = solve_discrete_are(A, B, np.eye(n), np.eye(B.shape[1]))
-    except (LinAlgError, ValueError) as error:
-        raise ModelError(
-            f"The linearisation of `{system.model.name}` at the origin must be stabilisable by the "
-            "actions, but its Riccati equation has no solution"
-            f" ({error}). Shift the coordinates so that an equilibrium is the origin."
-        ) from error
-    K = np.linalg.solve(np.eye(B.shape[1]) + B.T @ P @ B, B.T @ P @ A)
+    rest = system.rest()
+    growing = growing_mode(system, rest)
+    if growing is not None:
+        raise SynthesisError(f"There is no safe set for `{system.model.name}`. {growing}")
+    P, K = _regulator(system, rest)
+    room = np.maximum(1 - np.abs(rest.action), _ROOM)
     # The largest value of g y on {y' P y <= 1} is sqrt(g' P^-1 g).
-    directions = np.concatenate([np.eye(n) / y_max[:, None], K])
+    directions = np.concatenate([limits.rows / limits.depth[:, None], K / room[:, None]])
     return P * np.einsum("ij,jk,ik->i", directions, np.linalg.inv(P), directions).max()
 
 
+def _regulator(system: ScaledSystem, rest: Rest) -> tuple[np.ndarray, np.ndarray]:
+    """The cost matrix P and the feedback gain K of a = -K y."""
+    discount = _DISCOUNT if standing_modes(rest) else 1.0
+    A, B = discount * rest.A, discount * rest.B
+    try:
+        P = solve_discrete_are(A, B, np.eye(len(A)), np.eye(B.shape[1]))
+    except (LinAlgError, ValueError) as error:
+        raise SynthesisError(
+            f"The linearisation of `{system.model.name}` at `center` = {system.center} must be "
+            "stabilisable by the actions, but its Riccati equation has no solution"
+            f" ({error}). Pass another `center=`, near which every motion can be stopped."
+        ) from error
+    return P, np.linalg.solve(np.eye(B.shape[1]) + B.T @ P @ B, B.T @ P @ A)
+
+
 def lqr_start(
-    system: ScaledSystem, y_max: np.ndarray, rows: int, rng: np.random.Generator, *, symmetric: bool
+    system: ScaledSystem, limits: Limits, rows: int, rng: np.random.Generator, *, symmetric: bool
 ) -> np.ndarray:
     """Normals, shape (rows, n), of a polytope around an LQR ellipsoid, its size and the directions
     of its facets drawn by `rng`.
     """
     size = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
-    directions = repelled_directions(rows, len(y_max), rng, symmetric=symmetric)
-    return directions @ np.linalg.cholesky(lqr_ellipsoid(system, y_max)).T / size
+    directions = repelled_directions(rows, len(system.scale), rng, symmetric=symmetric)
+    return directions @ np.linalg.cholesky(lqr_ellipsoid(system, limits)).T / size
 
 
 def repelled_directions(

@@ -7,7 +7,7 @@ import numpy as np
 from .._errors import ContractError
 from .._margins import tau
 from ..safe_actions import System
-from ..safeguards import BoundaryProjection, safe_action
+from ..safeguards import BoundaryProjection, safe_unit_action
 from ._check_report import require_all
 from ._plant import Plant
 
@@ -72,7 +72,7 @@ def check_unknown_states(system: System, x: np.ndarray) -> None:
     huge = np.where(where[: len(x)], np.finfo(x.dtype).max / 4, x).astype(x.dtype)
     guarded = jax.jit(
         jax.vmap(
-            lambda x: safe_action(
+            lambda x: safe_unit_action(
                 system, BoundaryProjection(), x, jnp.ones(system.action_size, x.dtype)
             )
         )
@@ -116,7 +116,7 @@ def check_next_states(
             f"`{plant.model.name}` has others. Give its own model."
         )
     guarded = jax.jit(
-        jax.vmap(lambda x, request: safe_action(system, BoundaryProjection(), x, request))
+        jax.vmap(lambda x, request: safe_unit_action(system, BoundaryProjection(), x, request))
     )
     shape = len(x), system.action_size
     requests = (

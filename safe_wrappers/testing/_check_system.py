@@ -258,6 +258,8 @@ def _states(
     vertices = rng.permutation(S.vertices())[: len(start)]
     middle = S.vertices().mean(axis=0)
     corners = (middle + (1 - 1e-5) * (vertices - middle)).astype(start.dtype)
+    # Far from the origin float32 may put a corner outside.
+    corners = corners[measure(corners)[0] >= 0]
     return np.concatenate([start[half:], boundary, corners]), len(corners)
 
 
@@ -319,16 +321,16 @@ def _check_set(
         "least margin of a state": margin.min(),
     }
     if (S := getattr(system, "safe_state_set", None)) is not None and hasattr(S, "halfspaces"):
+        center = np.asarray(getattr(system, "center", np.zeros(S.dim)))
         findings["largest error of the margin"] = _check_margin(
-            S, np.concatenate([x, 1.5 * x]), measure
+            S, center, np.concatenate([x, center + 1.5 * (x - center)]), measure
         )
     return findings
 
 
-def _check_margin(S: Any, x: np.ndarray, measure: Callable) -> float:
+def _check_margin(S: Any, center: np.ndarray, x: np.ndarray, measure: Callable) -> float:
     """Against the half-spaces of the safe set, in the scale where its centre has 1."""
     H, h = (np.asarray(value, np.float64) for value in S.halfspaces())
-    center = np.asarray(getattr(S, "center", np.zeros(S.dim)), np.float64)
     room = h - H @ center
     expected, found = ((room - (x - center) @ H.T) / room).min(axis=1), measure(x)[0]
     error = np.abs(found - expected) / (1 + np.abs(expected))

@@ -45,7 +45,7 @@ class Plant:
         else:
             upper_side = np.random.default_rng(0).integers(2, size=(_VERTICES, k))
         self.vertices = np.where(upper_side, upper, lower)
-        steps = jax.vmap(jax.vmap(model.step, (None, None, 0)), (0, 0, None))
+        steps = jax.vmap(jax.vmap(model.unit_step, (None, None, 0)), (0, 0, None))
         self._steps = jax.jit(steps)
         self._margins = jax.jit(jax.vmap(jax.vmap(margin)))
 

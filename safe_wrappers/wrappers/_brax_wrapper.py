@@ -23,7 +23,7 @@ from ..safeguards import (
     Safeguard,
     SafeguardOutput,
     diagnose_gradient,
-    safe_action,
+    safe_unit_action,
 )
 from ._core import require_parts, tested, unverified
 from ._protocols import BoundedEnv, StartableEnv, SystemEnv
@@ -98,11 +98,11 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
             rounding allowance eps, so that the guarantee does not cover it (0 on reset).
 
     Info:
-        info["safeguard"]: requested, action, intervened, changed, distance, feasible, fallback;
-            margin, inside and violation (1 if it violates the state constraints X) of the next
-            state; task_reward, the reward without regularisation. float32, flags as 0 or 1. With
-            `monitor` also residual, the disturbance that explains the step best, shape (k,), and
-            modelled, whether one in W does.
+        info["safeguard"]: requested and action, in [-1, 1]^d, intervened, changed, distance,
+            feasible, fallback, clipped; margin, inside and violation (1 if it violates the state
+            constraints X) of the next state; task_reward, the reward without regularisation.
+            float32, flags as 0 or 1. With `monitor` also residual, the disturbance that explains
+            the step best, shape (k,), and modelled, whether one in W does.
         info["cost"]: The cost that the environment itself reports; if it reports none, violation.
         info["environment"]: There only if the environment reports an `info["safeguard"]` of its
             own, which it holds as "safeguard". A metric of the environment that is named like one
@@ -251,7 +251,7 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
     def step(self, state: envs.State, action: jax.Array) -> envs.State:
         """Steps the environment with the safe replacement of `action`, shape (d,)."""
         x = self.system.state(state)
-        output = safe_action(self.system, self.safeguard, x, action)
+        output = safe_unit_action(self.system, self.safeguard, x, action)
         diagnosis, explanation = None, None
         if self.diagnostics:
             diagnosis = diagnose_gradient(self.system, self.safeguard, x, action)

@@ -6,30 +6,20 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
-from gymnasium import wrappers
 from numpy.typing import ArrayLike
 
-from .._errors import WrapperOrderError
 from .._frozen import Frozen
 from .._gate import as_flag, as_numbers, as_reward, function, shown
+from .._gym_layers import observers
 from .._host_arrays import to_action, to_numpy
 from .._programs import compiled_by_content
 from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
 from ..safe_actions import Explanation, StepCheck, System, onto_space
-from ..safeguards import Safeguard, SafeguardOutput, safe_action
+from ..safeguards import Safeguard, SafeguardOutput, safe_unit_action
 from ._core import require_parts, tested
 from ._record import Record, nothing_done, step_record, with_record
 from ._starts import ATTEMPTS, no_safe_start
-
-# Wrappers under which an action still reaches the environment once and unchanged.
-_HARMLESS = (
-    wrappers.PassiveEnvChecker,
-    wrappers.OrderEnforcing,
-    wrappers.TimeLimit,
-    gymnasium.ObservationWrapper,
-    gymnasium.RewardWrapper,
-)
 
 
 class GymSafeguardWrapper(
@@ -44,7 +34,8 @@ class GymSafeguardWrapper(
     each step's outcome as it was.
 
     The action space stays the environment's own box. The system's [-1, 1]^d are mapped onto it, -1
-    to `low` and 1 to `high`.
+    to `low` and 1 to `high`. If the system's model has natural units, its action box must be this
+    space.
 
     Args:
         env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
@@ -66,18 +57,19 @@ class GymSafeguardWrapper(
         TypeError: If `env` is not a single Gymnasium environment, or `safeguard` or `system` is
             none.
         CertificateError: If the action space is not a bounded box of floating-point numbers, as
-            many as the system has actions; if they are so far apart that verified actions would be
-            rounded to unsafe ones, and the system has no room for that; or if the system is none
-            that a monitor can compare steps with.
+            many as the system has actions; if the model's action box is another one; if the numbers
+            of the space are so far apart that verified actions would be rounded to unsafe ones, and
+            the system has no room for that; or if the system is none that a monitor can compare
+            steps with.
         ValueError: If `regularisation` is negative or not finite.
 
     Info:
         safeguard: requested and action, in units of the action space; distance, in units of the
-            system's; intervened, changed, feasible, fallback; margin, inside and violation (1 if it
-            violates the state constraints X) of the next state; task_reward, the reward without
-            regularisation. Flags are 0 or 1, float32. With `monitor` also residual, the disturbance
-            that explains the step best, shape (k,), and modelled, whether one in W does, up to the
-            system's eps.
+            system's; intervened, changed, feasible, fallback, clipped; margin, inside and violation
+            (1 if it violates the state constraints X) of the next state; task_reward, the reward
+            without regularisation. Flags are 0 or 1, float32. With `monitor` also residual, the
+            disturbance that explains the step best, shape (k,), and modelled, whether one in W
+            does, up to the system's eps.
         cost, task_reward: What the environment itself reports under these names; if it reports
             nothing, violation and task_reward from above.
         environment: There only if the environment reports an `info["safeguard"]` of its own, which
@@ -117,7 +109,12 @@ class GymSafeguardWrapper(
             function("set_state", set_state, "(env.unwrapped, x) -> observation")
         as_flag("monitor", monitor)
         super().__init__(env)
-        self._observers = _observers(env)
+        self._observers = observers(
+            env,
+            below=type(self).__name__,
+            instead="Write `{name}(GymSafeguardWrapper(env, ...))`, not "
+            "`GymSafeguardWrapper({name}(env), ...)`.",
+        )
         # What is verified is safe also after it was rounded to a number of the action space.
         self._box, self._verified = onto_space(system, env.action_space)
         self.safeguard = safeguard
@@ -235,36 +232,12 @@ def _instead(options: dict[str, Any] | None) -> str:
     )
 
 
-def _observers(
-    env: gymnasium.Env[Any, Any],
-) -> tuple[gymnasium.ObservationWrapper[Any, Any, Any], ...]:
-    """The observation wrappers in `env`, the innermost first.
-
-    Raises:
-        WrapperOrderError: If there is another wrapper that may change, repeat or skip actions.
-    """
-    found = []
-    while isinstance(env, gymnasium.Wrapper):
-        if not isinstance(env, _HARMLESS):
-            name = type(env).__name__
-            raise WrapperOrderError(
-                "Below `GymSafeguardWrapper` every action must reach the environment once and "
-                f"unchanged, but `env` contains a `{name}`. "
-                f"Write `{name}(GymSafeguardWrapper(env, ...))`, not "
-                f"`GymSafeguardWrapper({name}(env), ...)`."
-            )
-        if isinstance(env, gymnasium.ObservationWrapper):
-            found.append(env)
-        env = env.env
-    return tuple(reversed(found))
-
-
 # Each is compiled once for systems of equal content.
 @compiled_by_content
 def _guard(
     system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
 ) -> SafeguardOutput:
-    return safe_action(system, safeguard, x, action)
+    return safe_unit_action(system, safeguard, x, action)
 
 
 @compiled_by_content

@@ -152,6 +152,7 @@ def nothing_done(action_size: int) -> SafeguardOutput:
         distance=jnp.zeros((), jnp.float32),
         feasible=yes,
         fallback=no,
+        clipped=no,
         inside=yes,
     )
 

@@ -13,9 +13,9 @@ def decide(model, *, w=0.02, max_cells=1000, max_depth=20):
     n = model.state_size
     S = Polytope(*Box.symmetric(np.ones(n)).halfspaces())
     W = Box.symmetric(w * np.ones(model.disturbance_size))
-    goal = Goal(S, Box.symmetric(1.1 * np.ones(n)), W, 2e-4)
+    goal = Goal(S, Box.symmetric(1.1 * np.ones(n)), W, 2e-4, np.zeros(n))
     with np.errstate(all="ignore"):
-        return Search(goal, model, cover(S)).run(max_cells, max_depth)
+        return Search(goal, model, cover(S, np.zeros(n))).run(max_cells, max_depth)
 
 
 def test_a_function_that_is_undefined_in_the_set_is_not_proved():

@@ -198,7 +198,7 @@ class Called(Model):
 def test_a_subclass_that_computes_another_function_is_refused(kind, method):
     model = kind("line", lambda x, a, w: 0.5 * x + 0.5 * a + w, 1, 1, 1)
     with pytest.raises(sw.ModelError, match=f"must leave `{method}` as `Model` defines it"):
-        require_one_derivative(model, S)
+        require_one_derivative(model, S, np.zeros(1))
 
 
 @pytest.mark.parametrize("argument", ["action", "disturbance", "both"])
@@ -206,7 +206,7 @@ def test_a_derivative_that_is_another_one_is_found_by_its_enclosure(argument):
     """Even without the refusal by name."""
     model = Model("rule", ARGUMENTS[argument](doubled_gradient), 1, 1, 1)
     with pytest.raises(sw.ModelError, match=r"must be the derivative of its `step`, but at x = \["):
-        require_one_derivative(model, S)
+        require_one_derivative(model, S, np.zeros(1))
 
 
 OVERFLOW = {
@@ -222,7 +222,7 @@ OVERFLOW = {
 @pytest.mark.parametrize("case", OVERFLOW)
 def test_numbers_beyond_float32_leave_no_bound(case):
     model = Model("large", lambda x, a, w: OVERFLOW[case](x) + 0.3 * a + w, 1, 1, 1)
-    eps, _ = rounding_bound(model, S, sw.Box.symmetric([0.05]))
+    eps, _ = rounding_bound(model, S, sw.Box.symmetric([0.05]), np.zeros(S.dim))
     assert not np.any(eps <= 1e3)
     assert decided(model.step) != "proved"
 
@@ -233,9 +233,9 @@ def test_making_a_claim_leaves_the_models_own_programs_as_they_were():
     model = Model("lti", lambda x, a, w: A @ x + B @ a, 2, 1, 0)
     before = model(jnp.ones(2), jnp.ones(1), jnp.zeros(0))
     square = sw.Polytope(np.array([[1, 0], [-1, 0], [1, 1], [-1, -1]], np.float32), np.ones(4))
-    rounding_bound(model, square, sw.Box.symmetric([]))
+    rounding_bound(model, square, sw.Box.symmetric([]), np.zeros(square.dim))
     require_affine(model)
-    require_one_derivative(model, square)
+    require_one_derivative(model, square, np.zeros(square.dim))
     np.testing.assert_array_equal(model(jnp.ones(2), jnp.ones(1), jnp.zeros(0)), before)
     np.testing.assert_array_equal(model.affine(jnp.ones(2)).B, np.float32(B))
 

@@ -171,9 +171,11 @@ def decide(model, w):
     S, W = unit_box(n), Box.symmetric(np.full(n, w, np.float32))
     require_affine(model)
     with np.errstate(all="ignore"):
-        return Search(Goal(S, Box.symmetric(np.full(n, 1.1)), W, 2e-4), model, cover(S)).run(
-            20_000, 200
-        )
+        return Search(
+            Goal(S, Box.symmetric(np.full(n, 1.1)), W, 2e-4, np.zeros(n)),
+            model,
+            cover(S, np.zeros(n)),
+        ).run(20_000, 200)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -193,7 +195,9 @@ def test_a_true_claim_is_proved_and_a_false_one_is_not(case):
 def test_float32_stays_within_the_bound_of_rounding(case):
     model, twin = plant(case)
     n = model.state_size
-    eps, _ = rounding_bound(model, unit_box(n), Box.symmetric(np.full(n, 0.1, np.float32)))
+    eps, _ = rounding_bound(
+        model, unit_box(n), Box.symmetric(np.full(n, 0.1, np.float32)), np.zeros(n)
+    )
     x = states(n).astype(np.float32)
     following = jax.jit(jax.vmap(lambda x: model.step(x, jnp.zeros(n), jnp.zeros(n))))(x.T)
     error = np.abs(np.asarray(following, np.float64).T - twin(x.astype(np.float64)))

@@ -204,10 +204,9 @@ def test_limits_are_inconclusive_never_proved(upright):
 def test_a_cover_that_is_not_one_is_inconclusive(upright, monkeypatch):
     full = _proof.cover
 
-    def drop(S):
-        return dataclasses.replace(
-            full(S), simplices=full(S).simplices[1:], facets=full(S).facets[1:]
-        )
+    def drop(S, center):
+        found = full(S, center)
+        return dataclasses.replace(found, simplices=found.simplices[1:], facets=found.facets[1:])
 
     monkeypatch.setattr(_proof, "cover", drop)
     result = prove(upright)

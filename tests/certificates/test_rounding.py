@@ -39,7 +39,7 @@ CASES = {
 def test_float32_errors_of_rows_and_step_stay_below_the_bound(case):
     model, S, w_max = CASES[case]
     W = Box.symmetric(w_max)
-    eps, gain = rounding_bound(model, S, W)
+    eps, gain = rounding_bound(model, S, W, np.zeros(S.dim))
     assert np.all(eps <= 2e-5)
     rng = np.random.default_rng(0)
     count = 20_000
@@ -85,14 +85,14 @@ def test_float32_errors_of_rows_and_step_stay_below_the_bound(case):
 
 def test_the_bound_grows_with_the_set_and_sees_every_operation():
     small, large = (
-        rounding_bound(pendulum(), box_polytope([r, 8.0]), Box.symmetric([0.1]))[0]
+        rounding_bound(pendulum(), box_polytope([r, 8.0]), Box.symmetric([0.1]), np.zeros(2))[0]
         for r in (0.5, 3.0)
     )
     assert small[1] < large[1]
     plain = Model("plain", lambda x, a, w: x + 0.1 * a + w, 1, 1, 1)
     longer = Model("longer", lambda x, a, w: ((x + 100.0) - 100.0) + 0.1 * a + w, 1, 1, 1)
     first, second = (
-        rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]))[0]
+        rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]), np.zeros(1))[0]
         for model in (plain, longer)
     )
     # Adding and removing 100 costs about 100 machine roundings in the rows and in the step.
@@ -118,5 +118,5 @@ def test_a_sum_is_bounded_in_every_order():
 
 def test_a_division_that_may_meet_zero_has_no_bound():
     model = Model("pole", lambda x, a, w: x + a / x + w, 1, 1, 1)
-    eps, _ = rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]))
+    eps, _ = rounding_bound(model, box_polytope([1.0]), Box.symmetric([0.1]), np.zeros(1))
     assert not np.any(eps <= 1e300)

@@ -107,7 +107,7 @@ def test_a_model_that_is_not_bundled_must_be_given(run_main, tmp_path, capsys):
     path = tmp_path / "mine.json"
     sw.Certificate(dataclasses.replace(narrow.claim, model=model), "mine").save(path)
     assert run_main("certify", path) == 2
-    assert "--model module:attribute" in capsys.readouterr().err
+    assert "--model MODULE:ATTRIBUTE" in capsys.readouterr().err
 
 
 def test_the_installed_command_reports_its_exit_code(small_set):

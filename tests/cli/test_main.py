@@ -4,6 +4,7 @@ import sys
 import jax
 import pytest
 
+import safe_wrappers as sw
 from safe_wrappers._compilation_cache import use_compilation_cache
 
 from .conftest import CHANGED
@@ -71,7 +72,25 @@ from .conftest import CHANGED
         ),
         (
             "train safe_pendulum --logdir x --x-target 1",
-            "`option` is 'x_target', but it must be one of",
+            "unknown option of safe_pendulum '--x-target'; did you mean '--target-angle'?",
+        ),
+        (
+            "train safe_pendulum --logdir x --target-angle 9",
+            "--target-angle is 9.0, but it must be a finite number, at least -6.28319",
+        ),
+        (
+            "train inverted_pendulum --logdir x",
+            "A system of your own is MODULE:ATTRIBUTE, for example plants:drone",
+        ),
+        ("synthesise safe_pendulum --facets 6 --output x.json --constraints a", "must be ranges"),
+        (
+            "synthesise safe_pendulum --facets 6 --output x.json --constraints -1:1",
+            "--constraints must have one range for each of the 2 states x of safe_pendulum, but it "
+            "has 1.",
+        ),
+        (
+            "synthesise safe_pendulum --facets 6 --output x.json --disturbances 1:-1",
+            "lower",
         ),
         ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
         ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),
@@ -86,7 +105,7 @@ from .conftest import CHANGED
         ("certify nowhere.json", "the certificate file nowhere.json does not exist."),
         ("certify safe_pendulum --safe-set narow", "did you mean 'narrow'?"),
         ("synthesise safe_pendulm --facets 6 --output x.json", "did you mean 'safe_pendulum'?"),
-        ("synthesise safe_pendulum --facets 5 --output x.json", "must be even"),
+        ("synthesise safe_pendulum --facets 3 --output x.json", "`facets` must be at least 4"),
         ("synthesise safe_pendulum --facets 6 --output x.txt", "--output must end in .json"),
         (
             "synthesise safe_pendulum --facets 6 --output nowhere/x.json",
@@ -105,6 +124,13 @@ def test_a_wrong_argument_gets_one_line_and_exit_code_2(
     assert printed.err.startswith("safe-wrappers: ")
     assert message in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_printed(run_main, capsys):
+    with pytest.raises(SystemExit) as exit:
+        run_main("--version")
+    assert exit.value.code == 0
+    assert capsys.readouterr().out == f"safe-wrappers {sw.__version__}\n"
 
 
 @pytest.mark.parametrize(

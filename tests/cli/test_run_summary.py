@@ -3,7 +3,7 @@ import json
 import pytest
 
 from safe_wrappers.cli._options import Train
-from safe_wrappers.cli._run_summary import run_title
+from safe_wrappers.cli._subject import subject_of, title
 from safe_wrappers.evaluation import against, gap, interactions_to, write_json
 
 
@@ -33,17 +33,14 @@ def test_gap_is_positive_for_a_lower_return(value, reference, expected, words):
 def test_without_a_reference_there_is_no_gap():
     assert gap(-20.0, None) is None
     assert against(-20.0, None) == ""
+    assert against(-20.0, None, "nothing to hold") == "; no baseline: nothing to hold"
 
 
 def test_title_names_the_run(tmp_path):
-    assert (
-        run_title(Train(system="safe_pendulum", logdir=tmp_path, seed=3))
-        == "safe_pendulum, boundary projection, seed 3"
-    )
-    options = Train(
-        system="safe_pendulum", logdir=tmp_path, safeguard="none", safe_set="sets/mine.json"
-    )
-    assert run_title(options) == "safe_pendulum (mine), no safeguard, seed 0"
+    options = Train(system="safe_pendulum", logdir=tmp_path, seed=3)
+    assert title(options, subject_of(options)) == "safe_pendulum, boundary projection, seed 3"
+    options = Train(system="safe_pendulum", logdir=tmp_path, safeguard="none", safe_set="narrow")
+    assert title(options, subject_of(options)) == "safe_pendulum (narrow), no safeguard, seed 0"
 
 
 def test_json_stays_valid_when_a_return_is_not_finite(tmp_path):

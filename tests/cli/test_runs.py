@@ -2,18 +2,19 @@
 process.
 """
 
-import base64
 import csv
 import json
+import os
 import re
 import shutil
 import signal
-import zlib
 
 import matplotlib.image
 import numpy as np
 import pytest
+from PIL import Image
 
+from safe_wrappers._files import lock
 from safe_wrappers.algos import shac
 from safe_wrappers.cli import _train_command
 from safe_wrappers.evaluation import Episodes
@@ -76,18 +77,23 @@ def test_pictures_show_something(finished_run, name):
     assert pixels[-1, -1, :3].tolist() == [1, 1, 1]
 
 
-def test_viewer_holds_the_episode(finished_run):
+def test_viewer_and_gif_show_the_episode(finished_run):
     page = (finished_run / "viewer.html").read_text()
-    encoded = re.search(r'var system = "([^"]+)"', page).group(1)
-    system = json.loads(zlib.decompress(base64.b64decode(encoded)))
-    frames = system["states"]["x"]
-    assert len(frames) == 17
-    # The rod's frame turns about the hinge: unit quaternions about y at the origin, and it moves.
-    rotations = np.array([frame["rot"][0] for frame in frames])
-    assert np.linalg.norm(rotations, axis=1) == pytest.approx(1, abs=1e-5)
-    assert np.abs(rotations[:, [1, 3]]).max() < 1e-6
-    assert np.ptp(rotations, axis=0).max() > 1e-2
-    assert np.abs([frame["pos"][0] for frame in frames]).max() < 1e-6
+    assert "safe_pendulum, boundary projection, seed 5" in page
+    episode = json.loads(re.search(r"const episode = (.*);\n", page).group(1))
+    assert np.shape(episode["positions"]) == (17, 2, 3)
+    assert len(episode["margin"]) == len(episode["intervention"]) == 16
+    # The rod turns about the hinge at the origin, half of its length away, and it moves.
+    rod = np.array(episode["positions"])[:, 1]
+    assert np.linalg.norm(rod, axis=1) == pytest.approx(0.5, abs=1e-3)
+    assert np.ptp(rod, axis=0).max() > 1e-2
+    with Image.open(finished_run / "episode.gif") as gif:
+        assert gif.n_frames == 17
+
+
+def test_the_viewer_needs_no_internet(finished_run):
+    page = (finished_run / "viewer.html").read_text()
+    assert not re.search(r"https?:|src=|import |@import|url\(|fetch\(", page)
 
 
 def test_a_finished_run_is_not_overwritten(run_main, finished_run, capsys):
@@ -96,6 +102,7 @@ def test_a_finished_run_is_not_overwritten(run_main, finished_run, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"safe-wrappers evaluate {finished_run}" in error
+    assert "extend it with a larger --num-timesteps" in error
     assert (finished_run / "summary.json").stat().st_mtime_ns == before
 
 
@@ -175,6 +182,7 @@ def test_a_violation_behind_a_safeguard_is_loud_and_fails(run_main, finished_run
         "learning_curve.png",
         "phase_portrait.png",
         "viewer.html",
+        "episode.gif",
         "metrics.csv",
     ):
         assert name in lines[-1]
@@ -184,6 +192,86 @@ def test_a_logdir_that_cannot_be_written_is_refused(run_main, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     assert run_main(*TINY, "--logdir", tmp_path / "file" / "run") == 2
     assert "must be a folder that can be written to" in capsys.readouterr().err
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(run_main, finished_run, capsys):
+    with lock(finished_run / ".lock"):
+        assert run_main(*TINY, "--logdir", finished_run) == 2
+    assert f"the process {os.getpid()} trains in {finished_run}" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_extended_and_says_what_becomes_of_its_schedules(
+    run_main, finished_run, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    extended = list(TINY)
+    extended[extended.index("64")] = "128"
+    assert run_main(*extended, "--logdir", folder) == 0
+    said = capsys.readouterr().out
+    assert "from 64 to 128 interactions; it stands at 64" in said
+    assert "the learning rate goes on at 51% of its first value, and the regularisation at 0%" in (
+        said
+    )
+    rows = read_rows(folder)
+    assert [row["interactions"] for row in rows] == ["0", "32", "64", "128"]
+    assert rows[:3] == read_rows(finished_run)
+    assert json.loads((folder / "summary.json").read_text())["interactions"] == 128
+    assert run_main(*TINY, "--logdir", folder) == 2
+    assert "--num-timesteps 128, not 64; it can only grow" in capsys.readouterr().err
+
+
+def damage(folder, steps):
+    (folder / "checkpoints" / f"{steps:012d}" / "training_state" / "_METADATA").write_text("{}")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
+    run_main, finished_run, tmp_path, capsys
+):
+    folder = reopened(finished_run, tmp_path)
+    (folder / "checkpoints" / ".incomplete-xyz").mkdir()
+    damage(folder, 64)
+    assert run_main(*TINY, "--logdir", folder) == 0
+    printed = capsys.readouterr()
+    wrong = f"the checkpoint of 64 interactions in {folder} cannot be read: its file "
+    assert wrong + "training_state/_METADATA is not what was written." in printed.err
+    assert "that of 32 is taken." in printed.err
+    assert "at 32 of 64 interactions" in printed.out
+    assert not (folder / "checkpoints" / ".incomplete-xyz").exists()
+    for row, whole in zip(read_rows(folder), read_rows(finished_run), strict=True):
+        assert float(row["eval/return"]) == pytest.approx(float(whole["eval/return"]), rel=1e-4)
+
+    damage(folder, 64)
+    assert run_main("evaluate", folder, "--checkpoint", "64") == 2
+    error = capsys.readouterr().err
+    assert wrong in error
+    assert "give --checkpoint 32." in error
+    damage(folder, 32)
+    assert run_main("evaluate", folder) == 2
+    assert "has no checkpoint that can be read" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_return(
+    run_main, finished_run, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    rows = read_rows(finished_run)
+    best = max(rows[1:], key=lambda row: float(row["eval/return"]))["interactions"]
+    better = {"32": "64", "64": "32"}[best]
+    for row in rows:  # the other one becomes the best
+        row["eval/return"] = {"0": "-1.0", better: "-2.0"}.get(row["interactions"], "-3.0")
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    # The best evaluation of all is that before training, which has no checkpoint.
+    assert run_main("evaluate", folder, "--checkpoint", "best") == 0
+    assert f"checkpoint {int(better):012d}" in capsys.readouterr().out
+    assert run_main("evaluate", folder, "--checkpoint", "48") == 2
+    assert "--checkpoint must be last, best or one of 32, 64, but it is '48'." in (
+        capsys.readouterr().err
+    )
 
 
 def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(
@@ -196,7 +284,7 @@ def test_the_newest_checkpoint_is_replayed_on_the_episodes_of_the_training(
     assert replayed["return"] == pytest.approx(trained["final_return"], rel=1e-5)
     assert replayed["lqr_return"] == pytest.approx(trained["lqr_return"], rel=1e-5)
     assert replayed["violations"] == 0
-    assert {"phase_portrait.png", "viewer.html"} <= {
+    assert {"phase_portrait.png", "viewer.html", "episode.gif"} <= {
         file.name for file in (finished_run / "evaluation").iterdir()
     }
 

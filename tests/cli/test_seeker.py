@@ -27,7 +27,7 @@ def test_certify_says_what_stands_behind_explicit_safe_action_sets(run_main, cap
         ),
         (
             ("train", "safe_seeker", "--backend", "generalized", "--logdir", "run"),
-            "`backend` is 'generalized', but it must be one of 'closed_form'",
+            "--backend is 'generalized', but it must be one of 'closed_form'",
         ),
         (
             ("synthesise", "safe_seeker", "--facets", "8", "--output", "set.json"),

@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from integrators import Integrator
 
 import safe_wrappers as sw
 from safe_wrappers.evaluation import Evaluation, episode_keys
@@ -61,3 +62,28 @@ def test_metrics_tell_the_safe_from_the_unsafe(evaluations):
     assert unsafe["eval/violations"] > 5
     assert unsafe["eval/smallest_margin"] < 0
     assert unsafe["eval/interventions_per_step"] == 0
+
+
+class Ending(Integrator):
+    """Ends an episode where x1 > 0.25, and gives 1 for each step."""
+
+    def step(self, state, action):
+        state = super().step(state, action)
+        return state.replace(done=1.0 * (state.obs[0] > 0.25), reward=jnp.ones(()))
+
+
+def test_nothing_is_counted_after_the_end_of_an_episode():
+    guarded = sw.SafeguardWrapper(Ending(push=0.0), sw.BoundaryProjection())
+    push = {"push": lambda push, state, key: push}
+    run = Evaluation(guarded, push, episode_keys(6, seed=0), STEPS)(
+        "push", {"push": jnp.array([0.2])}
+    )
+    ends = np.argmax(np.asarray(run.x)[1:, :, 0] > 0.25, axis=0)
+    assert ends.max() > 1
+    assert run.returns.tolist() == (ends + 1).tolist()
+    assert np.asarray(run.alive).sum(axis=0).tolist() == (ends + 1).tolist()
+    for episode, end in enumerate(ends):
+        assert np.ptp(np.asarray(run.x)[end + 1 :, episode], axis=0).max() == 0
+        assert not np.asarray(run.intervention)[end + 1 :, episode].any()
+    taken = float(np.sum(run.intervention) / np.sum(run.alive))
+    assert run.metrics()["eval/interventions_per_step"] == taken

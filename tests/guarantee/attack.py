@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from guarantee.oracle import boundary_heavy
-from plants import disturbance_vertices, facets
+from plants import disturbance_vertices, facets, offsets
 
 from safe_wrappers import BoundaryProjection
 from safe_wrappers.safe_actions import ModelSystem, SafeActionSet
@@ -49,7 +49,7 @@ def attack(claim, seed=0, states=STATES):
         after = np.asarray(jax.jit(jax.vmap(one, (0, 0, None)))(x, action, w), np.float64)
     action = np.asarray(action, np.float64)
     assert np.all(np.abs(action) <= 1)
-    beyond = (after @ facets(claim).T).max(axis=2) - 1
+    beyond = (after @ facets(claim).T - offsets(claim)).max(axis=2)
     beyond = np.where(np.isfinite(beyond), beyond, np.inf)
     flagged = int((~np.asarray(ok)).sum())
     return Attack(beyond.size, int((beyond > 0).sum()), flagged, float(beyond.max()))
@@ -64,6 +64,6 @@ def float32_states(claim, count, seed=0):
     too many were rounded out of S: shape (count, n).
     """
     H = facets(claim)
-    x = boundary_heavy(H, claim.safe_state_set.vertices(), 2 * count, seed).astype(np.float32)
-    inside = (x.astype(np.float64) @ H.T).max(axis=1) <= 1
+    x = boundary_heavy(claim, 2 * count, seed).astype(np.float32)
+    inside = (x.astype(np.float64) @ H.T <= offsets(claim)).all(axis=1)
     return np.resize(x[inside], (count, x.shape[1]))

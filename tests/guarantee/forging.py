@@ -46,11 +46,13 @@ def _claim(content, model):
     """The claim of the content, or None if it is no claim."""
     try:
         generators = content["generators"]
+        center = content.get("center", [0.0] * model.state_size)
         return Claim(
             model,
             safe_state_set=decode_set(content["safe_state_set"], Polytope),
             constraint_set=decode_set(content["constraint_set"], Box, Polytope),
             disturbance_set=decode_set(content["disturbance_set"], Box),
+            center=decode_array("center", center, "float32"),
             sigma=content["sigma"],
             blocks=tuple(Block(b["states"], b["actions"]) for b in content["blocks"]),
             generators=None if generators is None else decode_set(generators, Zonotope),

@@ -8,7 +8,7 @@ import itertools
 
 import jax
 import numpy as np
-from plants import action_rows, disturbance_vertices, facets
+from plants import action_rows, disturbance_vertices, facets, offsets
 
 from safe_wrappers.certificates import RESET_SHRINK
 from safe_wrappers.safe_actions import ModelSystem
@@ -18,17 +18,18 @@ _STATES = 400
 _TOLERANCE = 1e-9
 
 
-def boundary_heavy(H, vertices, count, seed=0):
-    """States of {H x <= 1}, most of them on its boundary and many near a vertex, shape (count,
-    n).
-    """
+def boundary_heavy(claim, count, seed=0):
+    """States of S, most of them on its boundary and many near a vertex, shape (count, n)."""
+    center = claim.center.astype(np.float64)
+    vertices = claim.safe_state_set.vertices() - center
+    H = facets(claim) / (offsets(claim) - facets(claim) @ center)[:, None]
     rng = np.random.default_rng(seed)
     sharpness = rng.choice([0.05, 0.3, 1.0], count)[:, None]
     weights = rng.gamma(sharpness, size=(count, len(vertices))) + 1e-300
     x = weights / weights.sum(axis=1, keepdims=True) @ vertices
     scale = np.where(rng.uniform(size=count) < 0.8, 1.0, rng.uniform(size=count) ** 0.3)
     x = np.concatenate([vertices, x / (x @ H.T).max(axis=1, keepdims=True) * scale[:, None]])
-    return (x / np.maximum((x @ H.T).max(axis=1, keepdims=True), 1.0))[:count]
+    return center + (x / np.maximum((x @ H.T).max(axis=1, keepdims=True), 1.0))[:count]
 
 
 def largest_margins(A, b):
@@ -62,8 +63,7 @@ def falsehoods(claim, plant):
 def _runs_out(claim, plant):
     if claim.blocks:
         return any(_block_runs_out(claim, plant, block) for block in claim.blocks)
-    H = facets(claim)
-    x = boundary_heavy(H, claim.safe_state_set.vertices(), _STATES)
+    x = boundary_heavy(claim, _STATES)
     best = largest_margins(*action_rows(claim, plant, x))
     return bool((best < claim.sigma - _TOLERANCE).any())
 
@@ -72,7 +72,7 @@ def _block_runs_out(claim, plant, block):
     """Whether the block has no action that keeps its facets, whatever the other actions are."""
     H = facets(claim)
     rows = block.facets(H)
-    x = boundary_heavy(H, claim.safe_state_set.vertices(), _STATES)
+    x = boundary_heavy(claim, _STATES)
     A, b = action_rows(claim, plant, x)
     own = list(block.actions)
     others = np.abs(np.delete(A[:, rows], own, axis=2)).sum(axis=2)
@@ -91,15 +91,16 @@ def _sticks_out(claim):
     center = np.asarray(claim.generators.center, np.float64)
     G = np.asarray(claim.generators.generators, np.float64)
     signs = np.array(list(itertools.product([-1.0, 1.0], repeat=min(G.shape[1], 10))))
-    x = (1 - RESET_SHRINK) * (center + signs @ G.T[: signs.shape[1]])
-    return bool((x @ facets(claim).T > 1).any())
+    apex = claim.center.astype(np.float64)
+    x = apex + (1 - RESET_SHRINK) * (center - apex + signs @ G.T[: signs.shape[1]])
+    return bool((x @ facets(claim).T > offsets(claim)).any())
 
 
 def _rounds_more(claim, plant):
     """Whether float32 rows and steps are off by more than eps, or rows longer than gain."""
     H = facets(claim)
     rng = np.random.default_rng(1)
-    x = boundary_heavy(H, claim.safe_state_set.vertices(), _STATES).astype(np.float32)
+    x = boundary_heavy(claim, _STATES).astype(np.float32)
     a = rng.choice([-1.0, 1.0, 0.3], (_STATES, claim.model.action_size)).astype(np.float32)
     corners = disturbance_vertices(claim)
     w = corners[rng.integers(len(corners), size=_STATES)].astype(np.float32)

@@ -80,7 +80,7 @@ def test_an_honest_allowance_is_proved_and_holds():
 @pytest.mark.parametrize(("system", "name"), SHIPPED)
 def test_the_allowances_of_shipped_sets_are_bounds_of_todays_program(system, name):
     claim = envs.load_certificate(system, name).claim
-    eps, gain = rounding_bound(claim.model, claim.safe_state_set, claim.disturbance_set)
+    eps, gain = rounding_bound(claim.model, claim.centered_set, claim.disturbance_set, claim.center)
     assert np.all(claim.eps.astype(np.float64) >= eps)
     assert np.all(claim.gain.astype(np.float64) >= gain)
 

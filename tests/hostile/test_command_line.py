@@ -78,7 +78,7 @@ OTHERS = {
     "synthesise 0 facets": ["synthesise", "safe_pendulum", "--facets", "0"],
     "synthesise -3 facets": ["synthesise", "safe_pendulum", "--facets", "-3"],
     "synthesise margin nan": ["synthesise", "safe_pendulum", "--margin", "nan"],
-    "synthesise scale inf": ["synthesise", "safe_pendulum", "--disturbance-scale", "inf"],
+    "synthesise 0 rounds": ["synthesise", "safe_pendulum", "--rounds", "0"],
 }
 
 

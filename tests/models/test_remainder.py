@@ -115,3 +115,23 @@ def test_the_remainder_keeps_the_bent_model_inside(claim, remainder, stays):
 def test_a_remainder_that_is_no_bound_is_refused(wrong, message):
     with pytest.raises(sw.SetDimensionError, match=message):
         enclosed(MODEL, wrong)
+
+
+def test_an_enclosed_model_keeps_the_natural_units():
+    """In volts the same steps, the same affine form and the same remainder, for unit actions."""
+    volts = sw.Model(
+        "volts",
+        lambda x, a, w: bent(x, (a - 1.0) / 6.0, w),
+        2,
+        disturbance_size=1,
+        action_box=sw.Box([-5.0], [7.0]),
+    )
+    natural, unit = enclosed(volts, REMAINDER), enclosed(MODEL, REMAINDER)
+    np.testing.assert_array_equal(natural.action_box.upper, [7.0])
+    x, w = jnp.array([0.3, -0.2]), jnp.array([0.05, 0.0, 1.0])
+    for u in (-1.0, 0.25, 1.0):
+        expected = unit.step(x, jnp.array([u]), w)
+        np.testing.assert_allclose(natural.step(x, jnp.array([1 + 6 * u]), w), expected, atol=1e-6)
+        np.testing.assert_allclose(natural.unit_step(x, jnp.array([u]), w), expected, atol=1e-6)
+    for found, expected in zip(natural.affine(x), unit.affine(x), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -42,6 +42,6 @@ def test_each_episode_has_a_map_with_its_obstacles_and_its_goal(episodes):
     assert all(not ax.get_lines() for ax in figure.axes[3:])
 
 
-def test_the_seeker_has_a_map_and_neither_phase_portrait_nor_viewer(env, episodes, tmp_path):
-    assert save_episodes(tmp_path, env, episodes, "a run") == ["map.png"]
-    assert [file.name for file in tmp_path.iterdir()] == ["map.png"]
+def test_the_seeker_has_maps_and_neither_phase_portrait_nor_viewer(env, episodes, tmp_path):
+    assert save_episodes(tmp_path, env, episodes, "a run") == ["map.png", "episode.gif"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["episode.gif", "map.png"]

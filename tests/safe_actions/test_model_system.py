@@ -123,6 +123,7 @@ def test_everything_that_decides_safety_is_the_claims_and_nothing_can_be_given_b
         "eps",
         "blocks",
         "generators",
+        "center",
     ):
         assert getattr(system, name) is getattr(claim, name)
         with pytest.raises(TypeError, match=name):
@@ -131,11 +132,12 @@ def test_everything_that_decides_safety_is_the_claims_and_nothing_can_be_given_b
             setattr(system, name, getattr(claim, name))
 
 
-def test_a_set_without_the_origin_is_refused():
-    with pytest.raises(sw.SetDimensionError, match="origin must lie strictly inside"):
-        system_of(
-            Polytope([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [2.0, -1.0, 1.0, 1.0])
-        )
+def test_a_set_without_an_interior_is_refused():
+    H = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+    with pytest.raises(sw.SetDimensionError, match="must have an interior"):
+        system_of(Polytope(H, [2.0, -2.0, 1.0, 1.0]))
+    with pytest.raises(sw.SetDimensionError, match="bounded and non-empty"):
+        system_of(Polytope(H, [2.0, -3.0, 1.0, 1.0]))
 
 
 def test_it_says_what_stands_behind_it(env, monkeypatch):

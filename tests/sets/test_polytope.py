@@ -264,8 +264,16 @@ def test_wrong_arguments_are_refused():
         TRIANGLE.scaled(-1.0)
     with pytest.raises(TypeError, match="`factor` is '2', but it must be a finite number"):
         TRIANGLE.scaled("2")
-    with pytest.raises(SetDimensionError, match="The origin must lie strictly inside"):
+    with pytest.raises(
+        SetDimensionError, match=r"The centre \[0.0, 0.0\] must lie strictly inside"
+    ):
         TRIANGLE.normalised()
+    with pytest.raises(
+        SetDimensionError, match=r"The centre \[1.0, 1.0\] must lie strictly inside"
+    ):
+        TRIANGLE.normalised([1.0, 1.0])
+    with pytest.raises(SetDimensionError, match=r"`center` must have shape \(2,\)"):
+        TRIANGLE.scaled(0.5, [1.0])
 
 
 def test_cached_vertices_cannot_be_changed():

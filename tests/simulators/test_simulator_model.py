@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from safe_wrappers import Box
 from safe_wrappers.simulators._simulator_model import SimulatorModel
 
 E = np.array([[1.0, 0.0], [0.0, 0.5]], np.float32)
@@ -43,3 +44,17 @@ def test_a_dead_derivative_does_not_matter():
         disturbance_matrix=np.eye(1),
     )
     np.testing.assert_allclose(model.affine(jnp.zeros(1)).B, [[2.0]])
+
+
+def test_differences_are_taken_over_the_action_box():
+    model = SimulatorModel(
+        "plant",
+        lambda x, a, w: x + 0.1 * (a - 2.0) + w,
+        1,
+        disturbance_size=1,
+        action_box=Box([0.0], [4.0]),
+        disturbance_matrix=np.eye(1),
+    )
+    c, B, _ = model.affine(jnp.array([0.5]))
+    np.testing.assert_allclose(c, [0.5], atol=1e-6)
+    np.testing.assert_allclose(B, [[0.2]], atol=1e-6)

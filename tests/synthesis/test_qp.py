@@ -6,6 +6,7 @@ import pytest
 
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box
+from safe_wrappers.synthesis._limits import Limits
 from safe_wrappers.synthesis._problem import Problem
 from safe_wrappers.synthesis._qp import solve_qp
 from safe_wrappers.synthesis._scaled_model import ScaledSystem
@@ -21,11 +22,11 @@ def step(x, a, w):
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
-    system = ScaledSystem(Model("drag", step, 2, 1, 1), Box.symmetric([0.1]), np.array([1.0, 2.0]))
+    scale = np.array([1.0, 2.0])
+    system = ScaledSystem(Model("drag", step, 2, 1, 1), Box.symmetric([0.1]), np.zeros(2), scale)
     return Problem(
         system,
-        -np.ones(2),
-        np.ones(2),
+        Limits.of(Box.symmetric(scale), np.zeros(2), scale),
         enlargement=1.5,
         margin=1e-3,
         per_edge=3,
@@ -37,7 +38,7 @@ def problem() -> Problem:
 @pytest.fixture(scope="module")
 def iterate(problem):
     return problem.iterate(
-        lqr_start(problem.system, np.ones(2), 4, np.random.default_rng(1), symmetric=True)
+        lqr_start(problem.system, problem.limits, 4, np.random.default_rng(1), symmetric=True)
     )
 
 
@@ -57,7 +58,10 @@ def test_the_system_is_evaluated_in_scaled_coordinates(problem):
 @pytest.mark.smoke
 def test_the_spread_is_the_worst_corner_of_the_enlarged_box():
     system = ScaledSystem(
-        Model("drag", step, 2, 1, 1), Box(np.array([-0.1]), np.array([0.3])), np.ones(2)
+        Model("drag", step, 2, 1, 1),
+        Box(np.array([-0.1]), np.array([0.3])),
+        np.zeros(2),
+        np.ones(2),
     )
     H, E = np.array([[1.0, 0.0], [0.0, -2.0]]), system.linearise(np.zeros((1, 2))).E
     corners = 0.1 + 1.5 * np.array([-0.2, 0.2])
@@ -117,10 +121,13 @@ def test_an_unbounded_start_is_no_result(problem):
 
 
 def test_the_lqr_ellipsoid_touches_the_box_or_the_input_limit(problem):
-    P = lqr_ellipsoid(problem.system, np.array([0.5, np.inf]))
+    def within(bound):
+        box = Box.symmetric([bound, np.inf])
+        return lqr_ellipsoid(problem.system, Limits.of(box, np.zeros(2), np.ones(2)))
+
+    P, smaller = within(0.5), within(0.05)
     assert np.sqrt(np.linalg.inv(P)[0, 0]) <= 0.5 + 1e-12
-    smaller = lqr_ellipsoid(problem.system, np.array([0.05, np.inf]))
-    assert np.sqrt(np.linalg.inv(smaller)[0, 0]) == pytest.approx(0.05)
+    assert np.sqrt(np.linalg.inv(smaller)[0, 0]) == pytest.approx(0.05, rel=1e-6)
 
 
 def test_directions_repel_each_other_and_their_negatives():

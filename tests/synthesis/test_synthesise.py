@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -110,11 +111,14 @@ def test_a_model_without_symmetry_and_a_box_off_centre():
         return drag_step(x, a + 0.2 * jnp.sin(x[0]) ** 2, w)
 
     model, box = Model("tilted", step, 2, 1, 1), Box(np.array([-1.0, -1.5]), np.array([0.5, 1.5]))
+    with pytest.raises(ModelError, match=r"symmetric about `center`.* at x = .*symmetric=False"):
+        synthesise(model, X, W, facets=8, symmetric=True, progress=False)
     with pytest.raises(
-        ModelError, match=r"must be symmetric about the origin.* at x = .*symmetric=False"
+        SetDimensionError, match=r"state 1 may go from -1 to 0\.5 about .* can use 0\.5 to"
     ):
-        synthesise(model, box, W, facets=8, progress=False)
-    result = synthesise(model, box, W, facets=7, seeds=1, symmetric=False, progress=False)
+        synthesise(model, box, W, facets=8, symmetric=True, progress=False)
+    result = synthesise(model, box, W, facets=7, seeds=1, progress=False)
+    assert result.settings["symmetric"] is False
     vertices = result.safe_state_set.vertices()
     assert np.all(vertices >= [-1.0, -1.5])
     assert np.all(vertices <= [0.5, 1.5])
@@ -163,7 +167,7 @@ def test_a_progress_bar_is_shown_on_request(capsys):
 
 
 def test_a_disturbance_stronger_than_the_action_has_no_set():
-    with pytest.raises(SynthesisError, match="smaller disturbance set"):
+    with pytest.raises(SynthesisError, match=r"pushes 150% as hard .* no safe set"):
         synthesise(
             DRAG,
             X,
@@ -179,7 +183,9 @@ def test_a_model_that_cannot_be_stabilised_is_named():
     model = Model(
         "runaway", lambda x, a, w: jnp.stack([1.2 * x[0] + w[0], 0.5 * x[1] + a[0]]), 2, 1, 1
     )
-    with pytest.raises(ModelError, match=r"`runaway`.* must be stabilisable"):
+    with pytest.raises(
+        SynthesisError, match=r"state 1 grows by the factor 1\.2 a step, and no act"
+    ):
         synthesise(model, X, W, facets=6, progress=False)
 
 
@@ -199,9 +205,13 @@ def test_a_model_that_is_not_affine_is_refused():
             {"constraint_set": Box.symmetric([1.0, 1.0, 1.0])},
             "`constraint_set` must have dimension 2",
         ),
-        ({"constraint_set": Box([0.5, -1.0], [1.0, 1.0])}, "origin must lie inside"),
+        ({"constraint_set": Box([0.5, -1.0], [1.0, 1.0])}, "must lie strictly inside"),
+        ({"center": np.zeros(3)}, "`center` must hold 2 finite numbers"),
         ({"disturbance_set": Box.symmetric([0.1, 0.1])}, "`disturbance_set` must have dimension 1"),
-        ({"disturbance_set": Box([-0.1], [0.2])}, "`disturbance_set` must be symmetric"),
+        (
+            {"disturbance_set": Box([-0.1], [0.2]), "symmetric": True},
+            "The disturbances must be symmetric",
+        ),
         (
             {"warm_start": Polytope([[1.0, 0.0], [-1.0, 0.1], [0.0, 1.0], [0.0, -1.0]], [1.0] * 4)},
             "both signs",
@@ -236,6 +246,32 @@ def test_a_margin_of_0_is_a_margin(given, used, monkeypatch):
     with pytest.raises(Stop) as stopped:
         synthesise(DRAG, X, W, facets=6, margin=given, progress=False)
     assert stopped.value.args == (used,)
+
+
+@pytest.mark.parametrize(
+    ("X", "W", "name"),
+    [((-1.0, 1.0), W, "constraint_set"), (X, ([-0.3], [0.3]), "disturbance_set")],
+)
+def test_sets_that_are_no_boxes_are_refused(X, W, name):
+    with pytest.raises(TypeError, match=f"`{name}` is .*must be a `Box`.*; write `Box"):
+        synthesise(DRAG, X, W, facets=6, progress=False)
+
+
+def test_an_operation_that_no_proof_can_follow_is_found_before_the_search(monkeypatch):
+    class Started(Exception):
+        pass
+
+    def start(*_):
+        raise Started
+
+    monkeypatch.setattr(_synthesise, "_problem", start)
+    model = Model("erf", lambda x, a, w: drag_step(x, a, w) + jax.scipy.special.erf(x), 2, 1, 1)
+    with pytest.raises(ModelError, match=r"No proof can follow the model 'erf': .*`erf`"):
+        synthesise(model, X, W, facets=6, progress=False)
+    with pytest.raises(Started):
+        synthesise(model, X, W, facets=6, provable=False, progress=False)
+    with pytest.raises(Started):
+        synthesise(DRAG, X, W, facets=6, progress=False)
 
 
 def test_the_synthesis_does_not_know_the_prover():

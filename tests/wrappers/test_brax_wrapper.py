@@ -30,6 +30,7 @@ RECORD = (
     "distance",
     "feasible",
     "fallback",
+    "clipped",
     "margin",
     "inside",
     "violation",

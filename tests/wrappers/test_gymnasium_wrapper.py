@@ -346,6 +346,40 @@ def test_the_box_is_mapped_onto_minus_one_to_one():
     np.testing.assert_array_equal(env.unwrapped.got, safe)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 5.0), (0.0, 5.0), (-12.0, 12.0)])
+def test_a_model_in_natural_units_must_have_the_bounds_of_the_space(low, high):
+    """A model in volts behind an environment in newtons would get each action wrongly scaled."""
+    model = sw.Model(
+        "asymmetric",
+        lambda x, a, w: MODEL.unit_step(x, (a - 2.0) / 3.0, w),
+        2,
+        disturbance_size=1,
+        action_box=sw.Box([low], [high]),
+    )
+    claim = system().claim
+    plant = sw.ModelSystem(
+        sw.Claim(
+            model,
+            safe_state_set=claim.safe_state_set,
+            constraint_set=claim.constraint_set,
+            disturbance_set=claim.disturbance_set,
+            eps=claim.eps,
+        ),
+        state=lambda env: env.state,
+    )
+    if (low, high) == (-1.0, 5.0):
+        env = sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=plant)
+        env.reset(seed=0)
+        guard = env.step(np.array([5.0], np.float32))[-1]["safeguard"]
+        same = sw.safe_action(plant, sw.BoundaryProjection(), np.zeros(2), np.array([5.0]))
+        np.testing.assert_allclose(guard["action"], same.action, rtol=1e-6)
+        assert guard["clipped"] == 0
+    else:
+        message = r"bounds of the model's `action_box`, which is from .* but it is Box\(-1\.0, 5\.0"
+        with pytest.raises(sw.CertificateError, match=message):
+            sw.GymSafeguardWrapper(Asymmetric(), sw.BoundaryProjection(), system=plant)
+
+
 def test_misuse_is_refused():
     raw, guard = gymnasium.make("Pendulum-v1"), sw.BoundaryProjection()
     with pytest.raises(

@@ -49,12 +49,12 @@ def test_the_newest_complete_checkpoint_is_found_and_the_same_step_is_replaced(t
     save(tmp_path, step=8)
     save(tmp_path, step=16)
     (tmp_path / "000000000024").mkdir()  # no checkpoint
-    assert checkpoint.latest(tmp_path).name == "000000000016"
+    with pytest.warns(UserWarning, match="000000000024: it has no manifest.json"):
+        assert checkpoint.latest(tmp_path).name == "000000000016"
     _, policy = save(tmp_path, step=16, scale=3.0)
     obs, key = jnp.ones(3), jax.random.PRNGKey(0)
-    np.testing.assert_array_equal(
-        checkpoint.load_policy(tmp_path)(obs, key)[0], policy(obs, key)[0]
-    )
+    found = checkpoint.load_policy(tmp_path / "000000000016")
+    np.testing.assert_array_equal(found(obs, key)[0], policy(obs, key)[0])
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
         "000000000008",
         "000000000016",
@@ -98,3 +98,47 @@ def test_the_state_of_another_training_is_refused(tmp_path, other):
 def test_a_missing_checkpoint_is_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="There must be a SHAC checkpoint"):
         checkpoint.load_policy(tmp_path)
+
+
+def test_every_changed_missing_or_added_file_is_noticed(tmp_path):
+    folder, _ = save(tmp_path)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert len(files) > 5
+    assert checkpoint.damage(folder) is None
+    for file in files:
+        content = file.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 1
+        for damaged in (bytes(flipped), content[:-2], None):
+            file.unlink() if damaged is None else file.write_bytes(damaged)
+            assert checkpoint.damage(folder) is not None, file
+            file.write_bytes(content)
+    (folder / "more").write_text("")
+    assert checkpoint.damage(folder) == "its file more is not what was written"
+
+
+def test_a_damaged_checkpoint_is_skipped_with_a_warning_and_never_loaded(tmp_path):
+    first, policy = save(tmp_path, step=8)
+    second, _ = save(tmp_path, step=16, scale=3.0)
+    (second / "training_state" / "_METADATA").write_text("{}")
+    assert checkpoint.newest(tmp_path) == (
+        first,
+        {second: "its file training_state/_METADATA is not what was written"},
+    )
+    obs, key = jnp.ones(3), jax.random.PRNGKey(0)
+    with pytest.warns(UserWarning, match="000000000016.*000000000008 is taken"):
+        found = checkpoint.load_policy(tmp_path)
+    np.testing.assert_array_equal(found(obs, key)[0], policy(obs, key)[0])
+    with pytest.raises(ValueError, match="cannot be read: its file training_state/_METADATA"):
+        checkpoint.load_policy(second)
+    (first / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"No checkpoint in .* can be read"):
+        checkpoint.load_policy(tmp_path)
+
+
+def test_leftovers_of_killed_trainings_are_removed(tmp_path):
+    save(tmp_path)
+    (tmp_path / ".incomplete-abc" / "deep").mkdir(parents=True)
+    checkpoint.remove_leftovers(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["000000000008"]
+    checkpoint.remove_leftovers(tmp_path / "nowhere")

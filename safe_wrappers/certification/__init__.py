@@ -1,0 +1,4 @@
+"""From a plant to a proved certificate in one call: the search for a set and its proof, in turn."""
+
+from ._certify import certify as certify
+from ._failure import NotProved as NotProved
