@@ -45,7 +45,7 @@ def newest_updates(num_updates: jax.Array | float) -> jax.Array:
 
 def reward_scale(reward_square: running_statistics.RunningStatisticsState) -> jax.Array:
     """1 / root mean square of all rewards so far; 1 while they are all 0."""
-    square: Any = reward_square.mean
+    square = jnp.asarray(reward_square.mean)
     return jnp.where(square > 0, 1 / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 1.0)
 
 
