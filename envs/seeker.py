@@ -40,6 +40,7 @@ from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
 from safe_wrappers._own import own
 from safe_wrappers.certificates import COMPILED, DISTURBED, OBSERVED, Guarantee
+from safe_wrappers.models import ActionUnits
 from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
@@ -232,6 +233,8 @@ def _equal(found: Any, known: Any) -> bool:
     if dataclasses.is_dataclass(known):
         names = [field.name for field in dataclasses.fields(known)]
         return all(_equal(getattr(found, name), getattr(known, name)) for name in names)
+    if isinstance(known, ActionUnits):
+        found, known = (tuple(sorted(vars(units).items())) for units in (found, known))
     if isinstance(known, tuple):
         return len(found) == len(known) and all(map(_equal, found, known))
     return bool(found == known)

@@ -56,8 +56,8 @@ def main():
     )
     env = sw.SafeguardWrapper(Drone(certificate, disturbance="worst_case"), sw.BoundaryProjection())
     print(env.guarantee)
-    steps = 2_048 if QUICK else 100_000
-    make_policy, params, metrics = sw.algos.shac.train(env, steps, 150, num_evals=2, seed=0)
+    steps, settings = 2_048 if QUICK else 50_000, sw.algos.shac.OWN_PLANT
+    make_policy, params, metrics = sw.algos.shac.train(env, steps, 150, **settings)
     exits, reward = metrics["training/violations"], metrics["eval/episode_reward"]
     print(f"return {reward:.1f}; in training {exits} exits; picture: drone_axis.png")
     policy = make_policy(params, deterministic=True)

@@ -26,6 +26,9 @@ class ActionBox:
         space: An action space.
         action_size: The system's number of actions d.
         room: By how much the system's rows may be tightened, a Euclidean distance in [-1, 1]^d.
+        proved_map: Centre and half-width of the system's own map onto these bounds, float32, shapes
+            (d,) and (d,), if it has natural units: then what is proved speaks of that map, and what
+            this one differs from it counts as rounding.
 
     Attributes:
         rounding: The largest distance between a verified and an executed action, component by
@@ -37,7 +40,13 @@ class ActionBox:
             room between its bounds, or if it is too coarse.
     """
 
-    def __init__(self, space: spaces.Space[Any], action_size: int, room: float = 0.0):
+    def __init__(
+        self,
+        space: spaces.Space[Any],
+        action_size: int,
+        room: float = 0.0,
+        proved_map: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
         if (
             not isinstance(space, spaces.Box)
             or not space.is_bounded()
@@ -67,6 +76,10 @@ class ActionBox:
         self._center = low + width / 2
         self._radius = width / 2
         self.rounding = np.maximum(_spacing(space) / 2 / self._radius, _REQUEST)
+        if proved_map is not None:
+            center, half_width = (np.asarray(part, np.float64) for part in proved_map)
+            apart = np.abs(center - self._center) + np.abs(half_width - self._radius)
+            self.rounding = self.rounding + apart / self._radius
         distance = float(np.linalg.norm(self.rounding))
         covered = tau(action_size, np.float32) / 4
         self.coarse = distance > covered

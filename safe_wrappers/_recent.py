@@ -26,6 +26,6 @@ class Recent(Generic[Value]):
             value = make()
             # If another thread was faster, both take its value.
             value = self._alive.setdefault(key, value)
-        if not any(value is other for other in self._newest):
-            self._newest.append(value)
+        others = [other for other in self._newest if other is not value]
+        self._newest = collections.deque([*others, value], self._newest.maxlen)
         return value

@@ -37,10 +37,11 @@ class StatusLine:
         self._bar.close()
 
     def show(self, text: str) -> None:
-        """Replaces the line; what does not fit is cut off."""
+        """Replaces the line; what does not fit is cut off at its beginning, far from the news."""
         room = _COLUMNS - _CLOCK
         self._bar.set_description_str(
-            text if len(text) <= room else f"{text[: room - 3]}...", refresh=False
+            text if len(text) <= room else f"...{text[3 - room :]}",
+            refresh=self._bar.n == 0,  # the first at once, later ones ten times a second at most
         )
         self._bar.update()
 

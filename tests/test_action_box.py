@@ -6,8 +6,9 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safe_wrappers import CertificateError
+from safe_wrappers import Box, CertificateError
 from safe_wrappers._action_box import ActionBox
+from safe_wrappers.models import ActionUnits
 
 TAU = 16 * float(np.finfo(np.float32).eps)  # for one action
 
@@ -91,6 +92,28 @@ def test_the_executed_action_is_within_the_rounding_of_the_verified_one(dtype, o
     assert np.all(np.abs(back - unit) <= found.rounding * (1 + 1e-9))
     # the other way: a number of the space that is requested is verified as the nearest float32
     assert np.all(np.abs(back.astype(np.float32) - back) <= found.rounding)
+
+
+@pytest.mark.parametrize("bounds", [(-12.0, 12.0), (-0.3, 0.7), (0.0, 5.0), (20.0, 20.7)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_rounding_covers_the_map_that_is_proved(bounds, dtype):
+    """The model maps in float32, the space in float64: what differs is a part of the rounding."""
+    low, high = (dtype(np.float32(end)) for end in bounds)
+    units = ActionUnits(Box(np.float32([low]), np.float32([high])))
+    found = ActionBox(
+        box(low, high, dtype), 1, room=np.inf, proved_map=(units.center, units.half_width)
+    )
+    unit = np.random.default_rng(0).uniform(-1, 1, (5_000, 1)).astype(np.float32)
+    unit[:2, 0] = -1, 1
+    executed = found.physical(unit).astype(np.float64)
+    proved = units.center.astype(np.float64) + units.half_width.astype(np.float64) * unit
+    apart = np.abs(executed - proved) / units.half_width
+    assert np.all(apart <= found.rounding * (1 + 1e-6))
+    # A request of the space is executed as it came, and verified as the nearest float32.
+    verified = found.unit(executed).astype(np.float32)
+    proved = units.center.astype(np.float64) + units.half_width.astype(np.float64) * verified
+    assert np.all(np.abs(executed - proved) / units.half_width <= found.rounding * (1 + 1e-6))
+    assert found.coarse == (float(np.linalg.norm(found.rounding)) > TAU / 4)
 
 
 def test_the_ends_are_the_bounds_themselves():

@@ -97,7 +97,13 @@ PAGES = {
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
 EXCERPTS = {("agents.md", 1), ("playground.md", 0)}
-SLOW_PAGES = {"certificates.md", "conformance.md", "logging.md", "your_environment.md"}
+SLOW_PAGES = {
+    "certificates.md",
+    "conformance.md",
+    "logging.md",
+    "supported_environments.md",
+    "your_environment.md",
+}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -13,7 +13,7 @@ from safe_wrappers.synthesis import SynthesisResult
 SQUARE = sw.Polytope(np.concatenate([np.eye(2), -np.eye(2)]), np.ones(4))
 PROOF = Proof("proved", 54, 7, 2.1e-3, 1.25, None, "every simplex keeps the margin")
 LOST = Proof("inconclusive", 1, 1, float("nan"), 0.1, None, "words " * 50)
-RESULT = SynthesisResult(SQUARE, 4.0, 1e-3, 12, 3.0, {})
+RESULT = SynthesisResult(SQUARE, np.zeros(2), 4.0, 1e-3, 12, 3.0, {})
 
 
 @pytest.mark.parametrize(

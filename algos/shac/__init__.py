@@ -7,5 +7,8 @@ from .networks import SHACNetworks as SHACNetworks
 from .networks import SHACPolicy as SHACPolicy
 from .networks import make_inference_fn as make_inference_fn
 from .networks import make_shac_networks as make_shac_networks
+from .result import Trained as Trained
+from .result import TrainingHint as TrainingHint
 from .train import train as train
+from .tuned import OWN_PLANT as OWN_PLANT
 from .tuned import TUNED as TUNED

@@ -57,6 +57,7 @@ ARGUMENTS: dict[str, Argument] = {
     "reward_scaling": number(1e-12, 1e12),
     "regularisation": number(0.0, 1e12).or_none(),
     "normalize_observations": FLAG,
+    "normalize_rewards": FLAG,
     "network_factory": function(),
     "seed": SEED,
     "num_evals": _count,

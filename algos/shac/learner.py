@@ -35,6 +35,18 @@ class Hyperparameters(NamedTuple):
     tau: jax.Array | float
     reward_scaling: jax.Array | float
     regularisation: jax.Array | float
+    normalize_rewards: jax.Array | float
+
+
+def newest_updates(num_updates: jax.Array | float) -> jax.Array:
+    """How many updates at the end of a training count as its newest: a tenth of all, rounded up."""
+    return jnp.ceil(num_updates / 10)
+
+
+def reward_scale(reward_square: running_statistics.RunningStatisticsState) -> jax.Array:
+    """1 / root mean square of all rewards so far; 1 while they are all 0."""
+    square: Any = reward_square.mean
+    return jnp.where(square > 0, 1 / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 1.0)
 
 
 class TrainingState(NamedTuple):
@@ -47,6 +59,7 @@ class TrainingState(NamedTuple):
     key: types.PRNGKey
     updates: jax.Array
     normalizer_params: running_statistics.RunningStatisticsState
+    reward_square: running_statistics.RunningStatisticsState
     policy_params: types.Params
     value_params: types.Params
     target_value_params: types.Params
@@ -112,6 +125,7 @@ class Learner:
             normalizer_params=running_statistics.init_state(
                 specs.Array(env_state.obs.shape[1:], jnp.dtype("float32"))
             ),
+            reward_square=running_statistics.init_state(specs.Array((), jnp.dtype("float32"))),
             policy_params=policy_params,
             value_params=value_params,
             target_value_params=value_params,
@@ -154,24 +168,29 @@ class Learner:
             policy = make_policy((state.normalizer_params, policy_params))
             env_state, data = rollout(self.env, policy, state.env_state, fresh, action_keys)
             next_values = value(state.normalizer_params, state.target_value_params, data.next_obs)
+            reward_square = self._reward_square(state, data)
+            scale = hyper.reward_scaling * jnp.where(
+                hyper.normalize_rewards > 0, reward_scale(reward_square), 1.0
+            )
             loss = policy_loss(
                 data,
                 next_values,
                 discounting=hyper.discounting,
-                reward_scaling=hyper.reward_scaling,
+                reward_scaling=scale,
                 regularisation=regularisation,
             )
-            return loss, (env_state, data, next_values)
+            return loss, (env_state, data, next_values, reward_square, scale)
 
         policy_step = gradients.gradient_update_fn(
             loss_of_policy, policy_optimiser, pmap_axis_name=None, has_aux=True
         )
-        (loss, (env_state, data, next_values)), policy_params, policy_optimizer_state = policy_step(
+        (loss, seen), policy_params, policy_optimizer_state = policy_step(
             state.policy_params, optimizer_state=state.policy_optimizer_state
         )
+        env_state, data, next_values, reward_square, scale = seen
 
         targets = td_lambda_targets(
-            hyper.reward_scaling * data.reward,
+            scale * data.reward,
             data.done,
             data.termination,
             next_values,
@@ -205,6 +224,7 @@ class Learner:
             updates=state.updates + 1,
             normalizer_params=self._normalizer_params(state, data),
             policy_params=policy_params,
+            reward_square=reward_square,
             value_params=value_params,
             target_value_params=optax.incremental_update(
                 value_params, state.target_value_params, hyper.tau
@@ -222,19 +242,26 @@ class Learner:
             "reward": jnp.mean(data.reward),
             "regularisation": regularisation,
         }
+        if "interventions" in data.counted:
+            metrics["interventions_per_step"] = jnp.mean(data.counted["interventions"])
         return new_state, metrics
 
     def epoch(
         self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array
     ) -> tuple[TrainingState, dict[str, Any]]:
-        """`num_updates` updates, and the means of their metrics.
+        """`num_updates` updates, and the means of their metrics; `interventions_per_step` is the
+        mean over the last `newest_updates` of them.
 
         The number is traced: one compiled program serves epochs of any length.
         """
+        newest = jnp.minimum(num_updates, newest_updates(hyper.num_updates))
 
-        def body(_, carry):
+        def body(i, carry):
             state, sums = carry
             state, metrics = self.update(state, hyper)
+            if "interventions_per_step" in metrics:
+                is_new = i >= num_updates - newest
+                metrics["interventions_per_step"] *= jnp.where(is_new, num_updates / newest, 0.0)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
         metrics = jax.eval_shape(self.update, state, hyper)[1]
@@ -252,6 +279,17 @@ class Learner:
         finite = jnp.all(jnp.isfinite(data.obs))
         return jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params
+        )
+
+    def _reward_square(
+        self, state: TrainingState, data: Rollout
+    ) -> running_statistics.RunningStatisticsState:
+        """Statistics of squared rewards with this window's; unchanged if one is not finite."""
+        square = jnp.square(jax.lax.stop_gradient(data.reward))
+        updated = running_statistics.update(state.reward_square, square)
+        finite = jnp.all(jnp.isfinite(square))
+        return jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), updated, state.reward_square
         )
 
     def _totals(self, state: TrainingState, data: Rollout) -> dict[str, Any]:

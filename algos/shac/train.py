@@ -2,6 +2,7 @@
 
 import functools
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ from safe_wrappers.wrappers import SafeguardedEnv
 from . import checkpoint
 from . import networks as shac_networks
 from .arguments import ARGUMENTS
-from .learner import Hyperparameters, Learner, TrainingState
+from .learner import Hyperparameters, Learner, TrainingState, newest_updates
+from .result import Best, Trained, TrainingHint, decline_hint, leaning_hint, standard_error
 from .rollout import wrap
 
 _MOST_UPDATES = 2**31  # they are counted in int32
@@ -73,6 +75,7 @@ def train(
     reward_scaling: float = 1.0,
     regularisation: float | None = None,
     normalize_observations: bool = True,
+    normalize_rewards: bool = False,
     network_factory: Callable[..., shac_networks.SHACNetworks] = shac_networks.make_shac_networks,
     seed: int = 0,
     # evaluation
@@ -87,13 +90,14 @@ def train(
     # checkpoints
     save_checkpoint_path: str | None = None,
     restore_checkpoint_path: str | None = None,
-) -> tuple[Callable[..., types.Policy], types.Params, dict[str, Any]]:
+) -> Trained:
     """Trains a policy by backpropagation through short windows of the environment, with a value
     function at their ends.
 
     The environment must be differentiable, a `SafeguardWrapper` included or not. Same seed and
     options give the same result, also when the training was interrupted and resumed from a
-    checkpoint. The defaults suit the pendulum; `TUNED` holds what other bundled systems need.
+    checkpoint. The defaults suit the pendulum; `TUNED` holds what other bundled systems need, and
+    `OWN_PLANT` what suited plants that are not bundled.
 
     Args:
         environment: A single (not vectorised) environment, or a batched one with `wrap_env=False`.
@@ -120,12 +124,14 @@ def train(
         discounting: Discount factor gamma.
         td_lambda: Parameter lambda of the value function's targets.
         tau: Step of the target value function towards the value function, once per window.
-        reward_scaling: Factor on rewards in the losses.
+        reward_scaling: Factor on rewards in the losses, after their normalisation.
         regularisation: c of c * mean |a_s - a|^2 in the policy's loss (a the requested, a_s the
             executed action), annealed linearly to 0 at half of the training. Default: 0.1 with
             `BoundaryProjection`, else 0.
         normalize_observations: Whether the networks see observations normalised by running
             statistics.
+        normalize_rewards: Whether the losses see rewards divided by the root mean square of all
+            rewards so far, so that no option depends on the unit of the reward.
         network_factory: (observation_size, action_size, preprocess_observations_fn) ->
             SHACNetworks.
         seed: Random seed for initialisation, rollouts and evaluation.
@@ -142,8 +148,10 @@ def train(
             from; give the other arguments that it was started with.
 
     Returns:
-        make_policy(params, deterministic=False) -> policy(obs, key) -> (action, extras); params =
-        (normalizer_params, policy_params, value_params); the last metrics.
+        make_policy, params, metrics, as Brax's agents do: make_policy(params, deterministic=False)
+        -> policy(obs, key) -> (action, extras), the parameters at the end of the training
+        (normalizer_params, policy_params, value_params), and the last metrics. By name also
+        `best_params`, those of the best evaluation, and `hints`; see `Trained`.
 
     Raises:
         TypeError: If an argument is of another kind than `arguments.ARGUMENTS` says.
@@ -152,8 +160,14 @@ def train(
             another training.
         FileNotFoundError: If there is no checkpoint.
 
+    Warns:
+        TrainingHint: At the end, if more than a third of the last steps were interventions, or if
+            the last policy is worse than the best by more than noise.
+
     Metrics:
         eval/...: From `brax.training.acting.Evaluator`, above all eval/episode_reward.
+        eval/best_reward, best_env_steps: The best eval/episode_reward so far, and the interactions
+            until then.
         training/policy_loss, value_loss, gradient_norm, reward, regularisation: Means since the
             last evaluation.
         training/skipped_updates, skipped_critic_updates: Optimiser steps left out since the
@@ -162,6 +176,8 @@ def train(
         training/violations, interventions, fallbacks, smallest_margin: Over all training steps so
             far, as far as the environment reports them (states outside the safe set, unsafe
             requests, anchors executed, distance to its boundary).
+        training/interventions_per_step: Share of unsafe requests in the newest steps: since the
+            last evaluation, but at most a tenth of the training.
         training/sps, walltime, compile_time: Interactions per second, seconds of training and of
             compilation.
     """
@@ -208,17 +224,19 @@ def train(
         tau=tau,
         reward_scaling=reward_scaling,
         regularisation=regularisation,
+        normalize_rewards=normalize_rewards,
     )
     hyper = jax.tree.map(jnp.float32, hyper)
 
     key, eval_key = jax.random.split(jax.random.PRNGKey(seed))
     start = time.time()
     state = jax.jit(learner.init)(key, hyper)
+    best = Best.nothing_yet(state.params)
     if restore_checkpoint_path is not None:
         saved = checkpoint.load_training_state(
-            restore_checkpoint_path, {"training_state": state, "eval_key": eval_key}
+            restore_checkpoint_path, {"training_state": state, "eval_key": eval_key, "best": best}
         )
-        state, eval_key = saved["training_state"], saved["eval_key"]
+        state, eval_key, best = saved["training_state"], saved["eval_key"], saved["best"]
     epoch = jax.jit(learner.epoch).lower(state, hyper, jnp.int32(0)).compile()
     compile_time = time.time() - start
 
@@ -236,20 +254,24 @@ def train(
     walltime = 0.0
 
     def report(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:
-        nonlocal eval_key
-        num_steps = int(state.updates) * learner.steps_per_update
+        nonlocal best, eval_key
+        updates = int(state.updates)
+        num_steps = updates * learner.steps_per_update
         policy_params_fn(num_steps, make_policy, state.params)
-        metrics = (
-            dict(evaluator.run_evaluation(state.params, training_metrics))
-            if evaluator
-            else training_metrics
-        )
+        metrics: dict[str, Any] = training_metrics
+        if evaluator:
+            metrics = {**evaluator.run_evaluation(state.params, training_metrics)}
+            reward, error = metrics["eval/episode_reward"], standard_error(metrics, num_eval_envs)
+            best = best.after(state.params, updates, float(reward), error)
+            metrics["eval/best_reward"] = float(best.reward)
+            metrics["eval/best_env_steps"] = int(best.updates) * learner.steps_per_update
         # as the evaluator does with its own, which is private
         eval_key, _ = jax.random.split(eval_key)
         progress_fn(num_steps, metrics)
         return metrics
 
     metrics: dict[str, Any] = {}
+    newest = 0
     if num_evals > 1 or restore_checkpoint_path is not None:
         metrics = report(state, _totals(state, learner) | {"training/compile_time": compile_time})
     done = int(state.updates)
@@ -260,6 +282,7 @@ def train(
         start = time.time()
         state, means = jax.block_until_ready(epoch(state, hyper, jnp.int32(end - done)))
         elapsed = time.time() - start
+        newest = min(end - done, int(newest_updates(num_updates)))
         walltime += elapsed
         training_metrics = {
             f"training/{name}": float(value) for name, value in means.items()
@@ -277,10 +300,26 @@ def train(
                 step,
                 state.params,
                 config,
-                {"training_state": state, "eval_key": eval_key},
+                {"training_state": state, "eval_key": eval_key, "best": best},
             )
         metrics = report(state, training_metrics)
-    return make_policy, state.params, metrics
+    hints = _hints(metrics, best, newest * learner.steps_per_update, num_eval_envs)
+    for hint in hints:
+        warnings.warn(hint, TrainingHint, stacklevel=3)
+    best_params = best.params if evaluator else state.params
+    return Trained(make_policy, state.params, metrics, best_params, hints)
+
+
+def _hints(
+    metrics: dict[str, Any], best: Best, newest_steps: int, num_episodes: int
+) -> tuple[str, ...]:
+    """What the metrics at the end of a training are worth saying in words."""
+    share = metrics.get("training/interventions_per_step", 0.0)
+    hints = [leaning_hint(share, newest_steps)]
+    if "eval/episode_reward" in metrics:
+        reward, error = metrics["eval/episode_reward"], standard_error(metrics, num_episodes)
+        hints.append(decline_hint(best, float(reward), error, metrics["eval/best_env_steps"]))
+    return tuple(hint for hint in hints if hint is not None)
 
 
 def _totals(state: TrainingState, learner: Learner) -> dict[str, Any]:

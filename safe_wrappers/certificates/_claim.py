@@ -29,6 +29,8 @@ MIN_EPS = 5e-6
 # What is left of sigma beyond the rounding margins, so that a certified state has a float32 action
 # with room to spare.
 RESERVE = 1e-5
+# How much larger than their sum the terms of a facet may be before a user is told.
+_CANCELS = 20.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -157,16 +159,29 @@ class Claim(ReadOnly):
         which the safeguards use 2 tau |H_i B|.
         """
         test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
-        largest = float((2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE).max())
-        if not self.sigma >= largest:
+        needed = 2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE
+        facet = int(needed.argmax())
+        if not self.sigma >= needed[facet]:
             raise CertificateError(
                 f"`sigma` is {self.sigma:.3g}, but the rounding of the model {self.model.name!r} "
-                f"needs at least 2 eps_i + 2 tau |H_i B| + {RESERVE:g} = {largest:.3g}; "
-                + (
-                    offset_in_words(self.centered_set, self.center)
-                    or "raise sigma, or scale the model's units so that float32 loses less."
-                )
+                f"needs at least 2 eps_i + 2 tau |H_i B| + {RESERVE:g} = {needed[facet]:.3g} at "
+                f"facet {facet} of S; "
+                + (offset_in_words(self.centered_set, self.center) or self._against_rounding(facet))
             )
+
+    def _against_rounding(self, facet: int) -> str:
+        """What makes float32 lose less at a facet."""
+        row = self.safe_state_set.H[facet].astype(np.float64)
+        reach = [max(map(self.safe_state_set.support, (e, -e))) for e in np.eye(len(row))]
+        terms = float(np.abs(row) @ reach)
+        if not _CANCELS < terms < np.inf:
+            return "raise sigma, or scale the model's units so that float32 loses less."
+        largest = np.flatnonzero(np.abs(row) * reach > terms / _CANCELS).tolist()
+        return (
+            f"there H_i x is a small difference of large numbers, of {terms:.3g} times its size, "
+            f"in the states {largest}: make that difference a state of its own, such as the gap "
+            "between two positions instead of the positions, or raise sigma."
+        )
 
     @functools.cached_property
     def centered_set(self) -> Polytope:

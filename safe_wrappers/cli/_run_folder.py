@@ -206,14 +206,19 @@ class RunFolder:
             kind = "a finished" if self.summary.exists() else "an interrupted"
             less = "; it can only grow" if name == "num_timesteps" else ""
             raise UsageError(
-                f"{self.path} holds {kind} run with {flag(name)} {before[name]}, not "
-                f"{given[name]}{less}; go on with its own options, or give another --logdir."
+                f"{self.path} holds {kind} run with {flag(name)} {_shown(before[name])}, not "
+                f"{_shown(given[name])}{less}; go on with its own options, or give another "
+                "--logdir."
             )
 
     def _not_writable(self, error: OSError) -> UsageError:
         return UsageError(
             f"--logdir {self.path} must be a folder that can be written to: {error.strerror}."
         )
+
+
+def _shown(value: Any) -> str:
+    return "left out" if value is None else str(value)
 
 
 def _to_json(options: Train) -> dict[str, Any]:

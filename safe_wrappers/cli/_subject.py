@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 from brax import envs as brax_envs
@@ -107,9 +106,7 @@ def own_environment(given: str, options: Mapping[str, Any]) -> envs.ModelEnv | S
     elif isinstance(env, brax_envs.Env):
         instead = "put it into a `SafeguardWrapper(env, safeguard, system=...)`"
     else:
-        instead = "a Gymnasium environment is trained on with an agent for Gymnasium"
-    if not isinstance(env, brax_envs.Env | gymnasium.Env | Model | Certificate | Claim):
-        instead = "name the environment itself"
+        instead = "a training needs an environment of Brax"
     raise UsageError(
         f"{given} must be a `CertifiedEnv`, another `ModelEnv` or a `SafeguardWrapper`, or a "
         f"function that returns one, but it is a `{kind}`; {instead}."

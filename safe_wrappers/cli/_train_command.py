@@ -91,6 +91,8 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
         return _interrupted(folder)
     summary = summarise(options, subject, training)
     print(describe(summary, name))
+    for hint in training.hints:
+        print(f"  hint     {hint}")
     pictures = training.save_pictures(folder.path, name)
     write_json(folder.summary, summary)
     folders = [f"{path.name}/" for path in (folder.tensorboard, folder.checkpoints)]
@@ -132,7 +134,8 @@ def _given(options: Train) -> dict[str, Any]:
     names = ("num_envs", "horizon_length", "train_episode_length", "learning_rate")
     given = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    return {**shac.TUNED.get(options.system, {}), **given}
+    suited = shac.TUNED.get(options.system, shac.OWN_PLANT if ":" in options.system else {})
+    return {**suited, **given}
 
 
 def _require_proved(options: Train, subject: Subject) -> None:

@@ -76,13 +76,19 @@ def lqr(env: Env) -> LQR:
     def step(z: jax.Array) -> jax.Array:
         return env.model.unit_step(z[:n], z[n:], jnp.asarray(middle, z.dtype))
 
-    # In float64: an optimiser looks at differences that float32 does not have.
-    with jax.enable_x64():
-        z = _best_rest(safe, jax.jit(reward), jax.jit(step), n, d)
-        slope, curvature, motion = (
-            np.asarray(jax.jit(derivative)(jnp.asarray(z)), np.float64)
-            for derivative in (jax.grad(reward), jax.hessian(reward), jax.jacobian(step))
-        )
+    try:
+        # In float64: an optimiser looks at differences that float32 does not have.
+        with jax.enable_x64():
+            z = _best_rest(safe, jax.jit(reward), jax.jit(step), n, d)
+            slope, curvature, motion = (
+                np.asarray(jax.jit(derivative)(jnp.asarray(z)), np.float64)
+                for derivative in (jax.grad(reward), jax.hessian(reward), jax.jacobian(step))
+            )
+    except KeyError as error:
+        raise NoRegulator(f"the reward reads info[{error}]") from error
+    except (TypeError, ValueError) as error:  # of the user's code: no reason not to train
+        said = str(error).splitlines()[0]
+        raise NoRegulator(f"the reward cannot be differentiated in float64: {said}") from error
     gain = _gain(-0.5 * curvature, motion[:, :n], motion[:, n:])
     # The best rest of the linear model and the quadratic reward, if S had no boundary.
     rests = null_space(motion - np.eye(n, n + d))

@@ -1,6 +1,7 @@
 """A training of SHAC with its evaluations, metrics and pictures on disk."""
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class RecordedTraining:
         no_regulator: Why there is no regulator, in words; None if there is one.
         episodes: Those of the last evaluation.
         compile_seconds: Seconds that this process spent compiling.
+        hints: What the training says about itself at its end, in sentences.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class RecordedTraining:
         self.no_regulator: str | None = None
         self.episodes: Episodes
         self.compile_seconds = 0.0
+        self.hints: tuple[str, ...] = ()
         self._report_row = report
         self._projected = projected
         self._comparison: PolicyComparison | None = None
@@ -78,15 +81,18 @@ class RecordedTraining:
             row = self.writer.write(interactions, {**metrics, **self.episodes.metrics()})
             self._report_row({**metrics, **row})
 
-        _, _, metrics = shac.train(
-            self.guarded,
-            episode_length=episode_length,
-            run_evals=False,  # `evaluate` runs its own, on the same starts and disturbances
-            policy_params_fn=evaluate,
-            progress_fn=report,
-            **arguments,
-        )
-        self.compile_seconds += metrics["training/compile_time"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", shac.TrainingHint)  # kept in `hints`
+            trained = shac.train(
+                self.guarded,
+                episode_length=episode_length,
+                run_evals=False,  # `evaluate` runs its own, on the same starts and disturbances
+                policy_params_fn=evaluate,
+                progress_fn=report,
+                **arguments,
+            )
+        self.compile_seconds += trained.metrics["training/compile_time"]
+        self.hints = trained.hints
 
     def save_pictures(self, path: Path, title: str) -> list[str]:
         """Writes the learning curve, and pictures of the last episodes, into a folder.

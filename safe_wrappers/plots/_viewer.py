@@ -46,7 +46,7 @@ def save_viewer(
     }
     template = resources.files("safe_wrappers.plots").joinpath("viewer.html")
     page = template.read_text(encoding="utf-8")
-    # "</" would end the script inside which the numbers stand; there are no texts from outside.
+    # Numbers alone: no text from outside can end the script in which they stand.
     data = json.dumps(episode, separators=(",", ":"))
     page = page.replace("{{title}}", html.escape(title)).replace("{{episode}}", data)
     path.write_text(page, encoding="utf-8")

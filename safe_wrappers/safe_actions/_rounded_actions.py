@@ -75,7 +75,9 @@ def onto_space(system: System, space: spaces.Space[Any]) -> tuple[ActionBox, Sys
     """
     _require_same_units(system, space)
     room = system.action_room if isinstance(system, BoxSystem) else 0.0
-    box = ActionBox(space, system.action_size, room)
+    units = units_of(system)
+    proved_map = None if units.plain else (units.center, units.half_width)
+    box = ActionBox(space, system.action_size, room, proved_map)
     return box, RoundedActions(system, box.rounding) if box.coarse else system
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ModelError
-from .._gate import as_integer, as_number
+from .._gate import as_integer, as_number, instance_of
 from ..models import Model
 from ..sets import Box, Polytope
 from ._samples import extreme_samples
@@ -60,10 +60,13 @@ def fit_remainder(
 
     Raises:
         SetDimensionError: If the sets do not fit the model or are unbounded.
-        TypeError: If `safety` or `samples` is no number, or `key` no random key.
+        TypeError: If `model` is no model, `safety` or `samples` no number, or `key` no random key.
         ValueError: If `safety` or `samples` is below 1.
         ModelError: If the model is not finite at some sample.
     """
+    instance_of(
+        "model", model, Model, hint="an environment that JAX cannot trace needs `fit_surrogate`"
+    )
     safety = as_number("safety", safety, 1.0)
     samples = as_integer("samples", samples, 1)
 

@@ -25,6 +25,7 @@ from ._support import PAGE
 _WORSE = 1.5
 _ROUNDING = 1e-6
 _SAMPLES_PER_TERM = 4
+_MOST_STATES = 12
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,8 +101,8 @@ def fit_surrogate(
         SetDimensionError: If the sets do not fit the plant or are unbounded.
         TypeError: If `plant` is something else, `safety`, `degree` or `samples` no number, or `key`
             no random key.
-        ValueError: If `safety`, `degree` or `samples` is below 1, or there are fewer than four
-            samples for each polynomial coefficient.
+        ValueError: If `safety`, `degree` or `samples` is below 1, there are fewer than four samples
+            for each polynomial coefficient, or more than 12 states.
         ModelError: If a step is not finite at some sample, or the environment cannot be put into
             some state of `states`.
 
@@ -203,9 +204,14 @@ def _fit(
 
 
 def _require_enough(n: int, d: int, degree: int, samples: int) -> None:
-    """Least squares with hardly more samples than unknowns would leave nothing over, and a cubic in
-    dozens of states has more unknowns than memory.
+    """A set in many dimensions has more corners than memory can hold, and least squares with hardly
+    more samples than unknowns would leave nothing over.
     """
+    if n > _MOST_STATES:
+        raise ValueError(
+            f"A plant must have at most {_MOST_STATES} states to be sampled to the corners of a "
+            f"set, but it has {n}. Choose fewer states that move on their own. {PAGE}"
+        )
     terms = math.comb(n + degree, degree) + d * math.comb(n + degree - 1, degree - 1)
     if samples < _SAMPLES_PER_TERM * terms:
         raise ValueError(

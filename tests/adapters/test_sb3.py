@@ -3,7 +3,9 @@
 All marked `agents`.
 """
 
+import copy
 import functools
+import pickle
 
 import gymnasium
 import numpy as np
@@ -48,6 +50,24 @@ def assert_same(found, expected, path=""):
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5, err_msg=path)
     else:
         assert found == expected, path
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))],
+    ids=["copy", "pickle"],
+)
+def test_copies_go_on_from_the_same_state(duplicate):
+    """Through the end of an episode, and a reset from the random stream."""
+    env = sw.as_vec_env(make())
+    env.seed(3)
+    env.reset()
+    action = np.full((NUM_ENVS, 1), 0.4, np.float32)
+    env.step(action)
+    twin = duplicate(env)
+    for _ in range(EPISODE):
+        assert_same(twin.step(action), env.step(action))
+    assert_same(twin.reset(), env.reset())
 
 
 @pytest.mark.parametrize("id", IDS)

@@ -88,6 +88,27 @@ def test_sigma_must_be_a_positive_number(upright_rows, sigma):
         claim_of(upright_rows, sigma=sigma)
 
 
+def test_two_cars_in_absolute_coordinates_are_told_to_use_their_gap():
+    """x = (p1, v1, p2, v2): a gap of a metre between positions up to a kilometre."""
+
+    def step(x, a, w):
+        first = jnp.stack([x[0] + 0.1 * x[1], x[1] + 0.1 * (2.0 * a[0] + w[0])])
+        return jnp.concatenate([first, jnp.stack([x[2] + 0.1 * x[3], x[3] + 0.1 * w[1]])])
+
+    gap = np.array([[1.0, 0.5, -1.0, -0.5]])
+    rows = np.concatenate([np.diag([1e-3, 1 / 30, 1e-3, 1 / 30]), gap])
+    parts = {
+        "constraint_set": Box.symmetric([1e3, 30.0, 1e3, 30.0]),
+        "disturbance_set": Box.symmetric([0.1, 0.1]),
+    }
+    message = (
+        r"at facet 4 of S; there H_i x is a small difference of large numbers, of 2\.03e\+03 times "
+        r"its size, in the states \[0, 2\]: make that difference a state of its own"
+    )
+    with pytest.raises(CertificateError, match=message):
+        claim_of(np.concatenate([rows, -rows]), Model("two cars", step, 4, 1, 2), **parts)
+
+
 def test_sigma_must_leave_room_for_rounding(upright_rows):
     with pytest.raises(CertificateError, match=r"`sigma` is 1\.5e-05, but the rounding"):
         claim_of(upright_rows, sigma=1.5e-5)

@@ -80,4 +80,4 @@ def test_a_model_that_maps_actions_by_itself_is_refused(name):
     kind = type("Own", (sw.Model,), {name: own})
     model = kind("own", cart().step, 2, 1, 1, action_box=cart().action_box)
     with pytest.raises(ModelError, match=f"must leave `{name}` as `Model` defines it"):
-        require_one_derivative(model, claim(cart()).safe_state_set)
+        require_one_derivative(model, claim(cart()).safe_state_set, np.zeros(2))

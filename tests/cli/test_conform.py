@@ -84,7 +84,7 @@ def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):
             "conform mine:exact --backend mjx",
             "--backend chooses for a bundled system, but mine:exact is an environment of its own.",
         ),
-        ("conform mine:nothing", "the environment mine:nothing cannot be imported"),
+        ("conform mine:nothing", "unknown attribute of mine for the environment 'nothing'"),
         (
             "conform mine:number",
             "`env` must be a single environment of Brax or Gymnasium, or a "

@@ -145,7 +145,10 @@ def test_a_file_of_python_can_be_named(run_main, tmp_path, capsys):
         ("train square_plant:model --logdir x", "a `Model` has no observations and rewards"),
         ("train square_plant:claim --logdir x", "a safe set has no observations and rewards"),
         ("train square_plant:simulator --logdir x", "put it into a `SafeguardWrapper("),
-        ("train square_plant:number --logdir x", "but it is a `int`; name the environment itself."),
+        (
+            "train square_plant:number --logdir x",
+            "but it is a `int`; a training needs an environment of Brax.",
+        ),
         ("train square_plant:evn --logdir x", "'evn'; did you mean 'env'?"),
         ("train squar_plant:env --logdir x", "No module named 'squar_plant'"),
         ("train nowhere.py:env --logdir x", "there is no file nowhere.py"),

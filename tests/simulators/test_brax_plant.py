@@ -1,10 +1,14 @@
+import warnings
+
 import brax.envs
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from brax.envs.wrappers import training
+from brax.io import mjcf
 from helpers import keys
+from mujoco_models import CART_POLE, FALLING
 from pipeline_env import STOPPING, Arm, arm_plant, safe_arm
 
 import safe_wrappers as sw
@@ -116,6 +120,68 @@ def test_backends_without_a_joint_state_are_refused(backend):
 def test_wrong_indices_are_refused(name, indices, message):
     with pytest.raises(ValueError, match=message):
         sw.BraxPlant(arm_plant().env, **{name: indices})
+
+
+class Mujoco(Arm):
+    """Brax's arm with another MuJoCo model inside."""
+
+    def __init__(self, xml):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Brax System, piplines and environments")
+            sys = mjcf.loads(xml)
+        brax.envs.PipelineEnv.__init__(self, sys, backend="generalized", n_frames=2)
+
+    def reset(self, rng):
+        state = self.pipeline_init(self.sys.init_q, jnp.zeros(self.sys.qd_size()))
+        zero = jnp.zeros(())
+        return brax.envs.State(state, state.q, zero, zero, {"mine": zero})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"q": [1], "qd": [1]}, "the position of joint `rail` changes the acceleration of joint `"),
+        ({"q": [0], "qd": [0]}, "the position of joint `pole` changes the acceleration of joint `"),
+        ({"q": [0, 1], "qd": [1]}, r"velocity of every position in it, but q\[0\] of `Mujoco`"),
+    ],
+)
+def test_joints_that_depend_on_others_are_no_state(chosen, message):
+    """Found in milliseconds, before anything is compiled."""
+    with pytest.raises(sw.ModelError, match=message):
+        sw.BraxPlant(Mujoco(CART_POLE), **chosen)
+
+
+@pytest.mark.filterwarnings("ignore:Brax System, piplines and environments are not actively")
+def test_quaternions_are_refused():
+    env = brax.envs.get_environment("ant", backend="generalized")
+    with pytest.raises(
+        sw.ModelError, match=r"hold the quaternion of the free joint `root`.*Is my environment supp"
+    ):
+        sw.BraxPlant(env)
+    with pytest.raises(sw.ModelError, match="the position of joint `root` changes"):
+        sw.BraxPlant(env, q=[7], qd=[6])
+
+
+def test_contacts_and_limits_are_warned_of():
+    with pytest.warns(UserWarning, match="states of short episodes of `Mujoco` bodies touch"):
+        plant = sw.BraxPlant(Mujoco(FALLING))
+    assert plant.model.state_names == ("height", "height velocity")
+    with pytest.warns(
+        UserWarning, match=r"states sampled in `states` of Mujoco .generalized. bodies touch"
+    ):
+        sw.fit_surrogate(plant, sw.Box([-0.5, -0.1], [0.0, 0.1]), jax.random.PRNGKey(0), samples=80)
+
+
+def test_more_states_than_sets_were_found_for_are_warned_of():
+    arms = "".join(
+        f'''<body pos="{2 * i} 0 0"><joint name="arm {i}" type="hinge" axis="0 0 1"/>
+        <geom type="sphere" size="0.05" pos="0.3 0 0"/></body>'''
+        for i in range(4)
+    )
+    xml = f"""<mujoco><worldbody>{arms}</worldbody>
+        <actuator><motor joint="arm 0"/></actuator></mujoco>"""
+    with pytest.warns(UserWarning, match="`Mujoco` has 8 states. Safe sets were found for up to 4"):
+        sw.BraxPlant(Mujoco(xml))
 
 
 def test_a_reset_that_places_nothing_is_refused():

@@ -45,6 +45,8 @@ def test_an_affine_model_leaves_nothing_but_rounding():
 
 
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(TypeError, match=r"`model` is .* but it must be a `Model`; an environment"):
+        sw.fit_remainder(bent, X, W, KEY)
     with pytest.raises(
         sw.SetDimensionError,
         match="`states` must have dimension 2 for the model 'bent', but it has 3",

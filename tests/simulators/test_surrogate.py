@@ -76,6 +76,62 @@ def test_disturbances_of_the_simulator_are_added():
     )
 
 
+def bent(x, a, w):
+    """Of a motor of 12 V: not affine in the action, and the wind is stronger at the rim."""
+    volts = a[0]
+    return jnp.stack(
+        [
+            x[0] + 0.1 * x[1],
+            x[1] + volts / 12 + 0.01 * (volts / 12) ** 2 + (0.1 + 0.05 * x[0] ** 2) * w[0],
+        ]
+    )
+
+
+BENT = sw.Model("bent", bent, 2, disturbance_size=1, action_box=sw.Box([-12.0], [12.0]))
+
+
+def test_any_model_is_followed_with_its_own_disturbances():
+    """One that is not affine in the action, by one that is; units and names are its own."""
+    W = sw.Box([-0.2], [0.1])
+    surrogate = sw.fit_surrogate(BENT, X, KEY, samples=2_000, disturbance_set=W)
+    require_affine(surrogate.model)
+    np.testing.assert_array_equal(surrogate.model.action_box.upper, [12.0])
+    rng = np.random.default_rng(0)
+    x = (rng.uniform(-1, 1, (2_000, 2)) * [0.5, 2.0]).astype(np.float32)
+    a = rng.uniform(-12, 12, (2_000, 1)).astype(np.float32)
+    w = rng.choice([-0.2, 0.1], (2_000, 1)).astype(np.float32)
+    still = np.zeros((2_000, 2), np.float32)
+    gap = jax.vmap(BENT)(x, a, w) - jax.vmap(surrogate.model)(x, a, still)
+    assert jax.vmap(surrogate.disturbance_set.contains)(gap).all()
+    # what the wind does, at most 0.2 (0.1 + 0.05 / 4), and what the square of the voltage does
+    assert 0.025 < np.abs(gap).max() < surrogate.disturbance_set.upper[1] < 0.06
+
+
+def test_a_plant_is_taken_for_its_model():
+    with_plant = sw.fit_surrogate(arm_plant(), REGION, KEY, degree=1, samples=200)
+    with_model = sw.fit_surrogate(arm_plant().model, REGION, KEY, degree=1, samples=200)
+    np.testing.assert_array_equal(with_plant.largest, with_model.largest)
+
+
+def test_polynomials_are_about_the_middle_of_the_set():
+    """Symmetry too: a spring about 3, in natural coordinates."""
+    spring = plant(lambda x, a: jnp.stack([x[0] + 0.1 * x[1], x[1] - jnp.sin(x[0] - 3.0) + a[0]]))
+    states = sw.Box([2.5, -2.0], [3.5, 2.0])
+    surrogate = sw.fit_surrogate(spring, states, KEY, samples=1_000)
+    assert surrogate.symmetric
+    assert surrogate.largest.max() < 1e-3
+    away = sw.fit_surrogate(spring, sw.Box([2.0, -2.0], [3.5, 2.0]), KEY, samples=1_000)
+    assert not away.symmetric
+
+
+def test_the_state_where_it_is_worst_is_told():
+    """A wall at 0.4, which no polynomial follows."""
+    wall = plant(lambda x, a: jnp.stack([jnp.minimum(x[0] + a[0] * 0.05, 0.4), x[1]]))
+    surrogate = sw.fit_surrogate(wall, X, KEY, samples=1_000)
+    assert surrogate.worst_states.shape == (2, 2)
+    assert surrogate.worst_states[0, 0] > 0.3
+
+
 def test_a_simulator_is_followed():
     """Brax's arm is linear: off by rounding only, and half as much in the box again."""
     surrogate = arm_surrogate()
@@ -95,6 +151,13 @@ def test_what_does_not_fit_is_refused():
     for name, value in (("safety", 0.9), ("degree", 0), ("samples", 0)):
         with pytest.raises(ValueError, match=f"`{name}` is {value}, but it must be .* at least 1"):
             sw.fit_surrogate(CUBIC, X, KEY, **{name: value})
+    for other in (CUBIC.step, None, sw.BoundaryProjection()):
+        with pytest.raises(TypeError, match="`plant` must be a `Model`, a `BraxPlant` or a `Gym"):
+            sw.fit_surrogate(other, X, KEY)
+    for n, message in ((8, "at least 4 for each coef"), (13, "at most 12 states to be sampled")):
+        many = sw.Model("many", lambda x, a, w: x, n, 3)
+        with pytest.raises(ValueError, match=message):
+            sw.fit_surrogate(many, sw.Box.symmetric(np.ones(n)), KEY, samples=500)
     with pytest.raises(sw.ModelError, match="must be finite on `states`"):
         sw.fit_surrogate(plant(lambda x, a: jnp.log(x) + a), X, KEY, samples=100)
 

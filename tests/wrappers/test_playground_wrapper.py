@@ -202,6 +202,47 @@ def test_the_environments_own_dictionaries_are_not_written_into(env):
     assert all(state.metrics[name] is value for name, value in before.items())
 
 
+def test_what_the_environment_reports_itself_stays(raw, system):
+    class Reporting(type(raw)):
+        def reset(self, rng):
+            state = super().reset(rng)
+            state.info.update(cost=jnp.full((), 10.0), safeguard=jnp.full((), 20.0))
+            return state
+
+        def step(self, state, action):
+            state = super().step(state, action)
+            state.info["cost"] += 1
+            state.info["safeguard"] += 1
+            return state
+
+    plant = copy.copy(raw)
+    plant.__class__ = Reporting
+    env = sw.PlaygroundSafeguardWrapper(plant, sw.BoundaryProjection(), system=system)
+    state, step = env.reset(jax.random.PRNGKey(0)), jax.jit(env.step)
+    for expected in (11.0, 12.0):
+        state = step(state, jnp.ones(1))
+        assert state.info["cost"] == expected
+        assert state.info["environment"]["safeguard"] == expected + 10
+        assert state.info["safeguard"]["violation"] == 0
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "cloudpickle"])
+def test_copies_go_on_from_the_same_state(env, way):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    state = jax.jit(env.reset)(jax.random.PRNGKey(0))
+    held = (env, state)
+    twin, its_state = (
+        copy.deepcopy(held) if way == "deepcopy" else cloudpickle.loads(cloudpickle.dumps(held))
+    )
+    assert twin.guarantee == env.guarantee
+    expected, found = (
+        jax.jit(env.step)(state, jnp.ones(1)),
+        jax.jit(twin.step)(its_state, jnp.ones(1)),
+    )
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_domain_randomisation_fails_loudly(playground, env):
     def randomise(model, rng):
         gear = jax.vmap(

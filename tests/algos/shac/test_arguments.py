@@ -49,6 +49,7 @@ BAD = {
     "reward_scaling": [*NO_NUMBERS, *OUTSIDE, 0.0],
     "regularisation": without_none([*NO_NUMBERS, *OUTSIDE]),
     "normalize_observations": NO_FLAGS,
+    "normalize_rewards": NO_FLAGS,
     "network_factory": NO_FUNCTIONS,
     "seed": NO_SEEDS,
     "num_evals": NO_COUNTS,

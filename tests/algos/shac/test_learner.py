@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from safe_wrappers.algos.shac import make_shac_networks
-from safe_wrappers.algos.shac.learner import Hyperparameters, Learner
+from safe_wrappers.algos.shac.learner import Hyperparameters, Learner, reward_scale
 from safe_wrappers.algos.shac.rollout import wrap
 
 HORIZON, ENVS, EPISODE = 4, 6, 8
@@ -32,6 +32,7 @@ def hyperparameters(**changes):
         "tau": 0.5,
         "reward_scaling": 1.0,
         "regularisation": 0.0,
+        "normalize_rewards": 1.0,
     }
     return jax.tree.map(jnp.float32, Hyperparameters(**{**values, **changes}))
 
@@ -128,3 +129,93 @@ def test_fresh_starts_differ_between_updates(line):
         state, _ = update(state, hyper)
         means.append(float(state.normalizer_params.mean[0]))
     assert len(set(means)) == 3
+
+
+def test_interventions_are_averaged_over_the_newest_tenth_of_the_training(line):
+    line.step = lambda state, action, step=line.step: (
+        lambda s: s.replace(
+            metrics={
+                **s.metrics,
+                "safeguard/intervention_per_step": (jnp.abs(s.obs[0]) > 0.5).astype(jnp.float32),
+            }
+        )
+    )(step(state, action))
+    reset = line.reset
+    line.reset = lambda rng: (
+        lambda s: s.replace(metrics={**s.metrics, "safeguard/intervention_per_step": jnp.zeros(())})
+    )(reset(rng))
+    learner, hyper = make_learner(line), hyperparameters(num_updates=20.0)
+    state = learner.init(jax.random.PRNGKey(0), hyper)
+    update = jax.jit(learner.update)
+    shares, after = [], state
+    for _ in range(5):
+        after, metrics = update(after, hyper)
+        shares.append(float(metrics["interventions_per_step"]))
+    epoch = jax.jit(learner.epoch)
+    assert epoch(state, hyper, jnp.int32(5))[1]["interventions_per_step"] == pytest.approx(
+        np.mean(shares[-2:])
+    )
+    assert epoch(state, hyper, jnp.int32(1))[1]["interventions_per_step"] == pytest.approx(
+        shares[0]
+    )
+    assert len(set(shares)) > 2
+
+
+def in_another_unit(line, factor):
+    step = line.step
+    line.step = lambda state, action: (lambda s: s.replace(reward=factor * s.reward))(
+        step(state, action)
+    )
+    return line
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_normalised_rewards_make_the_training_independent_of_their_unit(make_line, factor):
+    """The factors are no powers of two, so that rounding is all that differs."""
+    hyper, after = hyperparameters(), []
+    for env in (make_line(), in_another_unit(make_line(), factor)):
+        learner = make_learner(env)
+        state = learner.init(jax.random.PRNGKey(0), hyper)
+        after.append(jax.jit(learner.epoch)(state, hyper, jnp.int32(4)))
+    (one, metrics), (other, scaled) = after
+    for a, b in zip(
+        jax.tree.leaves((one.policy_params, one.value_params)),
+        jax.tree.leaves((other.policy_params, other.value_params)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert scaled["value_loss"] == pytest.approx(float(metrics["value_loss"]), rel=1e-3)
+    # What is reported of the reward keeps its unit.
+    assert scaled["reward"] == pytest.approx(factor * float(metrics["reward"]), rel=1e-3)
+
+
+def test_without_normalisation_the_unit_matters(make_line):
+    hyper = hyperparameters(normalize_rewards=0.0)
+    losses = []
+    for env in (make_line(), in_another_unit(make_line(), 100.0)):
+        learner = make_learner(env)
+        state = learner.init(jax.random.PRNGKey(0), hyper)
+        losses.append(float(jax.jit(learner.epoch)(state, hyper, jnp.int32(1))[1]["value_loss"]))
+    assert losses[1] > 100 * losses[0]
+
+
+def test_the_reward_scale_is_one_over_the_root_mean_square_of_all_rewards(line):
+    learner, hyper = make_learner(line), hyperparameters()
+    state = learner.init(jax.random.PRNGKey(0), hyper)
+    update, squares = jax.jit(learner.update), []
+    assert reward_scale(state.reward_square) == 1.0
+    for _ in range(3):
+        # Rewards are -x'^2, and the normaliser of the observations has seen x, not x'.
+        state, _ = update(state, hyper)
+        squares.append(float(state.reward_square.mean))
+    assert int(state.reward_square.count.lo) == 3 * HORIZON * ENVS
+    assert 0 < squares[-1] < 1
+    assert reward_scale(state.reward_square) == pytest.approx(squares[-1] ** -0.5)
+
+
+def test_rewards_that_are_all_zero_are_not_divided_by_zero(line):
+    learner, hyper = make_learner(in_another_unit(line, 0.0)), hyperparameters()
+    state = learner.init(jax.random.PRNGKey(0), hyper)
+    after, metrics = jax.jit(learner.epoch)(state, hyper, jnp.int32(2))
+    assert reward_scale(after.reward_square) == 1.0
+    assert all(np.isfinite(value) for value in metrics.values())

@@ -80,7 +80,7 @@ def test_a_saved_policy_is_the_trained_one(line, tiny, tmp_path):
     make_policy, params, _ = shac.train(line, **tiny, save_checkpoint_path=str(tmp_path))
     obs, key = jnp.array([0.3]), jax.random.PRNGKey(0)
     np.testing.assert_array_equal(
-        shac.load_policy(tmp_path)(obs, key)[0],
+        sw.load_policy(tmp_path)(obs, key)[0],
         make_policy(params, deterministic=True)(obs, key)[0],
     )
 
