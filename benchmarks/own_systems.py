@@ -1,7 +1,7 @@
 """SHAC with the settings `shac.OWN_PLANT` on plants that are not bundled, against a hand-made
 controller behind the same safeguard.
 
-Their tasks are what newcomers wrote: the goals lie near the limits, so that a policy that leans on
+Their tasks are what newcomers wrote: most goals lie near the limits, so that a policy that leans on
 the safeguard is safe and yet misses them.
 
     python benchmarks/own_systems.py
@@ -145,15 +145,22 @@ class CruiseControl(sw.envs.CertifiedEnv):
 
 
 class Servo(sw.envs.CertifiedEnv):
-    """Turn to 1.7 rad where at most 1.86 rad can be held safely."""
+    """Turn to 1 rad where at most 1.86 rad can be held safely."""
 
+    goal = 1.0
     observation_size = 3  # pyright: ignore[reportAssignmentType]
 
     def observe(self, x, info):
         return x
 
     def reward(self, x, action, info):
-        return -((x[0] - 1.7) ** 2) - 0.01 * action[0] ** 2
+        return -((x[0] - self.goal) ** 2) - 0.01 * action[0] ** 2
+
+
+class ServoAtItsLimit(Servo):
+    """Turn to 1.7 rad, which few starts reach without an intervention."""
+
+    goal = 1.7
 
 
 class Task(NamedTuple):
@@ -173,6 +180,10 @@ def _axis_controller(x):
     return 3.6 * (3.5 - x[0]) - 1.7 * x[1]
 
 
+def _servo_controller(goal):
+    return lambda x: 7.0 * (goal - x[0]) - 0.13 * x[1] - 0.05 * x[2]
+
+
 # The gains are those of the linear-quadratic regulator of each task.
 TASKS: dict[str, Callable[[], Task]] = {
     "axis": lambda: _task(DroneAxis, AXIS, "uniform", 150, _axis_controller),
@@ -180,9 +191,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "cruise": lambda: _task(
         CruiseControl, CRUISE, "worst_case", 200, lambda x: 0.33 * (x[0] + 32.0) + 1.1 * x[1]
     ),
-    "servo": lambda: _task(
-        Servo, SERVO, "uniform", 200, lambda x: 7.0 * (1.7 - x[0]) - 0.13 * x[1] - 0.05 * x[2]
-    ),
+    "servo": lambda: _task(Servo, SERVO, "uniform", 200, _servo_controller(1.0)),
+    "servo_at_limit": lambda: _task(ServoAtItsLimit, SERVO, "uniform", 200, _servo_controller(1.7)),
 }
 
 
