@@ -285,7 +285,8 @@ class Learner:
         self, state: TrainingState, data: Rollout
     ) -> running_statistics.RunningStatisticsState:
         """Statistics of squared rewards with this window's; unchanged if one is not finite."""
-        square = jnp.square(jax.lax.stop_gradient(data.reward))
+        # The statistics are float32, whatever rewards are where 64-bit types are switched on.
+        square = jnp.square(jax.lax.stop_gradient(data.reward)).astype(jnp.float32)
         updated = running_statistics.update(state.reward_square, square)
         finite = jnp.all(jnp.isfinite(square))
         return jax.tree.map(
