@@ -58,7 +58,7 @@ def check_hosts():
         assert np.asarray(reward).dtype == np.float64
         assert np.all(info["safeguard"]["inside"] == 1)
     hyper = learner.Hyperparameters(
-        1, 1e-3, 1e-3, 0.1, (0.7, 0.95), 1.0, 0.99, 0.95, 0.1, 1.0, regularisation=0.1
+        1, 1e-3, 1e-3, 0.1, (0.7, 0.95), 1.0, 0.99, 0.95, 0.1, 1.0, 0.1, normalize_rewards=1.0
     )
     hyper = jax.tree.map(jnp.float32, hyper)
     made = networks.make_shac_networks(4, 1, running_statistics.normalize)
