@@ -144,6 +144,7 @@ REFUSED_TERMS = {
     "cast to integer",
     "cumprod",
     "dynamic index",
+    "dynamic slice",
     "float16",
     "gather of NaN",
     "huge",

@@ -45,7 +45,7 @@ def structure_of(seed):
     # One action: two take long to compile, and tests/integration/test_off_center.py has them.
     n, d, k = int(rng.integers(1, 4)), 1, int(rng.integers(3))
     # What is refused as it stands is no question here.
-    refused = REFUSED_TERMS | {"wrong derivative", "clipped gradient", "dynamic slice"}
+    refused = REFUSED_TERMS | {"wrong derivative", "clipped gradient"}
     terms = sorted(set(TERMS) - refused - NOT_ROUNDED)
     ways = sorted(set(WAYS) - REFUSED_WAYS - {"where"})
     return Structure(
