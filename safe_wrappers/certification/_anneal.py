@@ -71,6 +71,7 @@ class _Progress:
     show: Callable[[str], None]
     best: Found | None = None
     failed: tuple[Claim, Proof] | None = None
+    unclaimed: CertificateError | None = None
     error: SynthesisError | None = None
     tried: int = 0
     programs: int = 0
@@ -94,6 +95,7 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
     Raises:
         SynthesisError: If no search found a set.
         NotProved: If sets were found, but none was proved.
+        CertificateError: If sets were found, but float32 loses too much to claim any of them.
     """
     progress, largest = _Progress(show), None
     if task.model.state_size == 2:
@@ -114,6 +116,8 @@ def annealed(task: Task, show: Callable[[str], None]) -> Found:
         return progress.best._replace(programs=progress.programs, largest=area)
     if progress.failed is not None:
         raise not_proved(*progress.failed, progress.tried)
+    if progress.unclaimed is not None:
+        raise progress.unclaimed
     assert progress.error is not None
     raise progress.error
 
@@ -222,7 +226,12 @@ def _judged(
     """Proves what was found and keeps it if it is the largest; a counterexample, if there is one
     and another search with it makes sense.
     """
-    claim = claim_of(task, found.safe_state_set, found.center)
+    try:
+        claim = claim_of(task, found.safe_state_set, found.center)
+    except CertificateError as error:
+        # A facet where float32 loses too much; what is proved stays, and the next set may do.
+        progress.unclaimed = error
+        return None
     proof = prove(claim, max_cells=task.effort.max_cells)
     progress.tried += 1
     if not proof.proved:
