@@ -104,10 +104,13 @@ def test_objects_are_freed():
 
 
 def test_programs_are_freed_but_for_the_newest():
+    gc.collect()
+    # Environments of other tests in this process may still hold programs of their own.
+    held_by_others = len(_programs._SHARED._alive)
     for i in range(3 * _programs._KEPT):
         evaluate(Owner(100.0 + i), X)
     gc.collect()
-    assert len(_programs._SHARED._alive) <= 2 * _programs._KEPT
+    assert len(_programs._SHARED._alive) <= held_by_others + _programs._KEPT
 
 
 def test_a_shallow_copy_that_was_changed_runs_its_own_program():
