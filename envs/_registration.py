@@ -8,6 +8,7 @@ import gymnasium
 from brax import envs
 
 from safe_wrappers._gate import one_of
+from safe_wrappers._keywords import require_known_keywords
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
@@ -63,11 +64,11 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
             as safe_set.
 
     Raises:
-        ValueError: On an unknown name or option; the message names the valid ones.
+        ValueError: On an unknown name; the message names the valid ones.
+        UnknownOptionError: On an unknown option, which is a TypeError and a ValueError.
     """
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
-    for option in kwargs:
-        one_of("option", option, list(inspect.signature(environment).parameters))
+    require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)
 
 

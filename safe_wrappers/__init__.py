@@ -10,6 +10,10 @@ import importlib.metadata as _metadata
 import io as _io
 import typing as _typing
 
+from ._compiler import require_right_compiler as _require_right_compiler
+
+_require_right_compiler()
+
 # mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here
 # needs it.
 with _contextlib.redirect_stdout(_io.StringIO()):
@@ -27,6 +31,7 @@ from ._errors import MissingDependencyError as MissingDependencyError
 from ._errors import ModelError as ModelError
 from ._errors import SafeWrappersError as SafeWrappersError
 from ._errors import SetDimensionError as SetDimensionError
+from ._errors import UnknownOptionError as UnknownOptionError
 from ._errors import WrapperOrderError as WrapperOrderError
 
 # adapters: Brax environments for Gymnasium and Stable-Baselines3.

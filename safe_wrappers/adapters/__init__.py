@@ -1,5 +1,6 @@
 """Brax environments, safeguarded or not, for other hosts: Gymnasium and Stable-Baselines3."""
 
+from ._brax_trainers import enable_brax_trainers as enable_brax_trainers
 from ._gym_env import Draw as Draw
 from ._gym_env import GymEnv as GymEnv
 from ._gym_vector_env import GymVectorEnv as GymVectorEnv

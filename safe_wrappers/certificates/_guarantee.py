@@ -99,7 +99,7 @@ def _promised(claim: Claim, certificate: Certificate | None, about: str) -> Guar
         by = f"the certificate {name!r} about {about} holds no record of a proof; `prove` decides"
         return Guarantee("tested", by, assumptions)
     records = f"the certificate {name!r} records a proof of this claim about {about}"
-    if record.prover != PROVER or record.program != claim.program:
+    if record.prover != PROVER or not record.is_of(claim.program):
         by = (
             f"{records}, but of another program: by another version of the prover or of JAX, which "
             "prints programs differently, or of another function that is near; `prove` decides"

@@ -297,13 +297,18 @@ def test_shared_rows_are_not_copied_per_lane():
     assert all(np.prod(shape[1:]) <= d * d for shape in operands if shape[:1] == (n,))
 
 
+def holds_equations(value):
+    return hasattr(getattr(value, "jaxpr", value), "eqns")
+
+
 def find_loop(jaxpr):
     """The first while loop of a jaxpr, at any depth."""
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "while":
             return eqn
-        for inner in jax.core.jaxprs_in_params(eqn.params):
-            if found := find_loop(inner):
+        # What holds a jaxpr differs between versions of JAX; that it has equations does not.
+        for leaf in jax.tree.leaves(list(eqn.params.values()), is_leaf=holds_equations):
+            if holds_equations(leaf) and (found := find_loop(getattr(leaf, "jaxpr", leaf))):
                 return found
     return None
 
