@@ -10,9 +10,8 @@ import importlib.metadata as _metadata
 import io as _io
 import typing as _typing
 
-from ._compiler import require_right_compiler as _require_right_compiler
-
-_require_right_compiler()
+# First: with a compiler that is known to be wrong, this is where it ends.
+from . import _compiler as _compiler
 
 # mujoco.mjx prints two lines to the terminal if the optional package warp is missing; nobody here
 # needs it.

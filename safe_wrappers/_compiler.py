@@ -1,4 +1,6 @@
-"""Versions of JAX that are known to compute something else than the program says."""
+"""Versions of JAX that are known to compute something else than the program says: importing this
+fails with them.
+"""
 
 import jaxlib.version
 
@@ -25,3 +27,6 @@ def require_right_compiler(version: str = jaxlib.version.__version__) -> None:
             f"safe_wrappers cannot be used with jaxlib {version}: {_WRONG[version]}. Install "
             f"another version: `pip install 'jax!={version}'`."
         )
+
+
+require_right_compiler()
