@@ -17,8 +17,8 @@ def enable_brax_trainers() -> None:
     They call `jax.device_put_replicated`, which JAX removed in 0.10, and end there with an
     AttributeError (https://github.com/google/brax/issues/671). This puts a function that does the
     same into the module `jax`, for the whole process; where there is one, nothing changes. Call it
-    once, before a training. The alternative is JAX 0.9: `pip install "safe-wrappers[brax-trainers]"`.
-    Nothing else in the library needs either.
+    once, before a training. Another way is JAX 0.9, which
+    `pip install "safe-wrappers[brax-trainers]"` brings. Nothing else in the library needs either.
 
     Example:
         >>> enable_brax_trainers()
