@@ -51,6 +51,7 @@ class SafeGymEnv(GymEnv, _Continues):
         array: "numpy", "jax" or "torch": the kind of the observations and infos.
         render_mode: None or "rgb_array".
         renderer: "matplotlib", which needs no OpenGL, or "mujoco".
+        flat_info: The same as for `GymEnv`.
         **options: Options of the environment: safe_set, disturbance, target_angle and so on.
 
     Raises:
@@ -73,6 +74,7 @@ class SafeGymEnv(GymEnv, _Continues):
         array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
+        flat_info: bool = False,
         **options: Any,
     ):
         guard = {
@@ -87,11 +89,16 @@ class SafeGymEnv(GymEnv, _Continues):
             array=array,
             render_mode=render_mode,
             renderer=renderer,
+            flat_info=flat_info,
             **options,
         )
         env = safeguarded(system, **guard, **options)
         super().__init__(
-            env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer)
+            env,
+            array=array,
+            render_mode=render_mode,
+            draw=_drawing(system, env, renderer),
+            flat_info=flat_info,
         )
 
 
@@ -110,6 +117,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
         array: The same as for `GymVectorEnv`.
         render_mode: None or "rgb_array".
         renderer: The same as for `SafeGymEnv`.
+        flat_info: The same as for `GymEnv`.
         **options: Options of the environment.
 
     Raises:
@@ -135,6 +143,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
         array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
+        flat_info: bool = False,
         **options: Any,
     ):
         guard = {
@@ -147,6 +156,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
             "autoreset_mode": autoreset_mode,
             "array": array,
             "render_mode": render_mode,
+            "flat_info": flat_info,
         }
         EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
         env = safeguarded(system, **guard, **options)

@@ -33,8 +33,9 @@ from ._errors import SetDimensionError as SetDimensionError
 from ._errors import UnknownOptionError as UnknownOptionError
 from ._errors import WrapperOrderError as WrapperOrderError
 
-# adapters: Brax environments for Gymnasium and Stable-Baselines3.
+# adapters: Brax environments for Gymnasium, Stable-Baselines3 and gymnax.
 from .adapters import GymEnv as GymEnv
+from .adapters import GymnaxEnv as GymnaxEnv
 from .adapters import GymVectorEnv as GymVectorEnv
 from .adapters import as_vec_env as as_vec_env
 

@@ -12,8 +12,9 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CertificateError, SetDimensionError, WrapperOrderError
+from .._flat_info import flattened
 from .._frozen import Frozen
-from .._gate import as_integer, as_numbers, as_reward, instance_of, one_of
+from .._gate import as_flag, as_integer, as_numbers, as_reward, instance_of, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from .._programs import compiled_by_content, remembered
 from .._seeds import draw_seed, key_of
@@ -61,6 +62,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             nothing here.
         render_mode: None or "rgb_array".
         draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
+        flat_info: Whether infos hold no dictionaries: `info["safeguard/action"]` instead of
+            `info["safeguard"]["action"]`, for agents that take no others.
 
     Raises:
         WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are
@@ -97,6 +100,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         array: str = "numpy",
         render_mode: str | None = None,
         draw: Draw | None = None,
+        flat_info: bool = False,
     ):
         require_array(array)
         require_render_mode(render_mode, draw)
@@ -105,6 +109,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         self.array = array
         self.render_mode = render_mode
         self.draw = draw
+        self.flat_info = as_flag("flat_info", flat_info)
         self.metadata = self.metadata | frames_per_second(env)
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
@@ -136,7 +141,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             started = reset(self.env, draw)
         self._state, self._seen, _, _ = started
         require_inside(self.env, self._seen)
-        return from_jax(self._seen[:2], self.array)
+        return self._returned()
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, shape (d,).
@@ -150,8 +155,12 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`.")
         self._state, self._seen, reward, terminated = step(self.env, self._state, request)
-        observation, info = from_jax(self._seen[:2], self.array)
+        observation, info = self._returned()
         return observation, float(reward), bool(terminated), False, info
+
+    def _returned(self) -> tuple[Any, dict[str, Any]]:
+        observation, info = from_jax(self._seen[:2], self.array)
+        return observation, flattened(info, self.flat_info)
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The picture of the current state, shape (height, width, 3), uint8; None without a render
