@@ -1,4 +1,4 @@
-"""Brax environments, safeguarded or not, for other hosts: Gymnasium, Stable-Baselines3 and gymnax."""
+"""Brax environments, safeguarded or not, for Gymnasium, Stable-Baselines3 and gymnax."""
 
 from ._brax_trainers import enable_brax_trainers as enable_brax_trainers
 from ._gym_env import Draw as Draw

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._margins import tau
+from .._margins import first_largest, tau
 
 
 def candidates(d: int) -> np.ndarray:
@@ -44,7 +44,4 @@ def safest(A: jax.Array, b: jax.Array, anchor: jax.Array) -> jax.Array:
     depths = jnp.min(b - reached, axis=1)
     bonus = jnp.where(depths[0] >= margin / 2, 2 * margin, 0.0)
     merits = jnp.where(np.arange(len(actions)) == 0, depths + bonus, depths)
-    # The first of the best ones; cheaper than argmax on a CPU.
-    ranks = np.arange(len(actions), dtype=np.int32)
-    first = jnp.min(jnp.where(merits == jnp.max(merits), ranks, len(actions) - 1))
-    return actions[first]
+    return actions[first_largest(merits, margin / 4)]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._gate import as_bound
+from .._margins import first_largest
 from .._one_line import count, one_line
 from .._read_only import ReadOnly
 from ..certificates import RESET_SHRINK
@@ -201,7 +202,6 @@ def _nearest(distance: jax.Array) -> jax.Array:
     near together, go to different groups. Such reductions are many times cheaper than a sort.
     """
     table = distance.reshape(-1, _ROWS)
-    ranks = np.arange(len(table), dtype=np.int32)[:, None]
-    # cheaper than argmin on a CPU
-    first = jnp.min(jnp.where(table == jnp.min(table, axis=0), ranks, len(table) - 1), axis=0)
-    return first * _ROWS + np.arange(_ROWS, dtype=np.int32)
+    scale = jnp.maximum(1, jnp.abs(jnp.min(table, axis=0)))
+    rounding = 8 * jnp.finfo(table.dtype).eps * jnp.where(jnp.isfinite(scale), scale, 1)
+    return first_largest(-table, rounding) * _ROWS + np.arange(_ROWS, dtype=np.int32)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .._margins import tau
+from .._margins import first_largest, tau
 
 
 @jax.custom_jvp
@@ -142,16 +142,15 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
     The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the
     set is known to be empty.
     """
-    m, d = A.shape
+    d = A.shape[1]
     eps = jnp.finfo(A.dtype).eps
     slots = np.arange(d)
 
     def most_violated(x):
         violations = _dot(A, x) - b
-        worst = jnp.max(violations)
-        # cheaper than argmax on a CPU
-        index = jnp.min(jnp.where(violations == worst, np.arange(m, dtype=np.int32), m - 1))
-        return index, worst > (d + 3) * eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+        rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+        index = first_largest(violations, (d + 1) * rounding)
+        return index, jnp.max(violations) > (d + 3) * rounding
 
     def trip(s: _Iterate) -> _Iterate:
         normal, offset = A[s.entering], b[s.entering]
