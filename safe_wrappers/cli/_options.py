@@ -72,6 +72,8 @@ class Train:
     """Initial learning rate of the policy."""
     num_evals: Annotated[int, Option(integer(2, 2**20 + 1))] = 21
     """Evaluations, one before training included; each later one writes a checkpoint."""
+    keep: Annotated[int, Option(SHAC["keep"])] = 3
+    """How many of the newest checkpoints are kept, beside the best one; 0 keeps all."""
 
 
 @with_ranges
