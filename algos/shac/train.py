@@ -17,9 +17,9 @@ from safe_wrappers._arguments import checked
 from safe_wrappers.safeguards import BoundaryProjection
 from safe_wrappers.wrappers import SafeguardedEnv
 
+from ..shac_arguments import ARGUMENTS
 from . import checkpoint
 from . import networks as shac_networks
-from .arguments import ARGUMENTS
 from .learner import Hyperparameters, Learner, TrainingState, newest_updates
 from .result import Best, Trained, TrainingHint, decline_hint, leaning_hint, standard_error
 from .rollout import wrap
@@ -159,7 +159,7 @@ def train(
         `best_params`, those of the best evaluation, and `hints`; see `Trained`.
 
     Raises:
-        TypeError: If an argument is of another kind than `arguments.ARGUMENTS` says.
+        TypeError: If an argument is of another kind than `algos.shac_arguments.ARGUMENTS` says.
         ValueError: If an argument is out of the range that is said there, if a regularisation acts
             in both reward and loss or has no safeguard to act on, or if the checkpoint belongs to
             another training.

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from .._arguments import SEED, integer, number
-from ..algos.shac.arguments import ARGUMENTS as SHAC
+from ..algos.shac_arguments import ARGUMENTS as SHAC
 from ._ranges import Option, with_ranges
 
 _OWN = "the system's"

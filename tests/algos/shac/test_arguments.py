@@ -7,7 +7,7 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
-from safe_wrappers.algos.shac.arguments import ARGUMENTS
+from safe_wrappers.algos.shac_arguments import ARGUMENTS
 
 trainer = importlib.import_module("safe_wrappers.algos.shac.train")
 
