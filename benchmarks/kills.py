@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -74,22 +75,26 @@ def writes(logdir):
 
 
 def kill(logdir, caches, draw, whole):
-    """Starts the training and kills it: at a random moment, while it writes, or shortly after its
-    next checkpoint. Returns in which stage it was, or None if it ended before.
+    """Starts the training and kills it: at a random moment, while it writes one of its first files
+    or checkpoints, or shortly after one of its next checkpoints. Returns in which stage it was, or
+    None if it ended before.
     """
     kind = draw.choice(["any moment", "while writing", "after a checkpoint"])
-    moment, later = draw.uniform(0.0, 1.1 * whole), draw.uniform(0.0, 0.3)
+    moment, later = draw.uniform(0.0, 0.8 * whole), draw.uniform(0.0, 0.3)
+    which, seen = draw.randint(1, 10), set()
     before, began = checkpoints(logdir), time.monotonic()
+    old = set(writes(logdir))  # left by those that were killed before
     process = start(logdir, caches)
     while process.poll() is None:
+        seen |= set(writes(logdir)) - old
         if kind == "any moment" and time.monotonic() - began >= moment:
             break
-        if kind == "while writing" and time.monotonic() - began >= 0.5 and writes(logdir):
+        if kind == "while writing" and len(seen) >= which:
             break
-        if kind == "after a checkpoint" and checkpoints(logdir) - before:
+        if kind == "after a checkpoint" and len(checkpoints(logdir) - before) > which % 3:
             time.sleep(later)
             break
-        time.sleep(0.001)
+        time.sleep(0.0005)
     process.kill()
     process.communicate()
     if process.returncode != -9:
@@ -107,7 +112,9 @@ def kill(logdir, caches, draw, whole):
 
 def arrays(folder):
     """All arrays of the training state in a checkpoint."""
-    stored = ocp.PyTreeCheckpointer().restore(folder / "training_state")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks for shardings, of which there is one
+        stored = ocp.PyTreeCheckpointer().restore(folder / "training_state")
     return [np.asarray(leaf) for leaf in ocp.tree.to_flat_dict(stored).values()]
 
 
@@ -187,7 +194,7 @@ def main():
                     break
                 stages[stage] += 1
                 killed, done = killed + 1, done + 1
-                print(f"{done} of {given.kills}: killed while {stage}", flush=True)
+                print(f"{time.strftime('%X')} {done} of {given.kills}: while {stage}", flush=True)
             if not (logdir / "summary.json").exists():
                 finish(logdir, caches)
             different = differences(logdir, reference)

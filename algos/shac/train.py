@@ -244,6 +244,8 @@ def train(
             restore_checkpoint_path, {"training_state": state, "eval_key": eval_key, "best": best}
         )
         state, eval_key, best = saved["training_state"], saved["eval_key"], saved["best"]
+        if save_checkpoint_path is not None:  # a training may have been killed before it did
+            checkpoint.prune(save_checkpoint_path, history, keep)
     epoch = jax.jit(learner.epoch).lower(state, hyper, jnp.int32(0)).compile()
     compile_time = time.time() - start
 
