@@ -12,10 +12,10 @@ pictures byte by byte; left out is only what is a time, or where it lies.
 import argparse
 import collections
 import json
+import multiprocessing
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,13 +26,17 @@ import numpy as np
 from orbax import checkpoint as ocp
 
 from safe_wrappers.algos.shac import checkpoint
+from safe_wrappers.cli import main
 from safe_wrappers.evaluation import read_rows, versions, write_json
 
 OPTIONS = (
     *("train", "safe_pendulum", "--num-timesteps", "3200", "--num-evals", "13"),
     *("--num-envs", "8", "--horizon-length", "8", "--episode-length", "60", "--seed", "3"),
 )
-COMMAND = (sys.executable, "-c", "import sys; from safe_wrappers.cli import main; sys.exit(main())")
+# Each training is a process of its own, forked from one that has imported everything: what is
+# killed is not the import.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["safe_wrappers.cli._train_command"])
 # What is measured anew whenever a program runs, or names the folder.
 TIMES = {
     "metrics.csv": ("training/sps", "training/walltime"),
@@ -41,25 +45,30 @@ TIMES = {
 PICTURES = ("learning_curve.png", "phase_portrait.png", "episode.gif", "viewer.html")
 
 
-def start(logdir, caches):
+def train(logdir, said):
+    """What runs in such a process: the command line."""
+    for stream, path in ((1, os.devnull), (2, said)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    sys.exit(main([*OPTIONS, "--logdir", str(logdir)]))
+
+
+def start(logdir):
     """Starts the training in a process of its own."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(caches), "MPLBACKEND": "Agg"}
-    return subprocess.Popen(
-        [*COMMAND, *OPTIONS, "--logdir", str(logdir)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-    )
+    said = logdir.with_name("said.txt")
+    said.parent.mkdir(exist_ok=True)
+    process = PROCESSES.Process(target=train, args=(logdir, said))
+    process.start()
+    return process
 
 
-def finish(logdir, caches):
+def finish(logdir):
     """Runs to the end. Returns the seconds it took."""
     began = time.monotonic()
-    process = start(logdir, caches)
-    said = process.communicate()[1]
-    if process.returncode:
-        raise RuntimeError(f"The training in {logdir} ended with {process.returncode}: {said}")
+    process = start(logdir)
+    process.join()
+    if process.exitcode:
+        said = logdir.with_name("said.txt").read_text()
+        raise RuntimeError(f"The training in {logdir} ended with {process.exitcode}: {said}")
     return time.monotonic() - began
 
 
@@ -74,7 +83,7 @@ def writes(logdir):
     return [each.name for folder in folders for each in folder.glob(".incomplete-*")]
 
 
-def kill(logdir, caches, draw, whole):
+def kill(logdir, draw, whole):
     """Starts the training and kills it: at a random moment, while it writes one of its first files
     or checkpoints, or shortly after one of its next checkpoints. Returns in which stage it was, or
     None if it ended before.
@@ -84,8 +93,8 @@ def kill(logdir, caches, draw, whole):
     which, seen = draw.randint(1, 10), set()
     before, began = checkpoints(logdir), time.monotonic()
     old = set(writes(logdir))  # left by those that were killed before
-    process = start(logdir, caches)
-    while process.poll() is None:
+    process = start(logdir)
+    while process.is_alive():
         seen |= set(writes(logdir)) - old
         if kind == "any moment" and time.monotonic() - began >= moment:
             break
@@ -96,8 +105,8 @@ def kill(logdir, caches, draw, whole):
             break
         time.sleep(0.0005)
     process.kill()
-    process.communicate()
-    if process.returncode != -9:
+    process.join()
+    if process.exitcode != -9:
         return None
     if writes(logdir):
         inside = any((logdir / "checkpoints").glob(".incomplete-*"))
@@ -167,11 +176,12 @@ def differences(logdir, reference):
     return found + [f"left over: {name}" for name in writes(logdir)]
 
 
-def main():
+def measure():
     """Kills, compares and writes what was found. Returns 1 if a run differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--chain", type=int, default=20, help="kills of one run before it ends")
+    parser.add_argument("--minutes", type=float, default=1e9, help="after which it kills no more")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/kills.json"))
     given = parser.parse_args()
@@ -179,16 +189,18 @@ def main():
     stages, chains, ended, done = collections.Counter(), [], 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        caches, reference = root / "caches", root / "reference"
-        finish(reference, caches)  # compiles
+        os.environ |= {"XDG_CACHE_HOME": str(root / "caches"), "MPLBACKEND": "Agg"}
+        reference = root / "whole" / "reference"
+        finish(reference)  # compiles
         shutil.rmtree(reference)
-        whole = finish(reference, caches)
+        whole = finish(reference)
+        until = time.monotonic() + 60 * given.minutes
         # The pictures are titled by the options alone, so every run lies under the same name.
-        while done < given.kills:
+        while done < given.kills and time.monotonic() < until:
             logdir = root / f"chain-{len(chains)}" / "reference"
             killed = 0
-            while killed < given.chain and done < given.kills:
-                stage = kill(logdir, caches, draw, whole)
+            while killed < given.chain and done < given.kills and time.monotonic() < until:
+                stage = kill(logdir, draw, whole)
                 if stage is None:  # it was quicker than the kill; a finished run is not started
                     ended += 1
                     break
@@ -196,7 +208,7 @@ def main():
                 killed, done = killed + 1, done + 1
                 print(f"{time.strftime('%X')} {done} of {given.kills}: while {stage}", flush=True)
             if not (logdir / "summary.json").exists():
-                finish(logdir, caches)
+                finish(logdir)
             different = differences(logdir, reference)
             chains.append({"kills": killed, "different": different})
             print(f"chain of {killed} kills: different: {different or 'nothing'}", flush=True)
@@ -224,4 +236,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure())

@@ -1,6 +1,7 @@
 """`safe-wrappers train`."""
 
 import inspect
+import os
 import sys
 from typing import Any
 
@@ -63,7 +64,7 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
         with (
             MetricsWriter(folder.metrics, folder.tensorboard, history) as writer,
             Progress(options.num_timesteps) as progress,
-            Interruptible(progress.stopping) as interruptible,
+            Interruptible(progress.stopping, _end) as interruptible,
         ):
 
             def report(row: Row) -> None:
@@ -155,6 +156,12 @@ def _require_proved(options: Train, subject: Subject) -> None:
     guarantee = subject.guarded.guarantee  # pyright: ignore[reportAttributeAccessIssue]
     if guarantee.status == "tested":
         print(f"The safety of {options.system} is {guarantee}.")
+
+
+def _end() -> None:
+    """Ends the process from within, whatever it does: a kill does no harm to a run."""
+    print("\nInterrupted. Run the same command again to go on.", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _interrupted(folder: RunFolder) -> int:

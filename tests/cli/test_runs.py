@@ -8,6 +8,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import matplotlib.image
 import numpy as np
@@ -202,6 +205,27 @@ def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeyp
         "nothing was saved yet. Run the same command again to start anew."
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
+    run_main, compilation_cache, tmp_path, capfd, signals
+):
+    code = "import sys; from safe_wrappers.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *TINY, "--logdir", str(tmp_path / "run")]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(compilation_cache)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        while "Compiling first" not in (line := process.stdout.readline()):
+            assert line
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        assert process.wait(60) == 130
+    said = capfd.readouterr().err
+    assert "nterrupted" in said
+    assert "Traceback" not in said
+    if signals == 2:
+        assert run_main(*TINY, "--logdir", tmp_path / "run") == 0
 
 
 def test_a_violation_behind_a_safeguard_is_loud_and_fails(run_main, finished_run, tmp_path, capsys):
