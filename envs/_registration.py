@@ -1,14 +1,12 @@
-"""Registration of the bundled systems with Brax and Gymnasium, by name."""
+"""The bundled systems by name."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
-from brax import envs
-
 from safe_wrappers._gate import one_of
 from safe_wrappers._keywords import require_known_keywords
+from safe_wrappers._registered import register as register
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
@@ -20,33 +18,12 @@ from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
 from .seeker import SafeSeeker
 
-EPISODE_STEPS = 240
-
 _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, dynamics.pendulum),
     "safe_cart_pole": (SafeCartPole, dynamics.cart_pole),
     "safe_quadrotor": (SafeQuadrotor, dynamics.quadrotor),
     "safe_seeker": (SafeSeeker, dynamics.seeker),
 }
-
-
-def register() -> None:
-    """Registers the bundled systems with Brax and Gymnasium.
-
-    Importing `safe_wrappers` does it; calling it again does no harm.
-    """
-    for name, (environment, _) in _SYSTEMS.items():
-        envs.register_environment(name, environment)
-        id = f"SafeWrappers/{environment.__name__.removeprefix('Safe')}-v0"
-        if id not in gymnasium.registry:
-            gymnasium.register(
-                id,
-                entry_point="safe_wrappers.envs:SafeGymEnv",
-                vector_entry_point="safe_wrappers.envs:SafeGymVectorEnv",
-                max_episode_steps=EPISODE_STEPS,
-                disable_env_checker=True,  # it asks for NumPy arrays, whatever `array` says
-                kwargs={"system": name},
-            )
 
 
 def registered_names() -> tuple[str, ...]:

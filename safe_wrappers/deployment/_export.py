@@ -2,7 +2,6 @@
 
 import functools
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._files import new_folder, write_bytes, write_text
 from .._gate import instance_of
 from ..certificates import Guarantee
 from ..evaluation import versions, write_json
@@ -95,14 +95,11 @@ def export_controller(
     given = Task(observe, task or {})
     files = _programs(system, safeguard, function, given)
     agreement = None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=folder.parent) as scratch:
-        complete = Path(scratch) / "export"
-        complete.mkdir()
+    with new_folder(folder) as complete:
         if numpy:
             files |= numpy_files(system, safeguard, function, given, versions()["safe_wrappers"])
         for name, content in files.items():
-            (complete / name).write_bytes(content)
+            write_bytes(complete / name, content)
         if numpy:
             agreement = compare(load_controller(complete), system, safeguard, function, given)
         measured = _latencies(complete, system, safeguard, function, given, calls)
@@ -120,12 +117,9 @@ def export_controller(
             "files": sorted(files),
         }
         write_json(complete / _MANIFEST, description)
-        (complete / "README.md").write_text(
-            readme(description, system, latency_table(measured), given), encoding="utf-8"
+        write_text(
+            complete / "README.md", readme(description, system, latency_table(measured), given)
         )
-        if folder.exists():
-            folder.rename(Path(scratch) / "replaced")
-        complete.rename(folder)
     return Exported(folder, tuple(sorted(files)), measured, agreement)
 
 
