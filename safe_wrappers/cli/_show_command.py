@@ -15,7 +15,6 @@ from ..safeguards import NAMES, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._imported import is_own, made
 from ._options import Show
-from ._subject import ClaimEnv
 from ._targets import certificate_in, is_file, own_certificate, require_safe_set, require_system
 from ._usage import UsageError, require_known, require_new_file, usage_errors
 
@@ -71,12 +70,12 @@ def _environment(options: Show) -> envs.ModelEnv | SafeguardWrapper:
         raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
     if is_file(target):
         with usage_errors():
-            return ClaimEnv(certificate_in(target, options.model))
+            return envs.ClaimEnv(certificate_in(target, options.model))
     if is_own(target):
         found = made("the target", target, {}, (brax_envs.Env, Model))
         if isinstance(found, envs.ModelEnv | SafeguardWrapper):
             return found
-        return ClaimEnv(own_certificate(target))
+        return envs.ClaimEnv(own_certificate(target))
     require_system(target)
     if options.safe_set is not None:
         require_safe_set(target, options.safe_set)

@@ -45,20 +45,6 @@ class Subject(NamedTuple):
     projected: bool
 
 
-class ClaimEnv(envs.CertifiedEnv):
-    """The plant of a claim, with its state as observation and nothing to do."""
-
-    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return x
-
-    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.zeros((), x.dtype)
-
-    @property
-    def observation_size(self) -> int:
-        return self.model.state_size
-
-
 def subject_of(options: Train) -> Subject:
     """The environment that was asked for, and its safeguard.
 
@@ -114,11 +100,15 @@ def own_environment(given: str, options: Mapping[str, Any]) -> envs.ModelEnv | S
 
 
 def program(subject: Subject) -> str:
-    """SHA-256 of what is computed in a training: the programs of reset and step, with the numbers
-    in them. It changes with the plant, the task, the safe set and the safeguard, and not with names
-    and comments.
+    """SHA-256 of what is computed in a training; see `program_of`."""
+    return program_of(subject.guarded)
+
+
+def program_of(env: Any) -> str:
+    """SHA-256 of what is computed in an environment of Brax: the programs of reset and step, with
+    the numbers in them. It changes with the plant, the task, the safe set and the safeguard, and
+    not with names and comments.
     """
-    env = subject.guarded
     key = jax.random.PRNGKey(0)
     state = jax.eval_shape(env.reset, key)
     action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
