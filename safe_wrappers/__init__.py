@@ -58,6 +58,12 @@ from .deployment import export_controller as export_controller
 from .deployment import load_policy as load_policy
 from .deployment import save_policy as save_policy
 
+# falsification: attempts to make a safeguarded plant leave its safe set.
+from .falsification import AttackReport as AttackReport
+from .falsification import SoakReport as SoakReport
+from .falsification import attack as attack
+from .falsification import soak as soak
+
 # models: one-step models x' = f(x, a, w).
 from .models import Model as Model
 

@@ -23,6 +23,7 @@ FOLDERS = {
             "conformance",
             "deployment",
             "evaluation",
+            "falsification",
             "models",
             "plots",
             "safe_actions",

@@ -18,6 +18,7 @@ FLOORS = (
     ("safeguards",),
     ("wrappers", "adapters", "conformance", "testing"),
     ("envs", "algos"),
+    ("falsification",),
     ("evaluation", "plots", "deployment"),
     ("auditing",),
     ("cli",),
