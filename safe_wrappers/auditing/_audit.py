@@ -20,6 +20,15 @@ from ._trials import Trial, attack_finding, soak_finding
 
 Verdict = Literal["proved", "certified", "tested", "failed", "nothing judged"]
 
+_TRIED = "nothing that was tried contradicts it"
+_WORDS = {
+    "proved": ("Holds", f"proved in this audit, and {_TRIED}."),
+    "certified": ("Holds", f"by a lemma or the record of a proof, and {_TRIED}."),
+    "tested": ("Tested, not proved", f"{_TRIED}, and nothing proves it for all that can happen."),
+    "failed": ("Does not hold", ""),
+    "nothing judged": ("Not judged", "nothing could be tried or proved."),
+}
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Audit:
@@ -77,16 +86,19 @@ class Audit:
     @property
     def headline(self) -> str:
         """The answer in a sentence."""
+        return f"{self.word}: {self.reason}"
+
+    @property
+    def word(self) -> str:
+        """The answer as a heading."""
+        return _WORDS[self.verdict][0]
+
+    @property
+    def reason(self) -> str:
+        """What follows the heading."""
         if self.verdict == "failed":
-            titles = ", ".join(found.title.lower() for found in self.failed)
-            return f"Does not hold. What failed: {titles}."
-        if self.verdict == "proved":
-            return "Holds: proved in this audit, and nothing that was tried contradicts it."
-        if self.verdict == "certified":
-            return "Holds by a lemma or a record, and nothing that was tried contradicts it."
-        if self.verdict == "tested":
-            return "Tested, not proved: nothing that was tried contradicts the promise."
-        return "Nothing could be judged."
+            return f"what failed: {', '.join(found.title.lower() for found in self.failed)}."
+        return _WORDS[self.verdict][1]
 
 
 def audit(
@@ -157,12 +169,12 @@ def audit(
     tell("the proof")
     findings = [safeguard_finding(about), proof_finding(about.inside, about.claim, max_cells)]
     tell("the simulator")
-    findings.append(conformance_finding(simulator or about.simulator, samples, seed))
+    compared = conformance_finding(simulator or about.simulator, samples, seed)
     trial = Trial(about.plant, about.acting, about.where, seed, progress)
     tell("the attack")
     findings.append(attack_finding(trial, budget, max_attack_steps))
     tell("the soak")
-    findings.append(soak_finding(trial, steps))
+    findings += [soak_finding(trial, steps), compared]
     if run is not None:
         findings += run_findings(run)
     return Audit(

@@ -48,7 +48,7 @@ def conformance_finding(simulator: Any | None, samples: int, seed: int) -> Findi
         f"{report.name}: {report.message}",
         seconds=report.seconds,
         tables=(
-            Table("Steps that were compared, by `sw.conform` in this audit", columns, rows),
+            Table("Steps that were compared", columns, rows, "`sw.conform`, in this audit"),
             values("What follows", "`sw.conform`, in this audit", [probability]),
         ),
         data=as_json(report),

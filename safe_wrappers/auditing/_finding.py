@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 Status = Literal["held", "failed", "not judged"]
 
-VALUES = ("what", "value", "where it comes from")
+_VALUES = ("what", "value")
 
 
 class Table(NamedTuple):
@@ -19,11 +20,13 @@ class Table(NamedTuple):
         title: What the table is about; empty if the text around it says so.
         columns: Heading of each column.
         rows: As many texts in each as there are columns.
+        source: Where the numbers come from.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    source: str
 
 
 class Picture(NamedTuple):
@@ -65,13 +68,18 @@ class Finding:
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     picture: Picture | None = None
 
+    @property
+    def short(self) -> str:
+        """The answer without what follows its first sentence or semicolon."""
+        return re.split(r"[.;] ", self.answer)[0].rstrip(".") + "."
+
     def __repr__(self) -> str:
         return f"Finding({self.key}: {self.status}, {self.seconds:.3g} s)"
 
 
 def values(title: str, source: str, rows: Sequence[tuple[str, str]]) -> Table:
     """A table of named values that all come from one source."""
-    return Table(title, VALUES, tuple((name, value, source) for name, value in rows))
+    return Table(title, _VALUES, tuple(rows), source)
 
 
 def drawn(figure: Figure, caption: str) -> Picture:

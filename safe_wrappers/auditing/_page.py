@@ -1,6 +1,7 @@
 """An audit as one page that holds all that it needs and loads nothing from anywhere."""
 
 import base64
+import re
 from html import escape
 from importlib import resources
 from string import Template
@@ -13,20 +14,13 @@ _BADGES = {
     "failed": ("bad", "FAILED"),
     "not judged": ("open", "not judged"),
 }
-_VERDICTS = {
-    "proved": ("good", "Holds"),
-    "certified": ("good", "Holds"),
-    "tested": ("open", "Tested, not proved"),
-    "failed": ("bad", "Does not hold"),
-    "nothing judged": ("open", "Not judged"),
-}
+_COLOURS = {"proved": "good", "certified": "good", "failed": "bad"}
 # Numbers of secondary interest are folded away beyond so many rows.
 _MOST_ROWS = 24
 
 
 def as_html(report: Audit) -> str:
     """The page. Texts from outside are escaped, pictures are part of it, and it has no script."""
-    colour, word = _VERDICTS[report.verdict]
     template = resources.files("safe_wrappers.auditing").joinpath("report.html")
     return Template(template.read_text(encoding="utf-8")).substitute(
         title=escape(f"Audit of {report.subject}"),
@@ -34,29 +28,27 @@ def as_html(report: Audit) -> str:
         safeguard=escape(report.safeguard),
         date=escape(report.date),
         seconds=f"{report.seconds:.0f}",
-        colour=colour,
-        word=escape(word),
-        headline=escape(report.headline),
+        colour=_COLOURS.get(report.verdict, "open"),
+        word=escape(report.word),
+        reason=_prose(report.reason[:1].upper() + report.reason[1:]),
         glance=_glance(report),
-        promise=f"<p>{escape(report.promise.text)}</p>",
+        promise=f"<p>{_prose(report.promise.text)}</p>",
         promise_picture=_picture(report.promise.picture),
         promise_tables="".join(_table(each) for each in report.promise.tables),
         status=escape(str(report.guarantee.status)),
-        behind=escape(report.guarantee.by),
+        behind=_prose(report.guarantee.by),
         assumptions=_assumptions(report),
-        findings="".join(_finding(found) for found in report.findings if found.key != "safeguard"),
+        findings="".join(_finding(found) for found in report.findings),
         not_judged=_not_judged(report),
-        provenance=_table(
-            Table("", ("what", "value"), tuple((k, v) for k, v in report.provenance.items()))
-        ),
+        provenance=_rows(("what", "value"), tuple(report.provenance.items())),
         command=escape(report.command),
     )
 
 
 def _glance(report: Audit) -> str:
     rows = "".join(
-        f'<tr><td><a href="#{escape(found.key)}">{escape(found.question)}</a></td>'
-        f"<td>{_badge(found)}</td></tr>"
+        f'<tr><td><a href="#{escape(found.key)}">{escape(found.question)}</a>'
+        f'<br><span class="meta">{_prose(found.short)}</span></td><td>{_badge(found)}</td></tr>'
         for found in report.findings
     )
     return f"<table><tbody>{rows}</tbody></table>"
@@ -67,7 +59,7 @@ def _finding(found: Finding) -> str:
     return (
         f'<section id="{escape(found.key)}"><h2>{escape(found.title)} {_badge(found)}</h2>'
         f'<p class="question">{escape(found.question)}</p>'
-        f"<p>{escape(found.answer)}{took}</p>"
+        f"<p>{_prose(found.answer)}{took}</p>"
         f"{_picture(found.picture)}{''.join(_table(each) for each in found.tables)}</section>"
     )
 
@@ -87,7 +79,7 @@ def _assumptions(report: Audit) -> str:
 
 def _not_judged(report: Audit) -> str:
     open_questions = [
-        f"<li>{escape(found.question)} {escape(found.answer)}</li>"
+        f"<li>{escape(found.question)} {_prose(found.answer)}</li>"
         for found in report.findings
         if found.status == "not judged"
     ]
@@ -106,15 +98,25 @@ def _picture(picture: Picture | None) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
-    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
-    shown = (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        "</div>"
-    )
+    source = f'<span class="source">Source: {_prose(table.source)}.</span>'
+    shown = f"<h3>{escape(table.title)}. {source}</h3>{_rows(table.columns, table.rows)}"
     if len(table.rows) <= _MOST_ROWS:
-        return title + shown
-    return f"{title}<details><summary>{len(table.rows)} rows</summary>{shown}</details>"
+        return shown
+    return f"<details><summary>{escape(table.title)}</summary>{shown}</details>"
+
+
+def _rows(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_prose(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    width = ' class="wide"' if len(columns) > 3 else ""
+    return (
+        f'<div class="scroll"><table{width}><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _prose(text: str) -> str:
+    """A text, escaped, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -61,7 +61,7 @@ def _of_claim(claim: Claim, certificate: Certificate | None) -> Promise:
         ),
         (
             "eps, what float32 rounding may use of it",
-            f"{claim.eps.min():.3g} to {claim.eps.max():.3g} in the same scale",
+            f"{_span(claim.eps)} in the same scale",
         ),
         *(
             [("blocks of states, each proved by itself", f"{len(claim.blocks)}")]
@@ -106,7 +106,7 @@ def _states(claim: Claim) -> Table:
             )
         )
     columns = ("state", "S reaches", "X allows", "centre of S", "sigma here", "eps here")
-    return Table("States in their units, from the claim", columns, tuple(rows))
+    return Table("States, in their units", columns, tuple(rows), "the claim")
 
 
 def _inputs(model: Model, W: Box) -> Table:
@@ -119,9 +119,8 @@ def _inputs(model: Model, W: Box) -> Table:
         (f"disturbance {i + 1}", "disturbance, W", _range(float(low), float(high)))
         for i, (low, high) in enumerate(zip(W.lower, W.upper, strict=True))
     ]
-    return Table(
-        "Actions and disturbances, from the model and W", ("input", "kind", "range"), tuple(rows)
-    )
+    columns = ("input", "kind", "range")
+    return Table("Actions and disturbances", columns, tuple(rows), "the model, and W")
 
 
 def _of_seeker(env: SafeSeeker) -> Promise:
@@ -152,6 +151,11 @@ def _range(low: float, high: float) -> str:
     if not np.isfinite([low, high]).any():
         return "no limit"
     return f"{low:.4g} to {high:.4g}"
+
+
+def _span(numbers: np.ndarray) -> str:
+    low, high = f"{numbers.min():.3g}", f"{numbers.max():.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _sorted(model: Model) -> list[tuple[str, float]]:

@@ -42,7 +42,7 @@ def _proved(claim: Claim, max_cells: int) -> Finding:
         (
             part.name,
             "held",
-            "yes or no" if part.reserve is None else f"{part.reserve:.3g}",
+            "-" if part.reserve is None else f"{part.reserve:.3g}",
             part.found or "-",
             f"{part.seconds:.2f}",
         )
@@ -55,10 +55,11 @@ def _proved(claim: Claim, max_cells: int) -> Finding:
     columns = ("part of the proof", "answer", "reserve", "found", "seconds")
     tables = [
         Table(
-            "Parts of the proof, each by `prove` in this audit. The reserve is how much more could "
-            "be asked for, where S is 1 from its centre to a facet",
+            "Parts of the proof. The reserve is how much more could be asked for, in the scale in "
+            "which it is 1 from the centre of S to a facet",
             columns,
             tuple(parts),
+            source,
         ),
         values(
             "Extent of the proof",

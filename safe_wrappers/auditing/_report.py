@@ -40,7 +40,7 @@ def as_text(report: Audit) -> str:
     """The verdict and one line for each question, for a terminal."""
     lines = [f"{report.subject}, safeguard: {report.safeguard}", f"  {report.headline}"]
     for found in report.findings:
-        lines.append(f"  {found.title:<13} {_MARKS[found.status]:<7} {_short(found.answer)}")
+        lines.append(f"  {found.title:<13} {_MARKS[found.status]:<7} {found.short}")
     return "\n".join(lines)
 
 
@@ -64,12 +64,6 @@ def _finding(found: Finding) -> dict[str, Any]:
         "seconds": found.seconds,
         **({"numbers": dict(found.data)} if found.data else {}),
     }
-
-
-def _short(text: str) -> str:
-    """The first sentence; one that a number with a point in it does not end."""
-    first = text.split(". ")[0].rstrip(".")
-    return first if len(first) <= 110 else f"{first[:107]}..."
 
 
 def _plain(value: Any) -> Any:

@@ -108,8 +108,8 @@ def _training(run: RunRecord) -> Finding:
         sentence(answer) + unfinished,
         tables=(
             values(
-                "The training; written by itself, not repeated in this audit",
-                f"{run.source} of the run",
+                "The training",
+                f"{run.source}, as the training wrote it; nothing of it is repeated in this audit",
                 rows,
             ),
         ),

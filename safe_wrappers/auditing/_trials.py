@@ -1,7 +1,9 @@
 """Attack and soak: does anything that is tried lead out of the safe set?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .._errors import SafeWrappersError
 from ..falsification import AttackReport, SoakReport, as_json, attack, soak
@@ -10,6 +12,7 @@ from ..safeguards import Safeguard
 from ._finding import Finding, Table, drawn, sentence, values
 
 _REFUSED = (SafeWrappersError, TypeError, ValueError)
+_ATTACK = "`sw.attack`, in this audit, judged in float64"
 _NO_PLANT = (
     "Nothing that could be tried is known: the environment steps no model of the library, and its "
     "system has no claim whose model could stand in for it."
@@ -51,7 +54,6 @@ def attack_finding(trial: Trial, budget: float, max_steps: int | None) -> Findin
         )
     except _REFUSED as error:
         return Finding(key, title, question, "not judged", sentence(error))
-    source = "`sw.attack`, in this audit, judged in float64"
     rows = [
         ("steps tried", f"{report.steps:,}"),
         ("states outside S", f"{report.exits:,}"),
@@ -74,37 +76,42 @@ def attack_finding(trial: Trial, budget: float, max_steps: int | None) -> Findin
         "failed" if report.broken else "held",
         sentence(report.message),
         seconds=report.seconds,
-        tables=(values("The attack", source, rows), _worst(report, trial.plant)),
+        tables=(values("The attack", _ATTACK, rows), _worst(report, trial.plant)),
         data=as_json(report),
         picture=drawn(figure, caption),
     )
 
 
 def _worst(report: AttackReport, plant: Any) -> Table:
-    """The step of the trajectory after which the margin was smallest."""
-    step, found, model = report.worst_step, report.trajectory, plant.model
+    """The last step of the trajectory, after which the margin was smallest."""
+    found, labels = report.trajectory, plant.model.state_labels
     rows = [
-        (f"{label}, before", f"{value:.6g}")
-        for label, value in zip(_labels(model, found), found.states[step], strict=True)
+        *_named([f"{label}, before" for label in labels], found.states[-2]),
+        *_numbered("request", found.requests[-1]),
+        *_numbered("executed", found.executed[-1]),
+        *_numbered("disturbance", report.worst_disturbance),
     ]
-    rows += [(f"request {i + 1}", f"{v:.6g}") for i, v in enumerate(found.requests[step])]
-    rows += [(f"executed {i + 1}", f"{v:.6g}") for i, v in enumerate(found.executed[step])]
-    rows += [(f"disturbance {i + 1}", f"{v:.6g}") for i, v in enumerate(report.worst_disturbance)]
     return values(
-        f"The worst step: number {step + 1} of the trajectory in the picture",
-        "`sw.attack`, in this audit; actions in [-1, 1]",
+        f"The worst step, number {len(found.margins)} of the trajectory; actions in [-1, 1]",
+        _ATTACK,
         rows,
     )
 
 
-def _labels(model: Any, found: Any) -> tuple[str, ...]:
-    return tuple(model.state_labels)[: found.states.shape[1]]
+def _named(names: Sequence[str], numbers: np.ndarray) -> list[tuple[str, str]]:
+    return [(name, f"{value:.6g}") for name, value in zip(names, numbers, strict=True)]
+
+
+def _numbered(name: str, numbers: np.ndarray) -> list[tuple[str, str]]:
+    return _named([f"{name} {i + 1}" for i in range(len(numbers))], numbers)
 
 
 def soak_finding(trial: Trial, steps: int) -> Finding:
     """Counts exits over many steps under the worst disturbances."""
     key, title = "soak", "Soak"
-    question = f"Does the state stay in S for {steps:,} steps of worst disturbances{trial.where}?"
+    question = (
+        f"Does the state stay in S for at least {steps:,} steps of worst disturbances{trial.where}?"
+    )
     if trial.plant is None:
         return Finding(key, title, question, "not judged", _NO_PLANT)
     try:

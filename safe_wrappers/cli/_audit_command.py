@@ -14,7 +14,6 @@ import gymnasium
 
 from .. import envs
 from .._compilation_cache import use_compilation_cache
-from .._errors import CertificateError, ModelError
 from .._status_line import StatusLine
 from ..auditing import RunRecord, as_text, write
 from ..auditing import audit as find_out
@@ -148,9 +147,10 @@ def _of_own(options: Audit) -> _Target:
     kinds = (brax.envs.Env, gymnasium.Env, Model)
     found = made("the target", target, {}, kinds)
     if isinstance(found, brax.envs.Env | gymnasium.Env) and hasattr(found, "system"):
-        if hasattr(found, "safeguard") and options.safeguard is not None:
+        on = getattr(found, "safeguard", None)
+        if on is not None and options.safeguard is not None:
             raise UsageError(
-                f"{target} is safeguarded already by {type(found.safeguard).__name__}, so "
+                f"{target} is safeguarded already by {type(on).__name__}, so "
                 "--safeguard cannot choose another; leave it out, or give the environment inside."
             )
         named = ("program of the environment", program_of(found))
@@ -191,10 +191,8 @@ def _simulator(system: str, safe_set: str | None) -> Any | None:
     given = {} if safe_set is None else {"safe_set": safe_set}
     try:
         return envs.get_environment(system, backend="generalized", **given)
-    except ValueError:
+    except ValueError:  # the safe set was read before, so it is the backend that is not there
         return None
-    except (CertificateError, ModelError) as error:
-        raise UsageError(str(error)) from error
 
 
 def _certificate_file(env: Any, safe_set: str | None) -> tuple[tuple[str, str], ...]:
