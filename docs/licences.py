@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
-_INTRODUCTION = """# Licences
+INTRODUCTION = """# Licences
 
 The library is under the Apache License 2.0. It needs the packages below, each under the licence
 that the installed package states in its own metadata. They are installed beside the library and are
@@ -91,7 +91,7 @@ def page() -> str:
         f"| {name} | {text} | {'yes' if name in first else 'through others'} |"
         for name, text in rows
     ]
-    return _INTRODUCTION + "\n".join(
+    return INTRODUCTION + "\n".join(
         ["| package | licence | a direct dependency |", "|---|---|---|", *lines, ""]
     )
 

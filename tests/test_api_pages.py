@@ -18,6 +18,7 @@ FOLDERS = {
         f"safe_wrappers.{room}": f"safe_wrappers/{room}"
         for room in (
             "adapters",
+            "auditing",
             "certificates",
             "certification",
             "conformance",

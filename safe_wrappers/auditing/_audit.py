@@ -148,13 +148,6 @@ def audit(
     Raises:
         TypeError: If `env` has no `system`, or an option is of another type.
         ValueError: If an option is out of range, or a safeguard is given to what has one.
-
-    Example:
-        >>> report = auditing.audit(
-        ...     sw.envs.SafePendulum("narrow"), budget=5.0, steps=10_000, max_attack_steps=1
-        ... )
-        >>> report.verdict
-        'proved'
     """
     budget = as_number("budget", budget, above=0.0)
     steps, samples = as_integer("steps", steps, 1), as_integer("samples", samples, 1)

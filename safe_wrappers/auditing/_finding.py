@@ -83,7 +83,16 @@ def values(title: str, source: str, rows: Sequence[tuple[str, str]]) -> Table:
 
 
 def drawn(figure: Figure, caption: str) -> Picture:
-    """A figure as a picture, the same bytes for the same figure."""
+    """A figure as a picture, the same bytes for the same figure.
+
+    More than two panels in a row, too small for a page, become two columns.
+    """
+    panels = figure.axes
+    if len(panels) > 2:
+        rows = -(-len(panels) // 2)
+        for place, panel in zip(figure.add_gridspec(rows, 2), panels, strict=False):
+            panel.set_subplotspec(place)
+        figure.set_size_inches(10.0, 4.6 * rows)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120, metadata={"Software": None})
     return Picture(content.getvalue(), caption)
