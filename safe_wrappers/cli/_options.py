@@ -208,6 +208,63 @@ class Conform:
 
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Attack:
+    """Try to make a safeguarded plant leave its safe set. Exit code 0 only when it did not."""
+
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """A bundled system, for example safe_quadrotor; a certificate file; or something of your own,
+    importable from the current directory: an environment, safeguarded or not, a certificate or a
+    claim.
+    """
+    safeguard: Annotated[str | None, Option(default=_GUARD, metavar="NAME")] = None
+    """What is tried: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, or
+    none.
+    """
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
+    budget: Annotated[float, Option(number(1.0, 1e6))] = 60.0
+    """Seconds to search, compilation included; the search ends with the first unsafe step."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed."""
+    json: bool = False
+    """Print the result as JSON."""
+    plot: Annotated[Path | None, Option(default="none", metavar="FILE")] = None
+    """Picture of the worst trajectory to write (.png)."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Soak:
+    """Run a safeguarded plant for many steps under the worst disturbances, and count exits. Exit
+    code 0 only when there is none.
+    """
+
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """What is run, as in `safe-wrappers attack`."""
+    steps: Annotated[int, Option(integer(1, 10**12 + 1))]
+    """Steps in total; rounded up to whole rounds of 262,144."""
+    safeguard: Annotated[str | None, Option(default=_GUARD, metavar="NAME")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
+    replacement, or none.
+    """
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed."""
+    state: Annotated[Path | None, Option(default="none", metavar="FILE")] = None
+    """A small file (.json) with the counts so far: the same command goes on where it was
+    interrupted, and with more --steps beyond.
+    """
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Audit:
     """Find out anew what a safety reviewer asks of a system or of a training, and write it as one
     page that needs no internet. Exit code 0 only if all that was judged held.

@@ -17,8 +17,15 @@ from ..models import Model, jaxpr_digest
 from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._imported import is_own, made
-from ._options import Train
-from ._targets import claim_of, require_safe_set, require_system
+from ._options import Attack, Show, Soak, Train
+from ._targets import (
+    certificate_in,
+    claim_of,
+    is_file,
+    own_certificate,
+    require_safe_set,
+    require_system,
+)
 from ._usage import UsageError, flag, require_known, usage_errors
 
 UNSAFE = "none"
@@ -97,6 +104,33 @@ def own_environment(given: str, options: Mapping[str, Any]) -> envs.ModelEnv | S
         f"{given} must be a `CertifiedEnv`, another `ModelEnv` or a `SafeguardWrapper`, or a "
         f"function that returns one, but it is a `{kind}`; {instead}."
     )
+
+
+def target_environment(options: Show | Attack | Soak) -> envs.ModelEnv | SafeguardWrapper:
+    """The environment that a command acts on: bundled, of the user's own, or the plant of a claim.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    target = options.target
+    if options.model is not None and not is_file(target):
+        raise UsageError(f"--model is for a certificate file, but {target} is none.")
+    if options.safe_set is not None and (is_file(target) or is_own(target)):
+        raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
+    if is_file(target):
+        with usage_errors():
+            return envs.ClaimEnv(certificate_in(target, options.model))
+    if is_own(target):
+        found = made("the target", target, {}, (brax_envs.Env, Model))
+        if isinstance(found, envs.ModelEnv | SafeguardWrapper):
+            return found
+        return envs.ClaimEnv(own_certificate(target))
+    require_system(target)
+    if options.safe_set is not None:
+        require_safe_set(target, options.safe_set)
+    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
+    with usage_errors(own):
+        return envs.get_environment(target, **own)
 
 
 def program(subject: Subject) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from .._gate import as_flag, as_integer, as_number, as_seed
 from ..certificates import Certificate, Claim
 from ..safeguards import Safeguard
-from . import _ascent
+from . import _descent
 from ._attack_report import AttackReport, Trajectory
 from ._starts import near, on_boundary
 from ._strategies import drawn
@@ -19,7 +19,7 @@ from ._window import GIVEN, Plan, Steps, Windows
 
 COUNT, LENGTH = 1024, 48  # trajectories of a round, steps of each
 _ELITES = 256
-_EVERY = 4  # rounds from one with gradient ascent to the next
+_EVERY = 8  # rounds from one with gradient descent of the margin to the next
 _LAG = 8  # steps before the worst one from which a trajectory may be restarted
 
 
@@ -79,7 +79,9 @@ def attack(
     search = _Search(subject_of(env, safeguard, claim), seed)
     found_after = None
     while True:
-        search.round()
+        # Its program takes long to compile: it is not begun near the end.
+        descend = time.perf_counter() - began < budget / 2 or search.descends
+        search.round(descend)
         seconds = time.perf_counter() - began
         if search.broken and found_after is None:
             found_after = seconds
@@ -104,7 +106,7 @@ class _Search:
         self._elite_margins = np.zeros(0)
         self._worst: tuple[bool, float] = (False, np.inf)
         self._trajectory: Trajectory | None = None
-        self._ascends = True
+        self.descends: bool | None = None  # whether there is a derivative; None until it is tried
         self.steps = self.exits = self.unsafe_actions = 0
         self.margin, self.strategy = np.inf, ""
 
@@ -112,15 +114,18 @@ class _Search:
     def broken(self) -> bool:
         return self.exits > 0 or self.unsafe_actions > 0
 
-    def round(self) -> None:
-        """Runs and judges one round."""
+    def round(self, descend: bool | None) -> None:
+        """Runs and judges one round, now and then with gradient descent of the margin, if that is
+        allowed.
+        """
         judge, rng = self._subject.judge, self._rng
         bare = self._subject.safeguard is None
         plan, names = drawn(judge, LENGTH, COUNT, rng, bare=bare)
         x, starts = self._starts()
         names = [f"{name}, {start}" for name, start in zip(names, starts, strict=True)]
-        if self._ascends and self._rounds % _EVERY == _EVERY - 1:
-            self._ascend(x, plan, names)
+        due = self._rounds % _EVERY == _EVERY - 1
+        if due and descend and self.descends is not False:
+            self._descend(x, plan, names)
         self._rounds += 1
         steps = self._windows.run(x, plan)
         self._learn(steps, judged(self._windows, steps), names)
@@ -140,18 +145,19 @@ class _Search:
             kinds[-third:] = ["from near the worst states"] * third
         return x, kinds
 
-    def _ascend(self, x: np.ndarray, plan: Plan, names: list[str]) -> None:
+    def _descend(self, x: np.ndarray, plan: Plan, names: list[str]) -> None:
         """Puts gradient descent of the margin in the place of the plan of the last trajectories."""
-        last = slice(COUNT - _ascent.COUNT, COUNT)
+        last = slice(COUNT - _descent.COUNT, COUNT)
         try:
-            requests, disturbances = _ascent.ascended(self._windows, x[last], self._rng)
+            requests, disturbances = _descent.descended(self._windows, x[last], self._rng)
         except (TypeError, ValueError, NotImplementedError):
-            self._ascends = False  # the plant or the safeguard has no derivative in reverse mode
+            self.descends = False  # the plant or the safeguard has no derivative in reverse mode
             return
-        plan.requests[: _ascent.LENGTH, last] = requests
-        plan.disturbances[: _ascent.LENGTH, last] = disturbances
+        self.descends = True
+        plan.requests[: _descent.LENGTH, last] = requests
+        plan.disturbances[: _descent.LENGTH, last] = disturbances
         plan.asker[last] = plan.adversary[last] = GIVEN
-        names[last] = ["gradient descent of the margin"] * _ascent.COUNT
+        names[last] = ["gradient descent of the margin"] * _descent.COUNT
 
     def _learn(self, steps: Steps, verdict: Verdict, names: list[str]) -> None:
         self.steps += int(verdict.counted.sum())

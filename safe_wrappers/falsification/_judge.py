@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._batches import in_batches
 from ..certificates import Claim
 from ..envs import ModelEnv
 from ..models import Model
 from ..safe_actions import ModelSystem
 
 _FEW = 6  # disturbances, of which all vertices are tried
+_BATCH = 8192  # states whose margins are computed at once
 _UNIT = 2.0**-24  # of float32: half the distance of 1 to the next number
 
 
@@ -124,15 +126,15 @@ class MarginJudge(Judge):
         n = self.model.state_size
         self.directions = np.concatenate([np.eye(n), -np.eye(n)]).astype(np.float32)
         self._env = env
-        self._margins = jax.jit(jax.vmap(env.system.margin))
-        self._admissible = jax.jit(jax.vmap(env.admissible))
+        self._margins = in_batches(env.system.margin, _BATCH)
+        self._admissible = in_batches(env.admissible, _BATCH)
 
     def margin(self, x: jax.Array) -> jax.Array:
         return self._env.system.margin(x)
 
     def exact(self, x: np.ndarray) -> np.ndarray:
         with jax.enable_x64():
-            margins = np.asarray(self._margins(np.asarray(x, np.float64)), np.float64)
+            margins = self._margins(np.asarray(x, np.float64))
         finite = np.isfinite(margins) & np.isfinite(x).all(axis=-1)
         return np.where(finite, margins, -np.inf)
 
@@ -143,7 +145,7 @@ class MarginJudge(Judge):
         return self._env.sample_initial(key)
 
     def covers(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self._admissible(np.asarray(x, np.float32))) & (self.exact(x) >= 0)
+        return self._admissible(np.asarray(x, np.float32)) & (self.exact(x) >= 0)
 
 
 def _bounds(box: Any) -> tuple[np.ndarray, np.ndarray]:

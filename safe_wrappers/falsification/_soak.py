@@ -153,7 +153,7 @@ class _Compilations:
         self._seen = self._count
         return new
 
-    def _on_event(self, event: str, duration: float, **_: Any) -> None:
+    def _on_event(self, event: str, duration_secs: float, **_: Any) -> None:
         self._count += event.endswith("backend_compile_duration")
 
 

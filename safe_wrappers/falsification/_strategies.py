@@ -1,4 +1,6 @@
-"""What an attack tries in one round: how requests and disturbances are made, for each trajectory."""
+"""What an attack tries in one round: how the requests and the disturbances of each trajectory are
+made.
+"""
 
 import numpy as np
 

@@ -2,12 +2,14 @@
 them.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._batches import batched
 from .._programs import compiled_by_content
 from ..envs import joint_state
 from ._probe import Chosen, Probe, planned, probed
@@ -92,13 +94,7 @@ class Windows:
         """The next states of the model that is meant, for all disturbances among which the worst is
         sought: shapes (N, n), (N, d) -> (N, V, n), float32, as the plant computes them.
         """
-        found = []
-        for first in range(0, len(x), _BATCH):
-            rows = np.arange(first, first + _BATCH)
-            rows = np.where(rows < len(x), rows, first)
-            after = np.asarray(_next_states(self, jnp.asarray(x[rows]), jnp.asarray(action[rows])))
-            found.append(after[: len(x) - first])
-        return np.concatenate(found)
+        return batched(functools.partial(_next_states, self), _BATCH)(x, action)
 
     def sample(self, count: int, seed: int) -> np.ndarray:
         """Random states that the guarantee covers, shape (count, n), float32."""

@@ -5,6 +5,7 @@ import json
 import pipeline_env
 import pytest
 import square_plant
+from integrators import Integrator
 
 import safe_wrappers as sw
 from safe_wrappers import auditing
@@ -97,17 +98,30 @@ def test_the_seeker_rests_on_a_lemma(trials):
     assert report.promise.data["claim"] is None
 
 
+def around(plant):
+    """A simulator behind a safeguard with the claim of the square, which is proved."""
+    system = sw.ModelSystem(square_plant.claim, state=plant.system.state)
+    return sw.SafeguardWrapper(plant, sw.Replacement(), system=system, reset_to=plant.reset_to)
+
+
 def test_a_simulator_is_compared_and_its_model_attacked(trials):
-    env = pipeline_env.safe_arm()
+    env = around(Integrator())
     report = auditing.audit(env, **SMALL)
     assert report.verdict == "tested"
     assert report.holds
+    assert status_of(report)["proof"] == "held"
     assert status_of(report)["conformance"] == "held"
     (plant, safeguard) = trials.plants[0]
-    assert plant.system.claim is env.system.claim
+    assert plant.system.claim is square_plant.claim
     assert safeguard is env.safeguard
     attack = next(found for found in report.findings if found.key == "attack")
     assert "in the model and not in the simulator" in attack.question
+
+
+def test_a_simulator_that_does_something_else_fails(trials):
+    report = auditing.audit(around(Integrator(leak=0.01)), **SMALL)
+    assert [found.key for found in report.failed] == ["conformance"]
+    assert not report.holds
 
 
 def test_a_prover_that_cannot_judge_is_no_failure(trials, monkeypatch):
@@ -152,7 +166,7 @@ def without_times(content):
     ("env", "safeguard", "error", "words"),
     [
         (3, None, TypeError, "must be an environment with a `system`, a claim or a certificate"),
-        (square_plant.simulator, None, TypeError, "`SafeguardWrapper`"),
+        (pipeline_env.Arm(), None, TypeError, "`SafeguardWrapper`"),
         (square_plant.guarded(), "ray_mask", ValueError, "has the safeguard Replacement already"),
     ],
 )

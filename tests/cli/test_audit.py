@@ -167,7 +167,7 @@ def test_an_interrupted_run_is_audited_with_what_it_has(audited, finished_run, t
         (["square_plant:env", "--safe-set", "narrow"], "--safe-set is for a bundled system"),
         (["square_plant:guarded", "--safeguard", "ray_mask"], "safeguarded already by Replacement"),
         (["square_plant:model"], "must be an environment with a `system`"),
-        (["square_plant:simulator"], "must be an environment with a `system`"),
+        (["square_plant:number"], "must be an environment with a `system`"),
         (["missing.json"], "missing.json does not exist"),
         (["safe_pendulum", "--safeguard", "ray"], "did you mean 'ray_mask'?"),
         (["safe_pendulum", "--budget", "0"], "--budget must be"),

@@ -14,7 +14,7 @@ _ITERATIONS = 12
 _RATE = 0.5  # of the first move, relative to the widths of the boxes
 
 
-def ascended(
+def descended(
     windows: Windows, x: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Requests, shape (LENGTH, COUNT, d), and disturbances, shape (LENGTH, COUNT, k), that lead
