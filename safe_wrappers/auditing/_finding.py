@@ -90,8 +90,9 @@ def drawn(figure: Figure, caption: str) -> Picture:
     panels = figure.axes
     if len(panels) > 2:
         rows = -(-len(panels) // 2)
-        for place, panel in zip(figure.add_gridspec(rows, 2), panels, strict=False):
-            panel.set_subplotspec(place)
+        grid = figure.add_gridspec(rows, 2)
+        for index, panel in enumerate(panels):
+            panel.set_subplotspec(grid[divmod(index, 2)])
         figure.set_size_inches(10.0, 4.6 * rows)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120, metadata={"Software": None})

@@ -107,14 +107,17 @@ def _table(table: Table) -> str:
 
 def _rows(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_prose(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     width = ' class="wide"' if len(columns) > 3 else ""
     return (
         f'<div class="scroll"><table{width}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    number = re.fullmatch(r"[-+\d.,e]+( to [-+\d.,e]+)?", text)
+    return f'<td class="number">{text}</td>' if number else f"<td>{_prose(text)}</td>"
 
 
 def _prose(text: str) -> str:

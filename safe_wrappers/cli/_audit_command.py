@@ -32,10 +32,13 @@ _ONLY = {"safe_set": "a bundled system", "model": "a certificate file"}
 
 
 class _Target(NamedTuple):
-    """What is audited: an environment or a claim, and what is known beside it."""
+    """What is audited: an environment or a claim, the safeguard to put on, and what is known beside
+    them.
+    """
 
     env: Any
     name: str
+    safeguard: str | None
     simulator: Any = None
     run: RunRecord | None = None
     digests: tuple[tuple[str, str], ...] = ()
@@ -51,7 +54,7 @@ def audit(options: Audit) -> int:
     with StatusLine(sys.stderr.isatty()) as line:
         report = find_out(
             target.env,
-            options.safeguard,
+            target.safeguard,
             budget=options.budget,
             steps=options.steps,
             samples=options.samples,
@@ -121,7 +124,8 @@ def _of_run(options: Audit) -> _Target:
     simulator = _simulator(run.system, run.safe_set) if bundled else None
     if not is_own(run.system):
         digests += _certificate_file(subject.env, run.safe_set)
-    return _Target(subject.guarded, title(run, subject), simulator, record, tuple(digests))
+    acting = UNSAFE if subject.safeguard == UNSAFE else None  # else it is on already
+    return _Target(subject.guarded, title(run, subject), acting, simulator, record, tuple(digests))
 
 
 def _numbers(folder: RunFolder) -> tuple[dict[str, Any], str]:
@@ -139,7 +143,9 @@ def _numbers(folder: RunFolder) -> tuple[dict[str, Any], str]:
 def _of_file(options: Audit) -> _Target:
     with usage_errors():
         certificate = certificate_in(options.target, options.model)
-    return _Target(certificate, options.target, digests=(_file(Path(options.target)),))
+    return _Target(
+        certificate, options.target, options.safeguard, digests=(_file(Path(options.target)),)
+    )
 
 
 def _of_own(options: Audit) -> _Target:
@@ -154,7 +160,8 @@ def _of_own(options: Audit) -> _Target:
                 "--safeguard cannot choose another; leave it out, or give the environment inside."
             )
         named = ("program of the environment", program_of(found))
-        return _Target(found, target, digests=(named,) if isinstance(found, brax.envs.Env) else ())
+        digests = (named,) if isinstance(found, brax.envs.Env) else ()
+        return _Target(found, target, options.safeguard, digests=digests)
     claim = claim_of(found)
     if claim is None:
         raise UsageError(
@@ -162,7 +169,7 @@ def _of_own(options: Audit) -> _Target:
             f"a `{type(found).__name__}`; put an environment into a `SafeguardWrapper`, and find a "
             "safe set for a model with `safe-wrappers synthesise`."
         )
-    return _Target(claim, target)
+    return _Target(claim, target, options.safeguard)
 
 
 def _of_system(options: Audit) -> _Target:
@@ -178,6 +185,7 @@ def _of_system(options: Audit) -> _Target:
     return _Target(
         env,
         f"{options.target}{safe_set}",
+        options.safeguard,
         _simulator(options.target, options.safe_set),
         digests=(
             ("program of the environment", program_of(env)),
@@ -240,5 +248,5 @@ def _command(options: Audit) -> str:
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         if field.name != "target" and value != field.default:
-            words += [flag(field.name), str(value)]
+            words += [flag(field.name), f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
