@@ -107,6 +107,19 @@ def mutation(content: Content) -> list[Row]:
     ]
 
 
+def kills(content: Content) -> list[Row]:
+    """Trainings that are killed and resumed, compared with one that was not."""
+    chains, differ = len(content["chains"]), content["chains_that_differ"]
+    when = ", ".join(f"{count:,} {stage}" for stage, count in sorted(content["stages"].items()))
+    return [
+        Row(
+            "trainings that are killed by SIGKILL at random moments and resumed",
+            f"{content['kills']:,} kills of {chains:,} runs ({when})",
+            f"{differ:,} of {chains:,} runs differ from the one that was not killed",
+        )
+    ]
+
+
 KINDS = (
     Kind("soak_*.json", "soaks", "safe-wrappers soak SYSTEM --json", soak),
     Kind("attack_*.json", "attacks", "safe-wrappers attack SYSTEM --json", attack),
@@ -117,6 +130,7 @@ KINDS = (
         counts,
     ),
     Kind("mutation.json", "mutants of the source", "python benchmarks/mutation.py", mutation),
+    Kind("kills.json", "trainings that are killed", "python benchmarks/kills.py", kills),
 )
 
 
@@ -161,9 +175,9 @@ def _subject(content: Content) -> str:
 
 def _made_with(content: Content) -> str:
     """Version and machine, as far as the file says."""
-    version, machine = content.get("version"), content.get("machine")
-    known = [f"version {version}" if version else None, machine]
-    return ", ".join(filter(None, known)) or "not recorded"
+    version = content.get("version") or content.get("versions", {}).get("safe_wrappers")
+    with_version = f"version {version}" if version else "version not recorded"
+    return f"{with_version}, {content.get('machine') or 'machine not recorded'}"
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -159,8 +159,9 @@ def _of_own(options: Audit) -> _Target:
                 f"{target} is safeguarded already by {type(on).__name__}, so "
                 "--safeguard cannot choose another; leave it out, or give the environment inside."
             )
-        named = ("program of the environment", program_of(found))
-        digests = (named,) if isinstance(found, brax.envs.Env) else ()
+        digests = ()
+        if isinstance(found, brax.envs.Env):
+            digests = (("program of the environment", program_of(found)),)
         return _Target(found, target, options.safeguard, digests=digests)
     claim = claim_of(found)
     if claim is None:
