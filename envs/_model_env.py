@@ -3,9 +3,10 @@ exits.
 """
 
 import abc
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -68,21 +69,12 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         *,
         disturbance: Disturbance = "uniform",
     ):
-        if not callable(disturbance):
-            one_of("disturbance", disturbance, DISTURBANCES)
-            if disturbance == "none" and not _holds_zero(disturbance_set):
-                raise ValueError(
-                    "disturbance='none' means w = 0, which must lie in W, but W is from "
-                    f"{disturbance_set.lower} to {disturbance_set.upper}; give a function "
-                    "(key, x, a) -> w with values in W."
-                )
+        _require_disturbance(disturbance, disturbance_set)
         self.model = model
         self.system = system
         self._sys: Any = None
         self.disturbance_set = disturbance_set
         self._disturbance = disturbance
-        if disturbance == "worst_case":
-            disturbance_set.vertices()  # a box with too many of them is refused here
 
     @property
     def sys(self) -> Any:
@@ -210,6 +202,22 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         """
         del action
         return jnp.asarray(self.disturbance_set.vertices(), x.dtype)
+
+    @own
+    def with_disturbance(self, disturbance: Disturbance) -> Self:
+        """A copy of the environment under other disturbances; also inside jit, where a function may
+        return a traced value.
+
+        Args:
+            disturbance: As in the constructor.
+
+        Raises:
+            ValueError: As the constructor.
+        """
+        _require_disturbance(disturbance, self.disturbance_set)
+        changed = copy.copy(self)
+        object.__setattr__(changed, "_disturbance", disturbance)
+        return changed
 
     def sample_initial(self, key: jax.Array) -> jax.Array:
         """Where an episode starts, shape (n,)."""
@@ -346,6 +354,21 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     def dt(self) -> float:
         """Duration of a step in seconds."""
         return self.model.parameters["dt"]
+
+
+def _require_disturbance(disturbance: Disturbance, disturbance_set: Box) -> None:
+    """Checks the option of this name; a box with too many vertices to try is refused here."""
+    if callable(disturbance):
+        return
+    one_of("disturbance", disturbance, DISTURBANCES)
+    if disturbance == "none" and not _holds_zero(disturbance_set):
+        raise ValueError(
+            "disturbance='none' means w = 0, which must lie in W, but W is from "
+            f"{disturbance_set.lower} to {disturbance_set.upper}; give a function "
+            "(key, x, a) -> w with values in W."
+        )
+    if disturbance == "worst_case":
+        disturbance_set.vertices()
 
 
 def _holds_zero(disturbance_set: Box) -> bool:

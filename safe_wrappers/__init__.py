@@ -18,12 +18,14 @@ from ._registered import silence as _silence
 _ROOMS = (
     "adapters",
     "algos",
+    "auditing",
     "certificates",
     "certification",
     "conformance",
     "deployment",
     "envs",
     "evaluation",
+    "falsification",
     "models",
     "plots",
     "safe_actions",
@@ -76,6 +78,12 @@ _NAMES = {
         "load_policy",
         "save_policy",
     ),
+    "falsification": (
+        "AttackReport",
+        "SoakReport",
+        "attack",
+        "soak",
+    ),
     "models": ("Model",),
     "safe_actions": (
         "ExplicitSystem",
@@ -125,12 +133,14 @@ _NAMES = {
 if _typing.TYPE_CHECKING:
     from . import adapters as adapters
     from . import algos as algos
+    from . import auditing as auditing
     from . import certificates as certificates
     from . import certification as certification
     from . import conformance as conformance
     from . import deployment as deployment
     from . import envs as envs
     from . import evaluation as evaluation
+    from . import falsification as falsification
     from . import models as models
     from . import plots as plots
     from . import safe_actions as safe_actions
@@ -152,7 +162,7 @@ if _typing.TYPE_CHECKING:
     from ._errors import UnknownOptionError as UnknownOptionError
     from ._errors import WrapperOrderError as WrapperOrderError
 
-    # adapters: Brax environments for Gymnasium and Stable-Baselines3.
+    # adapters: Brax environments for Gymnasium, Stable-Baselines3 and gymnax.
     from .adapters import GymEnv as GymEnv
     from .adapters import GymnaxEnv as GymnaxEnv
     from .adapters import GymVectorEnv as GymVectorEnv
@@ -181,6 +191,12 @@ if _typing.TYPE_CHECKING:
     from .deployment import export_controller as export_controller
     from .deployment import load_policy as load_policy
     from .deployment import save_policy as save_policy
+
+    # falsification: attempts to make a safeguarded plant leave its safe set.
+    from .falsification import AttackReport as AttackReport
+    from .falsification import SoakReport as SoakReport
+    from .falsification import attack as attack
+    from .falsification import soak as soak
 
     # models: one-step models x' = f(x, a, w).
     from .models import Model as Model

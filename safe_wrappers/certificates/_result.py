@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._one_line import count, one_line
+from ._proof_parts import ProofPart
 
 # Raised whenever the prover accepts or refuses other claims than before.
 PROVER = "2"
@@ -53,6 +54,8 @@ class Proof:
         counterexample: A state in S without a safe action or outside X, shape (n,), or None.
         reason: What was found, in a sentence.
         record: Who proved what, if the claim is proved.
+        parts: What succeeded, one after the other, with reserves and times; if the claim is not
+            proved, `reason` says what came next. They hold times, and equality ignores them.
     """
 
     status: str
@@ -63,6 +66,7 @@ class Proof:
     counterexample: np.ndarray | None
     reason: str
     record: ProofRecord | None = None
+    parts: tuple[ProofPart, ...] = dataclasses.field(default=(), compare=False)
 
     def __repr__(self) -> str:
         found = f"{count(self.cells, 'cell')}, {self.seconds:.3g} s"

@@ -8,11 +8,11 @@ import gymnasium
 import jax
 import numpy as np
 
+from .._batches import in_batches
 from .._errors import CertificateError
 from .._gate import as_flag, as_integer, as_number, as_seed, function
 from ..safe_actions import ModelBased, StepCheck, System
 from ._adversary import IsSafe, bang_bang, boundary_states, extreme, neighbours
-from ._batches import in_batches
 from ._brax_runner import BraxRunner
 from ._gymnasium_runner import GymRunner
 from ._report import ConformanceReport, Sample
