@@ -22,11 +22,12 @@ import argparse
 import compileall
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ class Log:
 class Trial:
     """Runs mutants in a copy of the repository."""
 
-    def __init__(self, tree: Path, log: Log, show: bool):
-        self.tree, self.log, self.show = tree, log, show
+    def __init__(self, tree: Path, log: Log, budget: float, show: bool):
+        self.tree, self.log, self.budget, self.show = tree, log, budget, show
         self.durations: dict[str, float] = {}
 
     def run(self, file: str, mutant: Mutant) -> dict[str, Any]:
@@ -93,14 +94,20 @@ class Trial:
         tests = plan.matching_tests(file, ROOT)
         kills = Counter(entry["by"] for entry in self.log.runs if entry["file"] == file)
 
-        def first(test: str) -> tuple[float, float, float]:
-            return -kills[test], tests.index(test.split("::")[0]), self.durations.get(test, 0.0)
+        totals: defaultdict[str, float] = defaultdict(float)
+        for test, seconds in self.durations.items():
+            totals[test.split("::")[0]] += seconds
+
+        def first(test: str) -> tuple[float, float, int, float]:
+            test_file = test.split("::")[0]
+            order = (totals[test_file], tests.index(test_file))
+            return -kills[test], *order, self.durations.get(test, 0.0)
 
         path = self.tree / "safe_wrappers" / file
         original, times = path.read_text(), path.stat()
         path.write_text(mutant.source)
         try:
-            result = self._tests(tests, first)
+            result = self._tests(tests, first, self.budget)
         finally:
             path.write_text(original)
             # The compiled file of the original counts by its time.
@@ -117,6 +124,7 @@ class Trial:
             "outcome": "survived" if result.passed else "timeout" if result.timed_out else "killed",
             "by": result.failed,
             "cpu_seconds": round(result.cpu_seconds, 1),
+            "left_out": result.left_out,
         }
         self.log.add(entry)
         return entry
@@ -127,19 +135,21 @@ class Trial:
         entry = {"test": test, "digest": hashlib.sha256(file.read_bytes()).hexdigest()}
         if (entry["test"], entry["digest"]) in self.log.sound:
             return
-        if not self._tests([test], lambda test: 0).passed:
+        if not self._tests([test], lambda test: 0, math.inf).passed:
             raise RuntimeError(f"{test} fails without any mutant.")
         self.log.add(entry)
 
-    def _tests(self, tests: list[str], first: Callable[[str], Any]) -> fork_server.Result:
+    def _tests(
+        self, tests: list[str], first: Callable[[str], Any], budget: float
+    ) -> fork_server.Result:
         return fork_server.run_tests(
-            self.tree, tests, first=first, cpu_limit=CPU_LIMIT, show=self.show
+            self.tree, tests, first=first, cpu_limit=CPU_LIMIT, budget=budget, show=self.show
         )
 
 
 def summary(
     mutants: dict[str, list[Mutant]],
-    sampled: Iterable[tuple[str, Mutant]],
+    order: Iterable[tuple[str, Mutant]],
     log: Log,
     equivalents: set[Key],
     seed: int,
@@ -150,7 +160,7 @@ def summary(
     before: Counter[str] = Counter()
     kinds: dict[str, Counter[str]] = {}
     timeouts, survivors = [], []
-    for file, mutant in sampled:
+    for file, mutant in order:
         key = (file, mutant.scope, mutant.before, mutant.after)
         if key not in last and key not in equivalents:
             continue
@@ -225,6 +235,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", nargs="+", default=(), metavar="FILE", help="room/file.py")
     parser.add_argument("--again", action="store_true", help="run the survivors again")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=300.0,
+        help="seconds of CPU time for the tests of a mutant; the quickest come first, and a "
+        "survivor says in the log how many were left out",
+    )
     parser.add_argument("--log", type=Path, default=ROOT / "runs" / "mutation.jsonl")
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--summary", action="store_true", help="run nothing, write the result")
@@ -250,7 +267,7 @@ def main() -> None:
         if chosen and not options.summary:
             tree = Path(folder) / "tree"
             _prepare(options.log.parent / "mutation_programs", tree)
-            trial = Trial(tree, log, options.show)
+            trial = Trial(tree, log, options.budget, options.show)
             for number, (file, mutant) in enumerate(chosen, 1):
                 entry = trial.run(file, mutant)
                 print(
@@ -258,7 +275,7 @@ def main() -> None:
                     f"({entry['cpu_seconds']} s): {mutant.before} -> {mutant.after}",
                     flush=True,
                 )
-    result = summary(mutants, sampled, log, equivalents, options.seed)
+    result = summary(mutants, order, log, equivalents, options.seed)
     options.result.parent.mkdir(exist_ok=True)
     options.result.write_text(json.dumps(result, indent=1) + "\n")
     brief = {name: value for name, value in result.items() if name not in ("files", "kinds")}

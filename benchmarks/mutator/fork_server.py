@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ class Result(NamedTuple):
         failed: The first test that failed, or why there is none; "" if all passed.
         durations: Seconds of each test that ran, by node id.
         cpu_seconds: CPU time of the whole run.
+        left_out: How many tests did not run, since the budget was used up.
     """
 
     passed: bool
@@ -34,6 +36,7 @@ class Result(NamedTuple):
     failed: str
     durations: dict[str, float]
     cpu_seconds: float
+    left_out: int
 
 
 def import_heavy_packages(tree: Path) -> None:
@@ -84,6 +87,7 @@ def run_tests(
     *,
     first: Callable[[str], Any],
     cpu_limit: float,
+    budget: float,
     show: bool = False,
 ) -> Result:
     """Runs tests in a fork of this process, until the first that fails.
@@ -93,6 +97,7 @@ def run_tests(
         tests: Test files, relative to the tree.
         first: The key by which the tests are sorted, of a node id.
         cpu_limit: Seconds of CPU time of a single test after which the run is ended.
+        budget: Seconds of CPU time of the run after which no other test begins.
         show: Whether to show what pytest prints.
     """
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
@@ -101,14 +106,14 @@ def run_tests(
             code = 99
             try:
                 _enter(tree, show)
-                code = _pytest(tests, _Recorder(first, cpu_limit, report.name))
+                code = _pytest(tests, _Recorder(first, cpu_limit, budget, report.name))
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
         _, status, usage = os.wait4(process, 0)
         text = report.read()
-    told = json.loads(text) if text else {"failed": "", "durations": {}}
+    told = json.loads(text) if text else {"failed": "", "durations": {}, "left_out": 0}
     code = os.waitstatus_to_exitcode(status)
     return Result(
         passed=code == 0,
@@ -116,6 +121,7 @@ def run_tests(
         failed=told["failed"] or ("" if code == 0 else f"exit code {code}"),
         durations=told["durations"],
         cpu_seconds=usage.ru_utime + usage.ru_stime,
+        left_out=told["left_out"],
     )
 
 
@@ -135,12 +141,18 @@ class _Recorder:
     each took.
     """
 
-    def __init__(self, first: Callable[[str], Any], cpu_limit: float, report: str):
-        self.first, self.cpu_limit, self.report = first, cpu_limit, report
-        self.failed, self.durations = "", {}
+    def __init__(self, first: Callable[[str], Any], cpu_limit: float, budget: float, report: str):
+        self.first, self.cpu_limit, self.budget, self.report = first, cpu_limit, budget, report
+        self.failed, self.durations, self.left_out = "", {}, 0
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items.sort(key=lambda item: self.first(item.nodeid))
+
+    def pytest_runtest_protocol(self) -> bool | None:
+        if time.process_time() < self.budget:
+            return None  # as usual
+        self.left_out += 1
+        return True
 
     def pytest_runtest_setup(self) -> None:
         # Their signals end the process, whatever it computes or waits for. A machine that is
@@ -159,7 +171,11 @@ class _Recorder:
             self.failed = self.failed or report.nodeid
 
     def pytest_sessionfinish(self) -> None:
-        content = {"failed": self.failed, "durations": self.durations}
+        content = {
+            "failed": self.failed,
+            "durations": self.durations,
+            "left_out": self.left_out,
+        }
         Path(self.report).write_text(json.dumps(content))
 
 

@@ -4,7 +4,8 @@ A mutant is what a slip of the hand would leave: a comparison that is turned or 
 moved, an operator, constant or function exchanged for its counterpart, the branches of a `where`
 or the arguments of a call swapped, a check dropped, a condition that always or never holds. What
 is no behaviour is left alone: docstrings, annotations, decorators, messages (what is raised or
-warned, f-strings, `__repr__` and all functions that return text), and `strict=` of `zip`.
+warned, f-strings, `__repr__` and all functions that return text), `strict=` of `zip`, and divisors
+that only keep a discarded quotient finite.
 """
 
 import ast
@@ -53,7 +54,7 @@ COUNTERPARTS = {
 DROPPED = {"abs", "clip", "isfinite", "nan_to_num", "sqrt", "stop_gradient"}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class Mutant:
     """One change of a source file.
 
@@ -158,6 +159,8 @@ def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
         return True
     if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
+    if isinstance(parent, ast.BinOp) and _is_guard(node) and node is parent.right:
+        return True
     if isinstance(parent, ast.Raise):
         return True
     if isinstance(parent, ast.FunctionDef | ast.ClassDef) and node in parent.decorator_list:
@@ -172,6 +175,18 @@ def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True  # a docstring
     return isinstance(node, ast.Call) and _name(node) == "warn"
+
+
+def _is_guard(node: ast.AST) -> bool:
+    """Whether this is a divisor such as `jnp.where(length > 0, length, 1.0)`: the condition is that
+    of another `where` around it, which discards the quotient.
+    """
+    return (
+        isinstance(node, ast.Call)
+        and _name(node) == "where"
+        and len(node.args) == 3
+        and isinstance(node.args[2], ast.Constant)
+    )
 
 
 def _changes(site: _Site) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Which files are mutated, how many mutants of each, and which tests must notice them."""
 
-import random
+import hashlib
 from pathlib import Path
 
 from .mutants import Mutant, mutants_of
@@ -79,7 +79,6 @@ MORE_TESTS = {
         "certificates/test_certificate.py",
     ),
     "certificates/_proof.py": ("certificates/test_mutants.py",),
-    "certificates/_proof_json.py": ("cli/test_certify.py",),
     "certificates/_result.py": ("certificates/test_guarantee.py",),
     "certificates/_room.py": ("certificates/test_center.py",),
     "certificates/_rounded.py": (
@@ -122,14 +121,17 @@ def drawn(mutants: dict[str, list[Mutant]], seed: int) -> list[tuple[str, Mutant
     """All mutants in a random order in which every beginning is a fair sample.
 
     In every round each file gives one mutant, and each file of the safety path three, as long as it
-    has any.
+    has any. A mutant's place depends on its own content, so that a change of the source moves few
+    others.
     """
-    rng = random.Random(seed)
-    left = {file: rng.sample(found, len(found)) for file, found in sorted(mutants.items())}
-    order = []
-    while any(left.values()):
-        turns = [file for file in left for _ in range(3 if file in SAFETY_PATH else 1)]
-        for file in rng.sample(turns, len(turns)):
-            if left[file]:
-                order.append((file, left[file].pop()))
-    return order
+
+    def lot(file: str, mutant: Mutant) -> str:
+        text = "\n".join([str(seed), file, mutant.scope, mutant.before, mutant.after])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    placed = []
+    for file, found in mutants.items():
+        lots = sorted((lot(file, mutant), mutant) for mutant in found)
+        turns = 3 if file in SAFETY_PATH else 1
+        placed += [(i // turns, drawn, file, mutant) for i, (drawn, mutant) in enumerate(lots)]
+    return [(file, mutant) for _, _, file, mutant in sorted(placed, key=lambda place: place[:2])]
