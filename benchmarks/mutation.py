@@ -83,6 +83,8 @@ class Trial:
     def __init__(self, tree: Path, log: Log, budget: float, show: bool):
         self.tree, self.log, self.budget, self.show = tree, log, budget, show
         self.durations: dict[str, float] = {}
+        for entry in log.runs:
+            self.durations |= entry.get("durations", {})
 
     def run(self, file: str, mutant: Mutant) -> dict[str, Any]:
         """Runs a mutant's tests, those first that killed others of its file, then the quick ones,
@@ -125,6 +127,7 @@ class Trial:
             "by": result.failed,
             "cpu_seconds": round(result.cpu_seconds, 1),
             "left_out": result.left_out,
+            "durations": result.durations,
         }
         self.log.add(entry)
         return entry

@@ -59,7 +59,10 @@ MORE_TESTS = {
     ),
     "safeguards/_safe_action.py": ("safeguards/test_natural_actions.py",),
     "certificates/_block.py": ("certificates/test_product.py", "certificates/test_claim.py"),
-    "certificates/_branch_and_bound.py": ("certificates/test_proof.py",),
+    "certificates/_branch_and_bound.py": (
+        "certificates/test_proof.py",
+        "certificates/test_operations.py",
+    ),
     "certificates/_branches.py": (
         "certificates/test_enclosure.py",
         "certificates/test_operations.py",
