@@ -112,6 +112,7 @@ from .wrappers import GymSafeguardWrapper as GymSafeguardWrapper
 from .wrappers import SafeguardWrapper as SafeguardWrapper
 
 if _typing.TYPE_CHECKING:
+    from . import auditing as auditing
     from . import plots as plots
     from .wrappers._playground_wrapper import (
         PlaygroundSafeguardWrapper as PlaygroundSafeguardWrapper,
@@ -120,8 +121,8 @@ if _typing.TYPE_CHECKING:
 
 def __getattr__(name: str) -> _typing.Any:
     """Imports what needs an optional or a heavy package only when it is asked for."""
-    if name == "plots":  # brings matplotlib
-        return _importlib.import_module("safe_wrappers.plots")
+    if name in ("auditing", "plots"):  # bring matplotlib
+        return _importlib.import_module(f"safe_wrappers.{name}")
     if name == "PlaygroundSafeguardWrapper":
         from .wrappers._playground_wrapper import PlaygroundSafeguardWrapper
 
