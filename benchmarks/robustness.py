@@ -94,8 +94,7 @@ _OUTCOMES = ("caught", "unsafe", "silently_wrong", "unclear")
 
 def mutation(content: Content) -> list[Row]:
     """Faults put into the source, and whether the tests noticed."""
-    before = content.get("score_before")
-    earlier = "" if before is None else f"; {before:.1%} before tests were added for survivors"
+    earlier = f"; {content['score_before']:.1%} before tests were added for survivors"
     return [
         Row(
             f"mutants of the source, {len(content['files']):,} files, seed {content['seed']}",
@@ -120,6 +119,21 @@ def kills(content: Content) -> list[Row]:
     ]
 
 
+def bit_flips(content: Content) -> list[Row]:
+    """Single bits that are flipped in the files of runs and in certificates."""
+    rows = []
+    for what, outcomes in content.items():
+        if what == "versions":
+            continue
+        found: dict[str, int] = {}
+        for outcome, count in outcomes.items():
+            name = outcome.split(":")[0]  # what follows says which one
+            found[name] = found.get(name, 0) + count
+        said = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
+        rows.append(Row(f"single bits flipped: {what}", f"{sum(found.values()):,}", said))
+    return rows
+
+
 KINDS = (
     Kind("soak_*.json", "soaks", "safe-wrappers soak SYSTEM --json", soak),
     Kind("attack_*.json", "attacks", "safe-wrappers attack SYSTEM --json", attack),
@@ -131,6 +145,7 @@ KINDS = (
     ),
     Kind("mutation.json", "mutants of the source", "python benchmarks/mutation.py", mutation),
     Kind("kills.json", "trainings that are killed", "python benchmarks/kills.py", kills),
+    Kind("bit_flips.json", "single bits flipped", "python benchmarks/bit_flips.py", bit_flips),
 )
 
 

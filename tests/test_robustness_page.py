@@ -65,6 +65,37 @@ def test_bad_results_are_shown_as_well(tmp_path):
         robustness.block(tmp_path)
 
 
+def test_files_of_each_kind_are_read(tmp_path):
+    counts = {"sites": 9, "sampled": 5, "killed": 4, "survived": 0, "equivalent": 1}
+    mutation = {**counts, "score": 1.0, "score_before": 0.75, "seed": 0, "files": {"a.py": counts}}
+    attack = {**SOAK, "broken": True, "found_after": 2.5, "strategy": "force", "seconds": 3.0}
+    kills = {
+        "kills": 3,
+        "stages": {"training": 2, "importing": 1},
+        "chains": [{}, {}],
+        "chains_that_differ": 1,
+        "versions": {"safe_wrappers": "9.8"},
+    }
+    flips = {"certificates": {"refused": 3, "silent: a": 1, "silent: b": 1}, "versions": {}}
+    for name, content in {
+        "attack_plant.json": attack,
+        "mutation.json": mutation,
+        "kills.json": kills,
+        "bit_flips.json": flips,
+    }.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    table = robustness.block(tmp_path)
+    for text in (
+        "**broken** after 2.5 s by force",
+        "5 of 9 | 4 killed, 0 survived, 1 equivalent: 100.0%",
+        "75.0% before",
+        "3 kills of 2 runs (1 importing, 2 training) | 1 of 2 runs differ",
+        "version 9.8, machine not recorded",
+        "| single bits flipped: certificates | 5 | 3 refused, 2 silent |",
+    ):
+        assert text in table, text
+
+
 @pytest.mark.parametrize("page", ["no table", f"{robustness.END} {robustness.BEGIN}"])
 def test_a_page_without_the_markers_is_refused(page, tmp_path):
     with pytest.raises(ValueError, match="once, in this order"):

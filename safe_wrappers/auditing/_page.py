@@ -91,8 +91,10 @@ def _picture(picture: Picture | None) -> str:
         return ""
     data = base64.b64encode(picture.png).decode("ascii")
     caption = escape(picture.caption)
+    # Drawn larger than shown, for screens of many points; the width stands in the file's header.
+    width = int.from_bytes(picture.png[16:20], "big") * 5 // 8
     return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+        f'<figure><img width="{width}" alt="{caption}" src="data:image/png;base64,{data}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

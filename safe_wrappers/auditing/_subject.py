@@ -54,7 +54,8 @@ def subject_of(env: Any, safeguard: Safeguard | str | None) -> Subject:
         about, name = env, env.name if isinstance(env, Certificate) else env.model.name
         env = ClaimEnv(about)
     else:
-        name = type(getattr(env, "env", env)).__name__
+        spec = getattr(env, "spec", None)  # of Gymnasium
+        name = type(getattr(env, "env", env)).__name__ if spec is None else spec.id
     guarded = _guarded(env, safeguard)
     inside, system = getattr(guarded, "env", guarded), guarded.system
     on = getattr(guarded, "safeguard", None)

@@ -5,6 +5,7 @@ import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
+from ..evaluation import versions
 from ..falsification import as_json, as_text
 from ..falsification import attack as search
 from ._options import Attack
@@ -23,8 +24,8 @@ def attack(options: Attack) -> int:
             env, options.safeguard, budget=options.budget, seed=options.seed, progress=line.show
         )
     if options.json:
-        record = {"target": options.target, "safe_set": options.safe_set, **as_json(report)}
-        print(json.dumps(record, indent=2, allow_nan=False))
+        about = {"target": options.target, "safe_set": options.safe_set, "versions": versions()}
+        print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
     else:
         print(as_text(report))
     if options.plot is not None:

@@ -5,6 +5,7 @@ import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
+from ..evaluation import versions
 from ..falsification import as_json, as_text
 from ..falsification import soak as run
 from ._options import Soak
@@ -31,8 +32,8 @@ def soak(options: Soak) -> int:
     except OSError as error:
         raise UsageError(f"{options.state} cannot be used: {error.strerror}.") from error
     if options.json:
-        record = {"target": options.target, "safe_set": options.safe_set, **as_json(report)}
-        print(json.dumps(record, indent=2, allow_nan=False))
+        about = {"target": options.target, "safe_set": options.safe_set, "versions": versions()}
+        print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
     else:
         print(as_text(report))
     return 0 if report.held else 1

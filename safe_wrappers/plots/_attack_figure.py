@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .._colors import GREY, ORANGE, RED
+from ..envs import SafeSeeker
 from ..falsification import AttackReport
 from ._axes import chosen_pairs, state_labels
 from ._phase_portrait import draw_sets
+from ._seeker_map import draw_layout
 from ._sets_of import sets_of
 from ._style import tidy
 
@@ -25,6 +28,7 @@ def attack_figure(report: AttackReport, env: Any, *, title: str | None = None) -
 
     Raises:
         TypeError: If `env` has no sets.
+        SetDimensionError: If the plant has one state only.
 
     Example:
         >>> import safe_wrappers as sw
@@ -32,9 +36,10 @@ def attack_figure(report: AttackReport, env: Any, *, title: str | None = None) -
         >>> report = sw.attack(env, "none", max_steps=1)
         >>> figure = sw.plots.attack_figure(report, env)
     """
-    sets, states = sets_of(getattr(env, "env", env)), report.trajectory.states
+    plant = getattr(env, "env", env)
+    sets, states = sets_of(plant), report.trajectory.states
     n = states.shape[1]
-    pairs = chosen_pairs(sets, None, n) if n > 1 else []
+    pairs = [(0, 1)] if isinstance(plant, SafeSeeker) else chosen_pairs(sets, None, n)
     figure = Figure(figsize=(1.5 + 5.0 * (len(pairs) + 1), 5.2), layout="constrained")
     *planes, last = figure.subplots(1, len(pairs) + 1, squeeze=False)[0]
     labels = state_labels(sets.model, n)
@@ -46,6 +51,9 @@ def attack_figure(report: AttackReport, env: Any, *, title: str | None = None) -
         ax.plot(states[:, i], states[:, j], ".-", color=GREY, linewidth=1, label="trajectory")
         ax.plot(states[0, i], states[0, j], "o", color=ORANGE, label="start", zorder=3)
         ax.plot(states[-1, i], states[-1, j], "s", color="black", label="worst step", zorder=3)
+        if isinstance(plant, SafeSeeker):
+            draw_layout(ax, states[0, 2:].reshape(-1, 3))
+            ax.set_aspect("equal")
         draw_sets(ax, sets, pair)
         _show_all(ax, states[:, [i, j]])
     _draw_margins(last, report.trajectory.margins)
@@ -74,6 +82,8 @@ def _show_all(ax: Axes, points: np.ndarray) -> None:
 
 def _draw_margins(ax: Axes, margins: np.ndarray) -> None:
     steps = np.arange(1, len(margins) + 1)
+    ax.set_xlim(0.5, len(margins) + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     finite = np.where(np.isfinite(margins), margins, np.nan)
     ax.axhline(0, color=RED, linewidth=1.5, label="boundary")
     ax.plot(steps, finite, ".-", color="black", label="least margin over W")
