@@ -120,3 +120,10 @@ def test_every_equivalent_mutant_is_one_of_todays_source_and_has_a_reason():
             if entry["file"] == file:
                 assert (entry["scope"], entry["before"], entry["after"]) in known
                 assert len(entry["reason"].split()) >= 4
+
+
+def test_the_number_that_keeps_a_discarded_quotient_finite_is_left_alone():
+    found = after("y = jnp.where(ok, a / jnp.where(ok, b, 1.0), 0.5)")
+    assert "y = jnp.where(ok, a / jnp.where(ok, b, 1.0), 1.0)" in found
+    assert "y = jnp.where(ok, a / jnp.where(ok, b, 2.0), 0.5)" not in found
+    assert "y = jnp.where(ok, a / jnp.where(ok, 1.0, b), 0.5)" in found

@@ -4,8 +4,8 @@ A mutant is what a slip of the hand would leave: a comparison that is turned or 
 moved, an operator, constant or function exchanged for its counterpart, the branches of a `where`
 or the arguments of a call swapped, a check dropped, a condition that always or never holds. What
 is no behaviour is left alone: docstrings, annotations, decorators, messages (what is raised or
-warned, f-strings, `__repr__` and all functions that return text), `strict=` of `zip`, and divisors
-that only keep a discarded quotient finite.
+warned, f-strings, `__repr__` and all functions that return text), `strict=` of `zip`, and
+numbers that only keep a discarded quotient finite.
 """
 
 import ast
@@ -130,13 +130,16 @@ def _parsed(text: str, node: ast.AST) -> ast.AST:
 
 def _sites(tree: ast.Module) -> Iterator[_Site]:
     """All nodes whose change is a change of behaviour."""
+    placeholders = _placeholders(tree)
 
     def inside(
         parent: ast.AST, statement: ast.stmt | None, scope: str, parameters: tuple[str, ...]
     ) -> Iterator[_Site]:
         for field, value in ast.iter_fields(parent):
             for node in value if isinstance(value, list) else [value]:
-                if not isinstance(node, ast.AST) or _is_no_behaviour(node, parent):
+                if not isinstance(node, ast.AST) or id(node) in placeholders:
+                    continue
+                if _is_no_behaviour(node, parent):
                     continue
                 holder = node if isinstance(node, ast.stmt) else statement
                 if holder is not None:
@@ -159,8 +162,6 @@ def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
         return True
     if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
-    if isinstance(parent, ast.BinOp) and _is_guard(node) and node is parent.right:
-        return True
     if isinstance(parent, ast.Raise):
         return True
     if isinstance(parent, ast.FunctionDef | ast.ClassDef) and node in parent.decorator_list:
@@ -177,16 +178,16 @@ def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
     return isinstance(node, ast.Call) and _name(node) == "warn"
 
 
-def _is_guard(node: ast.AST) -> bool:
-    """Whether this is a divisor such as `jnp.where(length > 0, length, 1.0)`: the condition is that
-    of another `where` around it, which discards the quotient.
+def _placeholders(tree: ast.Module) -> set[int]:
+    """The last arguments of divisors such as `jnp.where(length > 0, length, 1.0)`, by their `id`:
+    another `where` around the quotient discards it, so that any number but 0 serves.
     """
-    return (
-        isinstance(node, ast.Call)
-        and _name(node) == "where"
-        and len(node.args) == 3
-        and isinstance(node.args[2], ast.Constant)
-    )
+    divisors = [node.right for node in ast.walk(tree) if isinstance(node, ast.BinOp)]
+    return {
+        id(divisor.args[2])
+        for divisor in divisors
+        if isinstance(divisor, ast.Call) and _name(divisor) == "where" and len(divisor.args) == 3
+    }
 
 
 def _changes(site: _Site) -> Iterator[tuple[str, str]]:
