@@ -68,7 +68,7 @@ class BraxPlant:
 
     def __init__(
         self,
-        env: envs.PipelineEnv,
+        env: envs.Env,
         *,
         q: Sequence[int] | None = None,
         qd: Sequence[int] | None = None,

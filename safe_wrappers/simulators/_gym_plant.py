@@ -68,6 +68,7 @@ class GymPlant:
             the environment is MuJoCo's; if there are more than 6 states.
 
     Example:
+        >>> import gymnasium
         >>> def get_state(env):
         ...     return env.state
         >>> def set_state(env, x):
