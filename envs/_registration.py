@@ -58,12 +58,12 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     the same.
 
     Args:
-        name: For example "safe_pendulum".
+        name: Name of a bundled system, for example "safe_pendulum".
         **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such
             as safe_set.
 
     Raises:
-        ValueError: On an unknown name or option; the message names the valid ones.
+        ValueError: If the name or an option is unknown; the message lists the valid ones.
     """
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
     for option in kwargs:
@@ -75,7 +75,7 @@ def get_model(name: str) -> Model:
     """The one-step model of a bundled system, by name.
 
     Raises:
-        ValueError: On an unknown name.
+        ValueError: If the name is unknown.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
 

@@ -41,7 +41,7 @@ class _Steps(NamedTuple):
     Attributes:
         x: States before the step.
         after: States after it; after an episode's end, where the next one starts.
-        request: What was sent.
+        request: The request that was sent.
         done: 1 at an episode's end.
         reward: The reward that was reported.
         info: The safeguard's record; empty without a safeguard.
