@@ -5,8 +5,8 @@ import contextlib
 import jax
 import pytest
 
-# Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies conditions
-# with numbers when it reads a physics.
+# Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies
+# conditions with numbers when it reads a physics.
 STRICT = {"sets", "solvers"}
 
 

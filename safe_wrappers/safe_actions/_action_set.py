@@ -37,8 +37,8 @@ class SafeActionSet:
     @classmethod
     def from_rows(cls, A: ArrayLike, b: ArrayLike) -> "SafeActionSet":
         """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint,
-        clipped to the box, else by a small linear program, whose result stands against a few fixed
-        candidates.
+        clipped to the box, else by a small linear program, unless one of a few fixed candidates is
+        better than its result.
 
         Without rows (m = 0) it is the whole box, with the anchor 0.
 

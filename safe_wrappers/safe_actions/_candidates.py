@@ -1,4 +1,4 @@
-"""A second anchor that owes nothing to a solver: the best of a few fixed actions, by their rows."""
+"""A second anchor that needs no solver: the best of a few fixed actions, by their rows."""
 
 import itertools
 
@@ -30,7 +30,7 @@ def safest(
 
     An anchor with room to spare stays unless a candidate is more than 2 tau deeper: the solver's
     point is within that of the deepest one, and continuous in the rows, which a candidate is not.
-    Any other anchor stands against the candidates by its depth alone, whatever is wrong with it.
+    Any other anchor is compared with the candidates by its depth alone, whatever is wrong with it.
 
     Args:
         A: Unit rows, shape (m, d), m >= 1.

@@ -20,7 +20,8 @@ class ExplicitSystem(BoxSystem):
     """A system with explicit safe action sets {a in [-1, 1]^d : A(x) a <= b(x)}: plain JAX
     functions of the state.
 
-    What the functions promise, and nobody checks: for every x with margin(x) >= 0,
+    You are responsible for the following, which the library does not check: for every x with
+    margin(x) >= 0,
 
     1. every such action leads to a next state with margin >= 0, whatever the admissible
        disturbance, in the arithmetic of the environment (b has room for rounding);

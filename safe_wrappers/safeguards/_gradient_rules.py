@@ -20,7 +20,7 @@ Gradient = Literal["exact", "passthrough", "straight_through", "blend", "inward"
 class GradientRule(abc.ABC):
     """What the derivative of the executed action w.r.t. the request and the state is.
 
-    Reverse mode receives g, a loss's gradient w.r.t. the executed action, and hands on J' g. With J
+    Reverse mode receives g, a loss's gradient w.r.t. the executed action, and returns J' g. With J
     the true derivative w.r.t. the request, a rule replaces J by another matrix, keeps or drops the
     derivative w.r.t. the state, or is not linear in g at all. Values are those of `Exact` bit for
     bit. Rules are pytrees, and two rules of the same kind and numbers are equal.

@@ -47,8 +47,8 @@ def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
 
     A linear program minimises the largest row sum. Its solution is then corrected in rational
     arithmetic until the equations hold exactly for the stored numbers, and the row sums are
-    compared with 1 exactly. Sets that touch are at the mercy of the last rounding and may be
-    missed.
+    compared with 1 exactly. For sets that touch, rounding decides whether the containment is
+    found.
 
     Args:
         inner: The zonotope that is to lie in the other, k_inner generators.

@@ -240,7 +240,7 @@ def _check_trees(env: Any, keys: jax.Array | None = None) -> None:
             typed == one,
             "`reset` must accept both kinds of keys",
             "jax.random.key(0) gives another tree",
-            "Convert them at the door.",
+            "Convert the key at the start of `reset`: `jax.random.key_data(key)`.",
         )
 
 
