@@ -45,7 +45,7 @@ class CertifiedEnv(ModelEnv):
             of the claim's generators).
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
     """
 
     system: ModelSystem

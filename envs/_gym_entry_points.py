@@ -43,7 +43,7 @@ class SafeGymEnv(GymEnv, _Continues):
     of `GymEnv`.
 
     Args:
-        system: For example "safe_pendulum".
+        system: Name of a bundled system, for example "safe_pendulum".
         safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the
             baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
@@ -55,7 +55,7 @@ class SafeGymEnv(GymEnv, _Continues):
         **options: Options of the environment: safe_set, disturbance, target_angle and so on.
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
 
     Example:
         >>> import gymnasium, safe_wrappers
@@ -107,7 +107,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
     for all of them.
 
     Args:
-        system: For example "safe_pendulum".
+        system: Name of a bundled system, for example "safe_pendulum".
         num_envs: Number of copies.
         max_episode_steps: Length of an episode; `gymnasium.make_vec` gives the registered one.
         autoreset_mode: The same as for `GymVectorEnv`.
@@ -121,7 +121,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
         **options: Options of the environment.
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
 
     Example:
         >>> import gymnasium, safe_wrappers
@@ -195,7 +195,8 @@ def safeguarded(
     is compiled once.
 
     Raises:
-        ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
+        ValueError: If an option is unknown, or options of a safeguard are given without a
+            safeguard.
         TypeError: If an option is an array or something else that cannot be looked up again.
     """
     one_of("system", system, registered_names())

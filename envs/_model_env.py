@@ -41,15 +41,15 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     Args:
         model: The one-step model; the environment steps exactly this function.
-        system: What safeguards need to know of it.
+        system: The system that a safeguard works with.
         disturbance_set: W, shape (k,).
         disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
             next state nearest to leaving the safe set, chosen after the action) or a function (key,
             x, a) -> w with values in W, where a is the executed action in natural units.
 
     Raises:
-        ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
-            is not in W.
+        ValueError: If an option is unknown; the message lists the valid ones. Also if "none" is
+            chosen although 0 is not in W.
 
     Metrics:
         left_set_per_step: 1 if the next state lies outside the safe set.

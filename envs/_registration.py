@@ -36,13 +36,13 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     the same.
 
     Args:
-        name: For example "safe_pendulum".
+        name: Name of a bundled system, for example "safe_pendulum".
         **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such
             as safe_set.
 
     Raises:
-        ValueError: On an unknown name; the message names the valid ones.
-        UnknownOptionError: On an unknown option, which is a TypeError and a ValueError.
+        ValueError: If the name is unknown; the message lists the valid ones.
+        UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
     """
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
     require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
@@ -53,7 +53,7 @@ def get_model(name: str) -> Model:
     """The one-step model of a bundled system, by name.
 
     Raises:
-        ValueError: On an unknown name.
+        ValueError: If the name is unknown.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
 

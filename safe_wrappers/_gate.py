@@ -43,7 +43,7 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         overflow: Whether a number that float32 cannot hold becomes infinite, as it does for
             requested actions, which are flagged then, instead of being an error.
 
@@ -242,7 +242,7 @@ def instance_of(name: str, value: Any, *types: type, hint: str = "") -> None:
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         *types: The types that it may have.
         hint: What to write instead, as a half sentence.
 

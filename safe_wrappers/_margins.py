@@ -37,5 +37,5 @@ def first_largest(values: jax.Array, room: jax.Array | float) -> jax.Array:
     """
     m = len(values)
     ranks = np.arange(m, dtype=np.int32).reshape((m,) + (1,) * (values.ndim - 1))
-    large = values >= jnp.max(values, axis=0) - room
+    large = values >= jnp.max(values, axis=0, keepdims=True) - room
     return jnp.min(jnp.where(large, ranks, m - 1), axis=0)

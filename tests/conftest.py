@@ -1,11 +1,18 @@
-"""The option `--record-counts FILE`: writes how much the suites tried (see `counts.py`)."""
+"""The option `--record-counts FILE`, which writes how much the suites tried (see `counts.py`), and
+rules that hold in whole folders of tests.
+"""
 
+import contextlib
 from pathlib import Path
 
 import counts
+import jax
 import pytest
 
 PROPERTY = "counts"
+# Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies
+# conditions with numbers when it reads a physics.
+STRICT = {"sets", "solvers"}
 
 
 def pytest_addoption(parser):
@@ -50,3 +57,15 @@ class Collector:
     def pytest_sessionfinish(self):
         if self.writes and self.entries:
             counts.write(self.path, self.entries)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def strict_promotion(request):
+    """In these folders no array is broadcast to more dimensions, or converted to another type,
+    without being told.
+    """
+    with contextlib.ExitStack() as stack:
+        if request.path.parent.name in STRICT:
+            stack.enter_context(jax.numpy_rank_promotion("raise"))
+            stack.enter_context(jax.numpy_dtype_promotion("strict"))
+        yield

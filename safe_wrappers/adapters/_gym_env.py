@@ -30,8 +30,8 @@ class Seen(NamedTuple):
     """What a Gymnasium environment sees of a Brax state.
 
     Attributes:
-        observation: For the agent.
-        info: For the agent.
+        observation: The observation for the agent.
+        info: The info for the agent.
         x: The system's state, shape (n,).
     """
 
@@ -70,7 +70,8 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             Gymnasium's here.
         TypeError: If it is no Brax environment, or its observations are not vectors.
         CertificateError: If it has no `system`.
-        ValueError: On an unknown kind of array or render mode, or one without `draw`.
+        ValueError: If the kind of array or the render mode is unknown, or rendering needs a
+            function `draw` and there is none.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
@@ -187,7 +188,7 @@ def require_single(env: Any) -> None:
     if not isinstance(env, envs.Env):
         raise TypeError(
             "`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it "
-            f"is a `{name}`."
+            f"is a `{name}`. For environments of Gymnasium there is `GymSafeguardWrapper`."
         )
     if not isinstance(env, SystemEnv):
         raise CertificateError(
@@ -237,7 +238,8 @@ def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
         one_of("render_mode", render_mode, ("rgb_array",), " Or give None.")
     if render_mode and draw is None:
         raise ValueError(
-            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture."
+            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture; "
+            "give it as `draw=`."
         )
 
 
@@ -268,7 +270,8 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     if not isinstance(env, StartableEnv) or not isinstance(env, BoundedEnv):
         raise ValueError(
             f"`options={{'x': ...}}` needs an environment with `reset_to` and "
-            f"`admissible`, but `{type(env).__name__}` has not both."
+            f"`admissible`, but `{type(env).__name__}` has not both; leave the option out, or give "
+            "`SafeguardWrapper(..., reset_to=)` for the environment inside."
         )
     n = _state_size(env)
     shape = (n,) if num_envs is None else (num_envs, n)
@@ -283,7 +286,7 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     if len(outside):
         raise ValueError(
             "`options['x']` must lie in the safe set, where the guarantee holds, but "
-            f"{outside[0].tolist()} does not."
+            f"{outside[0].tolist()} does not. `env.system.margin(x)` is at least 0 inside."
         )
     return states
 

@@ -49,7 +49,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         flat_info: The same as for `GymEnv`.
 
     Raises:
-        WrapperOrderError, TypeError, CertificateError: As `GymEnv`.
+        WrapperOrderError, TypeError, CertificateError: For the same reasons as `GymEnv`.
         ValueError: If a number is not positive, or on an unknown kind of array or mode.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 

@@ -63,8 +63,8 @@ class Guaranteed(abc.ABC):
 
 
 def guarantee_by_the_library(value: Any) -> Guarantee:
-    """What stands behind a system or an environment by what the library computes of it: no object's
-    own word for its own safety is believed.
+    """The guarantee of a system or an environment, computed by the library alone: what an object
+    says about its own safety does not count.
     """
     if not isinstance(value, Guaranteed):
         by = f"nothing in the library speaks about what `{type(value).__name__}` does"

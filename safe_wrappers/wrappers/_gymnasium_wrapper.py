@@ -39,8 +39,8 @@ class GymSafeguardWrapper(
     space.
 
     Args:
-        env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
-            of observations and rewards.
+        env: An environment as `gymnasium.make` returns it; other wrappers around the safeguarded
+            one, except those of observations and rewards.
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the
             model's x, shape (n,).
