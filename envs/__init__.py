@@ -9,6 +9,7 @@ if __name__ != "safe_wrappers.envs":
 from ._assets import certificate_names as certificate_names
 from ._assets import certificate_of as certificate_of
 from ._certified_env import CertifiedEnv as CertifiedEnv
+from ._claim_env import ClaimEnv as ClaimEnv
 from ._gym_entry_points import SafeGymEnv as SafeGymEnv
 from ._gym_entry_points import SafeGymVectorEnv as SafeGymVectorEnv
 from ._model_env import ModelEnv as ModelEnv

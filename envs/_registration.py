@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from safe_wrappers._gate import one_of
+from safe_wrappers._keywords import require_known_keywords
 from safe_wrappers._registered import register as register
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
@@ -35,16 +36,16 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     the same.
 
     Args:
-        name: For example "safe_pendulum".
+        name: Name of a bundled system, for example "safe_pendulum".
         **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such
             as safe_set.
 
     Raises:
-        ValueError: On an unknown name or option; the message names the valid ones.
+        ValueError: If the name is unknown; the message lists the valid ones.
+        UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
     """
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
-    for option in kwargs:
-        one_of("option", option, list(inspect.signature(environment).parameters))
+    require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)
 
 
@@ -52,7 +53,7 @@ def get_model(name: str) -> Model:
     """The one-step model of a bundled system, by name.
 
     Raises:
-        ValueError: On an unknown name.
+        ValueError: If the name is unknown.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
 

@@ -12,6 +12,16 @@ import jax.numpy as jnp
 
 from safe_wrappers.models import Model
 
+# Names of the states, with their units.
+_PENDULUM = {"angle θ": "rad", "angular velocity θ̇": "rad/s"}
+_CART_POLE = {
+    "cart position x": "m",
+    "pole angle θ": "rad",
+    "cart velocity ẋ": "m/s",
+    "pole angular velocity θ̇": "rad/s",
+}
+_QUADROTOR = {"x": "m", "z": "m", "roll": "rad", "ẋ": "m/s", "ż": "m/s", "roll rate": "rad/s"}
+
 
 def pendulum(
     *,
@@ -45,6 +55,8 @@ def pendulum(
         action_size=1,
         disturbance_size=1,
         parameters=parameters,
+        state_names=tuple(_PENDULUM),
+        units=_PENDULUM,
     )
 
 
@@ -100,6 +112,8 @@ def cart_pole(
         action_size=1,
         disturbance_size=2,
         parameters=parameters,
+        state_names=tuple(_CART_POLE),
+        units=_CART_POLE,
     )
 
 
@@ -169,6 +183,8 @@ def quadrotor(
         action_size=2,
         disturbance_size=2,
         parameters=parameters,
+        state_names=tuple(_QUADROTOR),
+        units=_QUADROTOR,
     )
 
 

@@ -8,6 +8,8 @@ no time: each name is imported when it is first used, and so are JAX, Brax and M
 import importlib.metadata as _metadata
 import typing as _typing
 
+# First: with a compiler that is known to be wrong, this is where it ends.
+from . import _compiler as _compiler
 from ._lazy import lazy as _lazy
 from ._registered import register as _register
 from ._registered import silence as _silence
@@ -16,12 +18,14 @@ from ._registered import silence as _silence
 _ROOMS = (
     "adapters",
     "algos",
+    "auditing",
     "certificates",
     "certification",
     "conformance",
     "deployment",
     "envs",
     "evaluation",
+    "falsification",
     "models",
     "plots",
     "safe_actions",
@@ -41,11 +45,13 @@ _NAMES = {
         "ModelError",
         "SafeWrappersError",
         "SetDimensionError",
+        "UnknownOptionError",
         "WrapperOrderError",
     ),
     "adapters": (
         "GymEnv",
         "GymVectorEnv",
+        "GymnaxEnv",
         "as_vec_env",
     ),
     "certificates": (
@@ -71,6 +77,12 @@ _NAMES = {
         "export_controller",
         "load_policy",
         "save_policy",
+    ),
+    "falsification": (
+        "AttackReport",
+        "SoakReport",
+        "attack",
+        "soak",
     ),
     "models": ("Model",),
     "safe_actions": (
@@ -121,12 +133,14 @@ _NAMES = {
 if _typing.TYPE_CHECKING:
     from . import adapters as adapters
     from . import algos as algos
+    from . import auditing as auditing
     from . import certificates as certificates
     from . import certification as certification
     from . import conformance as conformance
     from . import deployment as deployment
     from . import envs as envs
     from . import evaluation as evaluation
+    from . import falsification as falsification
     from . import models as models
     from . import plots as plots
     from . import safe_actions as safe_actions
@@ -145,10 +159,12 @@ if _typing.TYPE_CHECKING:
     from ._errors import ModelError as ModelError
     from ._errors import SafeWrappersError as SafeWrappersError
     from ._errors import SetDimensionError as SetDimensionError
+    from ._errors import UnknownOptionError as UnknownOptionError
     from ._errors import WrapperOrderError as WrapperOrderError
 
-    # adapters: Brax environments for Gymnasium and Stable-Baselines3.
+    # adapters: Brax environments for Gymnasium, Stable-Baselines3 and gymnax.
     from .adapters import GymEnv as GymEnv
+    from .adapters import GymnaxEnv as GymnaxEnv
     from .adapters import GymVectorEnv as GymVectorEnv
     from .adapters import as_vec_env as as_vec_env
 
@@ -175,6 +191,12 @@ if _typing.TYPE_CHECKING:
     from .deployment import export_controller as export_controller
     from .deployment import load_policy as load_policy
     from .deployment import save_policy as save_policy
+
+    # falsification: attempts to make a safeguarded plant leave its safe set.
+    from .falsification import AttackReport as AttackReport
+    from .falsification import SoakReport as SoakReport
+    from .falsification import attack as attack
+    from .falsification import soak as soak
 
     # models: one-step models x' = f(x, a, w).
     from .models import Model as Model

@@ -43,7 +43,7 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         overflow: Whether a number that float32 cannot hold becomes infinite, as it does for
             requested actions, which are flagged then, instead of being an error.
 
@@ -86,14 +86,15 @@ def as_action(value: Any, size: int, labels: Sequence[str] = ()) -> jax.Array:
     """A requested action, at least float32; what float32 cannot hold becomes infinite.
 
     Args:
-        value: Real numbers, shape (size,), or a tracer of this shape.
+        value: Real numbers, shape (size,), or a tracer of this shape; where there is one action,
+            also a single number of shape (), which is what some agents make of it.
         size: Number of actions.
         labels: What the actions are called, for the error.
 
     Raises:
         SetDimensionError: At trace time, if the value is something else.
     """
-    return _as_vector("action", "The action", value, size, "actuator", labels)
+    return _as_vector("action", "The action", value, size, "actuator", labels, single=True)
 
 
 def as_disturbance(value: Any, size: int) -> jax.Array:
@@ -241,7 +242,7 @@ def instance_of(name: str, value: Any, *types: type, hint: str = "") -> None:
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         *types: The types that it may have.
         hint: What to write instead, as a half sentence.
 
@@ -282,10 +283,18 @@ def one_of(name: str, value: Any, valid: Sequence[str], why: str = "") -> str:
 
 
 def _as_vector(
-    name: str, subject: str, value: Any, size: int | None, of: str, labels: Sequence[str]
+    name: str,
+    subject: str,
+    value: Any,
+    size: int | None,
+    of: str,
+    labels: Sequence[str],
+    single: bool = False,
 ) -> jax.Array:
     with np.errstate(over="ignore"):
         vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    if single and size == 1 and vector.ndim == 0:
+        return vector[None]
     if vector.ndim != 1 or size not in (None, len(vector)):
         wanted = "n" if size is None else size
         called = f" ({', '.join(labels)})" if labels else ""

@@ -18,11 +18,13 @@ FOLDERS = {
         f"safe_wrappers.{room}": f"safe_wrappers/{room}"
         for room in (
             "adapters",
+            "auditing",
             "certificates",
             "certification",
             "conformance",
             "deployment",
             "evaluation",
+            "falsification",
             "models",
             "plots",
             "safe_actions",

@@ -18,7 +18,9 @@ FLOORS = (
     ("safeguards",),
     ("wrappers", "adapters", "conformance", "testing"),
     ("envs", "algos"),
+    ("falsification",),
     ("evaluation", "plots", "deployment"),
+    ("auditing",),
     ("cli",),
 )
 ORDER = [room for floor in FLOORS for room in floor]
@@ -26,6 +28,8 @@ GROUND = "the ground floor"
 
 # Private modules that are imported across rooms, with the reason.
 SHARED = {
+    "certificates._intervals": "the check of compiled programs computes rows without JAX",
+    "certificates._rows": "the check of compiled programs computes rows without JAX",
     "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",
@@ -126,7 +130,7 @@ def test_the_command_line_is_small():
         path.name: len(path.read_text().splitlines())
         for path in (ROOT / "safe_wrappers" / "cli").glob("*.py")
     }
-    assert sum(lines.values()) < 2200, lines
+    assert sum(lines.values()) < 2600, lines
 
 
 @pytest.mark.parametrize("folder", ["safe_wrappers", "envs", "algos"])

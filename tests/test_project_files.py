@@ -1,11 +1,18 @@
 """The files around the package agree with each other."""
 
+import importlib.util
 import pathlib
 import re
 import tomllib
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SPEC = importlib.util.spec_from_file_location("licences", ROOT / "docs" / "licences.py")
+licences = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(licences)
 
 
 def test_version_and_authors_are_the_same_everywhere():
@@ -31,3 +38,44 @@ def test_the_hosted_check_is_the_one_check():
     workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
     assert re.findall(r"- run: (.+)", workflow) == [".ci/run"]
     assert "\n\t.ci/run\n" in (ROOT / "Makefile").read_text()
+
+
+def locked():
+    """The versions that the lock file pins, by package, with the number of their digests."""
+    found = {}
+    for entry in re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text()):
+        name, version = re.match(r"([\w.-]+)==([\w.]+)", entry).groups()
+        digests = len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry))
+        found.setdefault(canonicalize_name(name), []).append((version, digests))
+    return found
+
+
+def test_the_lock_file_pins_all_that_the_check_installs_with_digests():
+    pins = locked()
+    extras = PROJECT["optional-dependencies"]
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for text in [*PROJECT["dependencies"], *extras["test"], *extras["docs"], *build]:
+        asked = Requirement(text)
+        versions = [version for version, _ in pins[canonicalize_name(asked.name)]]
+        assert all(asked.specifier.contains(version) for version in versions), (text, versions)
+    assert all(digests > 0 for pinned in pins.values() for _, digests in pinned)
+
+
+def test_the_lock_file_names_no_place():
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    assert "index" not in text
+
+
+def test_the_hosted_check_installs_from_the_lock_file_alone():
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    fetched = workflow.index("--require-hashes")
+    assert fetched < workflow.index("- run: .ci/run") < workflow.index('PIP_NO_INDEX: "1"')
+
+
+def test_every_needed_package_has_a_licence_on_the_page():
+    page = licences.PAGE.read_text(encoding="utf-8")
+    for name, licence in licences.needed().items():
+        assert licence != "unknown", name
+        assert f"| {name} | " in page, f"Run make licences: {name} is missing."
+    assert page.startswith(licences.INTRODUCTION)

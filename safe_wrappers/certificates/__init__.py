@@ -20,5 +20,6 @@ from ._guarantee import shipped as shipped
 from ._initial_states import RESET_SHRINK as RESET_SHRINK
 from ._proof import prove as prove
 from ._proof_json import proof_as_json as proof_as_json
+from ._proof_parts import ProofPart as ProofPart
 from ._result import Proof as Proof
 from ._result import ProofRecord as ProofRecord

@@ -153,6 +153,17 @@ def vertex_outside(
     return worst
 
 
+def room_left(candidate: Cover, constraint_set: Box | Polytope, center: np.ndarray) -> float:
+    """How far the vertices of the cover are inside X: 1 at the centre of S and 0 on the boundary of
+    X, the smallest over all vertices and rows, rounded to float64; infinite if nothing bounds X.
+    """
+    G, _ = (np.asarray(part, np.float64) for part in constraint_set.halfspaces())
+    room = np.array([float(bound) for bound in exact_room(*constraint_set.halfspaces(), center)])
+    if not len(room):
+        return float("inf")
+    return float(np.min((room - candidate.points @ G.T) / room))
+
+
 def pulled_inside(y: np.ndarray, safe_state_set: Polytope, center: np.ndarray) -> np.ndarray:
     """The state center + y moved towards the centre by as little as puts it into S, decided
     exactly. Shape (n,).

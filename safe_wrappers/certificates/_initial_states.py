@@ -7,6 +7,8 @@ its width: in a set that is thin for its length they may be more than the shrink
 with the centre is rounded by u |x|: far from the origin that may be more as well.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..sets import Polytope, Zonotope
@@ -23,12 +25,26 @@ RESET_SHRINK = 1e-4
 _ROUNDINGS = 8
 
 
-def starts_outside(claim: Claim) -> str | None:
-    """Why an initial state may lie outside S, or None if all of them certainly lie in it."""
+class Starts(NamedTuple):
+    """Whether initial states lie in S.
+
+    Attributes:
+        reserve: The least distance of an initial state to a facet, in the scale in which the centre
+            is at distance 1; negative if one may lie outside.
+        reason: Why one may lie outside S, or None if all of them certainly lie in it.
+    """
+
+    reserve: float
+    reason: str | None = None
+
+
+def starts(claim: Claim) -> Starts:
+    """Whether the initial states of a claim lie in S, and by how much."""
     S = claim.centered_set
     inner = S.scaled(1 - RESET_SHRINK)
     everything = range(S.dim)
     parts = [(block.factor(S), block.factor(inner), block.states) for block in claim.blocks]
+    reserve = np.inf
     for outer, part, states in parts or [(S, inner, everything)]:
         H, room = (np.asarray(value, np.float64) for value in outer.halfspaces())
         corners, center = part.vertices(), claim.center[list(states)]
@@ -36,21 +52,25 @@ def starts_outside(claim: Claim) -> str | None:
         reach = round_up((H @ corners.T).max(axis=1) + rounding)
         if not np.all(reach <= room):
             advice = offset_in_words(S, claim.center) or "Choose other coordinates."
-            return (
+            return Starts(
+                float(np.min(room - reach)),
                 "`safe_state_set` is too thin for its length, or for its distance from the origin: "
                 f"initial states are drawn from it shrunk by {RESET_SHRINK:g}, but float32 may put "
-                f"them at {np.max(reach):.6g} along a facet, where S ends at 1. {advice}"
+                f"them at {np.max(reach):.6g} along a facet, where S ends at 1. {advice}",
             )
+        reserve = min(reserve, float(np.min(room - reach)))
     if claim.generators is None:
-        return None
+        return Starts(reserve)
     reach = _generators_reach(claim.generators, S, claim.center)
     beyond = reach - np.asarray(S.h, np.float64)
     i = int(np.argmax(np.where(np.isnan(beyond), np.inf, beyond)))
+    reserve = min(reserve, float(-beyond[i]))
     if beyond[i] <= 0:
-        return None
-    return (
+        return Starts(reserve)
+    return Starts(
+        reserve,
         f"`generators` must span a set inside S after shrinking by {RESET_SHRINK:g} about the "
-        f"centre, but they reach {reach[i]:.6g} along facet {i}, where S ends at 1."
+        f"centre, but they reach {reach[i]:.6g} along facet {i}, where S ends at 1.",
     )
 
 

@@ -27,12 +27,13 @@ from ..sets import Box
 from ._block import Block
 from ._branch_and_bound import Search, without_action
 from ._claim import Claim
-from ._coverage import cover, pulled_inside, uncovered, vertex_outside
+from ._coverage import cover, pulled_inside, room_left, uncovered, vertex_outside
 from ._derivative import require_one_derivative
 from ._goal import Goal
-from ._initial_states import starts_outside
+from ._initial_states import starts
 from ._inputs import best_inputs
 from ._product import candidates, reduction
+from ._proof_parts import Ledger
 from ._result import PROVER, Proof, ProofRecord, inconclusive
 from ._rounding import rounding_bound
 from ._rows import RowBounds
@@ -57,18 +58,21 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
         ModelError: If the model is not affine in action and disturbance, or uses an operation that
             the proof does not know.
     """
-    start = time.perf_counter()
+    start, ledger = time.perf_counter(), Ledger()
     require_affine(claim.model)
+    ledger.passed("The program of the model is affine in action and disturbance")
     require_one_derivative(claim.model, claim.safe_state_set, claim.center)
+    ledger.passed("The rows that run are the derivative of the function that is enclosed")
     with np.errstate(all="ignore"):
-        result = _refused(claim) or _decided(claim, max_cells, max_depth)
+        result = _refused(claim, ledger) or _decided(claim, max_cells, max_depth, ledger)
     record = None
     if result.proved:
         # The digest of what was just proved, not the one that the claim remembers.
         program = program_digest(claim.model)
         record = ProofRecord(PROVER, claim.digest, program, result.cells, result.margin)
         _PROVED[claim.digest, program] = record
-    return dataclasses.replace(result, seconds=time.perf_counter() - start, record=record)
+    seconds = time.perf_counter() - start
+    return dataclasses.replace(result, seconds=seconds, record=record, parts=tuple(ledger.parts))
 
 
 def proved_here(claim: Claim) -> ProofRecord | None:
@@ -76,7 +80,7 @@ def proved_here(claim: Claim) -> ProofRecord | None:
     return _PROVED.get((claim.digest, claim.program))
 
 
-def _refused(claim: Claim) -> Proof | None:
+def _refused(claim: Claim, ledger: Ledger) -> Proof | None:
     """The answer if an allowance is too small or an initial state may lie outside, else None."""
     eps, gain = rounding_bound(claim.model, claim.centered_set, claim.disturbance_set, claim.center)
     for name, found, needed, meaning in (
@@ -91,15 +95,24 @@ def _refused(claim: Claim) -> Proof | None:
                 f"`{name}` of facet {i} is {found[i]:.3g}, but {meaning} up to {needed[i]:.3g}: "
                 "make the claim without giving `eps` and `gain`, and they are computed."
             )
-    reason = starts_outside(claim)
-    return None if reason is None else inconclusive(reason)
+    spare = [claim.eps.astype(np.float64) - eps, claim.gain.astype(np.float64) - gain]
+    ledger.passed(
+        "Float32 rounds no more than eps allows for, and H_i B is no longer than gain",
+        float(spare[0].min(initial=np.inf)),
+        f"eps needs at most {eps.max(initial=0.0):.3g} and has at least {claim.eps.min():.3g}",
+    )
+    found = starts(claim)
+    if found.reason is not None:
+        return inconclusive(found.reason)
+    ledger.passed("Initial states as they are sampled lie in S", found.reserve)
+    return None
 
 
-def _decided(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+def _decided(claim: Claim, max_cells: int, max_depth: int, ledger: Ledger) -> Proof:
     if claim.blocks:
-        return _prove_product(claim, max_cells, max_depth)
+        return _prove_product(claim, max_cells, max_depth, ledger)
     bounded = _bounded(claim, range(claim.model.state_size))
-    return _prove(_joint(claim), claim.model, bounded, max_cells, max_depth)
+    return _prove(_joint(claim), claim.model, bounded, max_cells, max_depth, ledger)
 
 
 def _joint(claim: Claim) -> Goal:
@@ -130,7 +143,15 @@ def _bounded(claim: Claim, states: Sequence[int], free: int = 0) -> Box:
     )
 
 
-def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: int) -> Proof:
+def _prove(
+    goal: Goal,
+    model: Model,
+    bounded: Box,
+    max_cells: int,
+    max_depth: int,
+    ledger: Ledger,
+    about: str = "S",
+) -> Proof:
     S, center = goal.safe_state_set, goal.center
     candidate = cover(S, center)
     reason = uncovered(candidate, S, center)
@@ -139,6 +160,7 @@ def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: in
             f"The cover of S by simplices could not be verified: {reason}. The "
             "set may have facets that nearly coincide."
         )
+    ledger.passed(f"Simplices cover {about}", None, f"{len(candidate.simplices):,} simplices")
     # `vertex_outside` names a vertex of the outer approximation or, after the last, the centre.
     corners = np.vstack([candidate.points, np.zeros(S.dim)])
     index = vertex_outside(candidate, goal.constraint_set, center)
@@ -149,22 +171,32 @@ def _prove(goal: Goal, model: Model, bounded: Box, max_cells: int, max_depth: in
             "rounding: shrink S by a factor 1 - 1e-6 about "
             "its centre, or widen X."
         )
+    ledger.passed(f"{_capital(about)} lies in X", room_left(candidate, goal.constraint_set, center))
     index = vertex_outside(candidate, bounded, center)
     if index is not None:
         return inconclusive(
             f"The rounding of the model was not bounded at {center + corners[index]}, beyond the "
             "vertices of S as computed. The set may have facets that nearly coincide."
         )
-    return Search(goal, model, candidate).run(max_cells, max_depth)
+    result = Search(goal, model, candidate).run(max_cells, max_depth)
+    if result.proved:
+        ledger.passed(
+            f"{_capital(about)} is invariant for every disturbance in W, with margin sigma",
+            result.margin - goal.sigma,
+            f"margin {result.margin:.3g} where sigma is {goal.sigma:.3g}; "
+            f"{result.cells:,} cells, depth {result.depth}",
+        )
+    return result
 
 
-def _prove_product(claim: Claim, max_cells: int, max_depth: int) -> Proof:
+def _prove_product(claim: Claim, max_cells: int, max_depth: int, ledger: Ledger) -> Proof:
     """The goals of the blocks (see `_product`)."""
     results = []
     for block in claim.blocks:
         goal, model = reduction(claim, block)
         bounded = _bounded(claim, block.states, model.state_size - len(block.states))
-        results.append(_prove(goal, model, bounded, max_cells, max_depth))
+        about = f"the block of {_in_words(claim.model, block.states)}"
+        results.append(_prove(goal, model, bounded, max_cells, max_depth, ledger, about))
     answers = [
         _refute(claim, block, result)
         for block, result in zip(claim.blocks, results, strict=True)
@@ -180,6 +212,14 @@ def _prove_product(claim: Claim, max_cells: int, max_depth: int) -> Proof:
         f"with margin {margin:.3g} and lies in X."
     )
     return Proof("proved", cells, depth, margin, 0.0, None, reason)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _in_words(model: Model, states: Sequence[int]) -> str:
+    return ", ".join(model.state_labels[i] for i in states)
 
 
 def _refute(claim: Claim, block: Block, result: Proof) -> Proof:

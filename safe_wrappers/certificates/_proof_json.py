@@ -17,12 +17,17 @@ def proof_as_json(certificate: Certificate, proof: Proof) -> dict[str, Any]:
         "proved": proof.proved,
         "cells": proof.cells,
         "depth": proof.depth,
-        "margin": None if math.isnan(proof.margin) else proof.margin,
+        "margin": _finite(proof.margin),
         "seconds": proof.seconds,
         "counterexample": None if proof.counterexample is None else proof.counterexample.tolist(),
         "message": proof.reason,
+        "parts": [{**part._asdict(), "reserve": _finite(part.reserve)} for part in proof.parts],
         "facets": len(claim.safe_state_set.H),
         "claim": claim.numbers(),
         "digest": claim.digest,
         "program": claim.program,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

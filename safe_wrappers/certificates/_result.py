@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._one_line import count, one_line
+from ._proof_parts import ProofPart
 
 # Raised whenever the prover accepts or refuses other claims than before.
 PROVER = "2"
@@ -17,7 +18,8 @@ class ProofRecord(NamedTuple):
     Attributes:
         prover: Version of the prover.
         claim: `Claim.digest` of what was proved: all its numbers.
-        program: `Claim.program`: the program of its model.
+        program: `Claim.program`: the program of its model. Several, separated by spaces, if it was
+            proved under several versions of JAX, which trace a model differently.
         cells: Number of proved simplices.
         margin: The proved margin, in the scale h = 1.
     """
@@ -27,6 +29,14 @@ class ProofRecord(NamedTuple):
     program: str
     cells: int
     margin: float
+
+    def is_of(self, program: str) -> bool:
+        """Whether the proof was about this program."""
+        return program in self.program.split()
+
+    def with_program(self, program: str) -> "ProofRecord":
+        """The record of the same claim, proved about this program, too."""
+        return self if self.is_of(program) else self._replace(program=f"{self.program} {program}")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -44,6 +54,8 @@ class Proof:
         counterexample: A state in S without a safe action or outside X, shape (n,), or None.
         reason: What was found, in a sentence.
         record: Who proved what, if the claim is proved.
+        parts: What succeeded, one after the other, with reserves and times; if the claim is not
+            proved, `reason` says what came next. They hold times, and equality ignores them.
     """
 
     status: str
@@ -54,6 +66,7 @@ class Proof:
     counterexample: np.ndarray | None
     reason: str
     record: ProofRecord | None = None
+    parts: tuple[ProofPart, ...] = dataclasses.field(default=(), compare=False)
 
     def __repr__(self) -> str:
         found = f"{count(self.cells, 'cell')}, {self.seconds:.3g} s"

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 import tyro
 
-from ._options import Certify, Conform, Evaluate, Export, Show, Synthesise, Train
+from ._options import (
+    Attack,
+    Audit,
+    Certify,
+    Conform,
+    Evaluate,
+    Export,
+    Show,
+    Soak,
+    Synthesise,
+    Train,
+)
 from ._ranges import check
 from ._usage import UsageError, require_known
 
@@ -21,8 +32,12 @@ _COMMANDS = {
     "show": Show,
     "certify": Certify,
     "conform": Conform,
+    "attack": Attack,
+    "soak": Soak,
+    "audit": Audit,
     "synthesise": Synthesise,
 }
+Options = Train | Evaluate | Export | Show | Certify | Conform | Attack | Soak | Audit | Synthesise
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
 _RANGES = ("--constraints", "--disturbances")
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
@@ -36,8 +51,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, a set was not
-            proved or a
-        simulator did not conform; 2 if an argument was wrong; 130 after Ctrl-C.
+            proved, a simulator did not conform, an attack or a soak found an unsafe step, or an
+            audit found what does not hold; 2 if an argument was wrong; 130 after Ctrl-C.
     """
     path = sys.path[:]  # to which modules of the user's own are added
     try:
@@ -52,12 +67,12 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.path[:] = path
 
 
-def _run(options: Train | Evaluate | Export | Show | Certify | Conform | Synthesise) -> int:
+def _run(options: Options) -> int:
     name = next(name for name, kind in _COMMANDS.items() if isinstance(options, kind))
     return getattr(importlib.import_module(f"safe_wrappers.cli._{name}_command"), name)(options)
 
 
-def _parse(args: list[str]) -> Train | Evaluate | Export | Show | Certify | Conform | Synthesise:
+def _parse(args: list[str]) -> Options:
     """The options of a command.
 
     Raises:

@@ -210,6 +210,96 @@ class Conform:
 
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Attack:
+    """Try to make a safeguarded plant leave its safe set. Exit code 0 only when it did not."""
+
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """A bundled system, for example safe_quadrotor; a certificate file; or something of your own,
+    importable from the current directory: an environment, safeguarded or not, a certificate or a
+    claim.
+    """
+    safeguard: Annotated[str | None, Option(default=_GUARD, metavar="NAME")] = None
+    """What is tried: boundary_projection, ray_mask, gauge_map, generator_mask, replacement, or
+    none.
+    """
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
+    budget: Annotated[float, Option(number(1.0, 1e6))] = 60.0
+    """Seconds to search, compilation included; the search ends with the first unsafe step."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed."""
+    json: bool = False
+    """Print the result as JSON."""
+    plot: Annotated[Path | None, Option(default="none", metavar="FILE")] = None
+    """Picture of the worst trajectory to write (.png)."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Soak:
+    """Run a safeguarded plant for many steps under the worst disturbances, and count exits. Exit
+    code 0 only when there is none.
+    """
+
+    target: Annotated[Positional[str], arg(metavar="SYSTEM|FILE|MODULE:NAME")]
+    """What is run, as in `safe-wrappers attack`."""
+    steps: Annotated[int, Option(integer(1, 10**12 + 1))]
+    """Steps in total; rounded up to whole rounds of 262,144."""
+    safeguard: Annotated[str | None, Option(default=_GUARD, metavar="NAME")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
+    replacement, or none.
+    """
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
+    """A shipped safe set of the system, or a certificate file (.json)."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed."""
+    state: Annotated[Path | None, Option(default="none", metavar="FILE")] = None
+    """A small file (.json) with the counts so far: the same command goes on where it was
+    interrupted, and with more --steps beyond.
+    """
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Find out anew what a safety reviewer asks of a system or of a training, and write it as one
+    page that needs no internet. Exit code 0 only if all that was judged held.
+    """
+
+    target: Annotated[Positional[str], arg(metavar="RUN|SYSTEM|FILE|MODULE:NAME")]
+    """The --logdir of a run; a bundled system; a certificate file; or an environment, a certificate
+    or a claim of your own, importable from the current directory.
+    """
+    output: Annotated[Path | None, Option(default="audit_TARGET, or RUN/audit")] = None
+    """Folder for audit.html and audit.json; it is created if need be."""
+    budget: Annotated[float, Option(number(0.0, 1e6, above=0.0))] = 60.0
+    """Seconds in which an attack may search for a way out of the safe set."""
+    steps: Annotated[int, Option(integer(1, 10**12 + 1))] = 1_000_000
+    """Steps of worst disturbances in which exits are counted."""
+    samples: Annotated[int, Option(_COUNT)] = 10_000
+    """Random steps in which a simulator is compared with the model."""
+    safeguard: Annotated[str | None, Option(default=f"the target's, or {_GUARD}")] = None
+    """What makes actions safe: boundary_projection, ray_mask, gauge_map, generator_mask,
+    replacement, or none.
+    """
+    safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
+    """A shipped safe set of a bundled system, or a certificate file (.json)."""
+    model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
+    """The model that a FILE is about."""
+    checkpoint: str = "last"
+    """Which checkpoint of a run is named: last, best, or its interactions."""
+    seed: Annotated[int, Option(SEED)] = 0
+    """Random seed of attack, soak and comparison."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Synthesise:
     """Search for a large safe set of a system, prove it, and write its certificate."""
 

@@ -30,6 +30,7 @@ def summarise(options: Train, subject: Subject, training: RecordedTraining) -> d
         **training_numbers(training.writer.rows, lqr_return=training.lqr_return),
         "no_regulator": training.no_regulator,
         "evaluation_episodes": training.num_episodes,
+        "hints": list(training.hints),
         "compile_seconds": training.compile_seconds,
         "versions": versions(),
     }

@@ -6,17 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brax import envs as brax_envs
 
 from .. import envs
 from .._compilation_cache import use_compilation_cache
-from ..models import Model
 from ..safeguards import NAMES, make_safeguard
 from ..wrappers import SafeguardWrapper
-from ._imported import is_own, made
 from ._options import Show
-from ._subject import ClaimEnv
-from ._targets import certificate_in, is_file, own_certificate, require_safe_set, require_system
+from ._subject import target_environment
+from ._targets import is_file
 from ._usage import UsageError, require_known, require_new_file, usage_errors
 
 _OPTIONS = ("mapping", "center", "gradient")
@@ -32,7 +29,7 @@ def show(options: Show) -> int:
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     with usage_errors(_OPTIONS):
         safeguard = make_safeguard(options.safeguard, **given)
-    env: Any = _environment(options)
+    env: Any = target_environment(options)
     system = env.system
     if system.action_size not in _UNSAFE_SHARES:
         raise UsageError(
@@ -56,33 +53,6 @@ def show(options: Show) -> int:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
     print(f"Wrote {output}.")
     return 0
-
-
-def _environment(options: Show) -> envs.ModelEnv | SafeguardWrapper:
-    """The environment whose states are shown.
-
-    Raises:
-        UsageError: If there is none.
-    """
-    target = options.target
-    if options.model is not None and not is_file(target):
-        raise UsageError(f"--model is for a certificate file, but {target} is none.")
-    if options.safe_set is not None and (is_file(target) or is_own(target)):
-        raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
-    if is_file(target):
-        with usage_errors():
-            return ClaimEnv(certificate_in(target, options.model))
-    if is_own(target):
-        found = made("the target", target, {}, (brax_envs.Env, Model))
-        if isinstance(found, envs.ModelEnv | SafeguardWrapper):
-            return found
-        return ClaimEnv(own_certificate(target))
-    require_system(target)
-    if options.safe_set is not None:
-        require_safe_set(target, options.safe_set)
-    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
-    with usage_errors(own):
-        return envs.get_environment(target, **own)
 
 
 def _given_state(env: envs.ModelEnv | SafeguardWrapper, state: tuple[float, ...]) -> np.ndarray:

@@ -17,8 +17,15 @@ from ..models import Model, jaxpr_digest
 from ..safeguards import NAMES, BoundaryProjection, Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._imported import is_own, made
-from ._options import Train
-from ._targets import claim_of, require_safe_set, require_system
+from ._options import Attack, Show, Soak, Train
+from ._targets import (
+    certificate_in,
+    claim_of,
+    is_file,
+    own_certificate,
+    require_safe_set,
+    require_system,
+)
 from ._usage import UsageError, flag, require_known, usage_errors
 
 UNSAFE = "none"
@@ -45,25 +52,11 @@ class Subject(NamedTuple):
     projected: bool
 
 
-class ClaimEnv(envs.CertifiedEnv):
-    """The plant of a claim, with its state as observation and nothing to do."""
-
-    def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return x
-
-    def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.zeros((), x.dtype)
-
-    @property
-    def observation_size(self) -> int:
-        return self.model.state_size
-
-
 def subject_of(options: Train) -> Subject:
     """The environment that was asked for, and its safeguard.
 
     Raises:
-        UsageError: On an unknown name, something that is no environment, or an option that the
+        UsageError: If the name is unknown, names no environment, or an option is one that the
             system does not have.
     """
     if options.safeguard is not None:
@@ -113,12 +106,43 @@ def own_environment(given: str, options: Mapping[str, Any]) -> envs.ModelEnv | S
     )
 
 
-def program(subject: Subject) -> str:
-    """SHA-256 of what is computed in a training: the programs of reset and step, with the numbers
-    in them. It changes with the plant, the task, the safe set and the safeguard, and not with names
-    and comments.
+def target_environment(options: Show | Attack | Soak) -> envs.ModelEnv | SafeguardWrapper:
+    """The environment that a command acts on: bundled, of the user's own, or the plant of a claim.
+
+    Raises:
+        UsageError: If there is none.
     """
-    env = subject.guarded
+    target = options.target
+    if options.model is not None and not is_file(target):
+        raise UsageError(f"--model is for a certificate file, but {target} is none.")
+    if options.safe_set is not None and (is_file(target) or is_own(target)):
+        raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
+    if is_file(target):
+        with usage_errors():
+            return envs.ClaimEnv(certificate_in(target, options.model))
+    if is_own(target):
+        found = made("the target", target, {}, (brax_envs.Env, Model))
+        if isinstance(found, envs.ModelEnv | SafeguardWrapper):
+            return found
+        return envs.ClaimEnv(own_certificate(target))
+    require_system(target)
+    if options.safe_set is not None:
+        require_safe_set(target, options.safe_set)
+    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
+    with usage_errors(own):
+        return envs.get_environment(target, **own)
+
+
+def program(subject: Subject) -> str:
+    """SHA-256 of what is computed in a training; see `program_of`."""
+    return program_of(subject.guarded)
+
+
+def program_of(env: Any) -> str:
+    """SHA-256 of what is computed in an environment of Brax: the programs of reset and step, with
+    the numbers in them. It changes with the plant, the task, the safe set and the safeguard, and
+    not with names and comments.
+    """
     key = jax.random.PRNGKey(0)
     state = jax.eval_shape(env.reset, key)
     action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
+from .._batches import cut, joined, rows_of
 from ..wrappers import StartableEnv
-from ._batches import cut, joined, rows_of
 from ._steps import Steps, executed
 from ._subject import Start, Subject
 

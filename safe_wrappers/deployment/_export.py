@@ -33,10 +33,11 @@ class Exported(NamedTuple):
     """What was exported.
 
     Attributes:
-        folder: Where it lies.
+        folder: The folder that was written.
         files: The names of its files.
-        latencies: How long a call takes at one state, by what is called; empty if not measured.
-        agreement: How the NumPy controller compared with the library, or None without one.
+        latencies: Time of a call at one state, by the name of what is called; empty if it was not
+            measured.
+        agreement: The comparison of the NumPy controller with the library, or None without one.
     """
 
     folder: Path
@@ -70,16 +71,17 @@ def export_controller(
       `export.json`, the same for programs.
 
     Args:
-        folder: What to write. An earlier export there is replaced, anything else is not.
+        folder: The folder to write. An earlier export there is replaced; anything else is kept, and
+            is an error.
         system: The system.
         safeguard: The safeguard.
         policy: observation -> action in [-1, 1]^d, in JAX, as the environments of the library take
             it, or a policy of Brax. None: the requests come from elsewhere.
         observe: (x, info) -> observation, for example `env.observe`. Default: x itself.
-        task: What `info` holds, by name, for example {"goal": [6.0, 6.0]}. These numbers can be
-            changed where the controller runs.
+        task: The numbers that `info` holds, by name, for example {"goal": [6.0, 6.0]}. These
+            numbers can be changed where the controller runs.
         numpy: Whether the controller in NumPy is written, too.
-        calls: How many calls are measured; 0 for none.
+        calls: Number of calls whose time is measured; 0 for none.
 
     Raises:
         FileExistsError: If the folder holds something else.

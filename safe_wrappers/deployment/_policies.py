@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from brax.envs.base import ObservationSize
 from brax.training import types
 
 from .._files import new_folder, write_bytes
@@ -25,7 +26,7 @@ def save_policy(
     path: str | os.PathLike[str],
     policy: Callable[..., Any],
     *,
-    observation_size: int | None = None,
+    observation_size: ObservationSize | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Saves a policy as a folder, which appears under its name only when it is complete.
@@ -115,7 +116,9 @@ def _is_policy(path: Path) -> bool:
     return (path / _DESCRIPTION).exists() or checkpoint.is_checkpoint(path)
 
 
-def _save_program(path: Path, policy: Callable[..., Any], observation_size: int | None) -> None:
+def _save_program(
+    path: Path, policy: Callable[..., Any], observation_size: ObservationSize | None
+) -> None:
     if observation_size is None:
         raise TypeError(
             "`observation_size` must be given with a policy that is no policy of SHAC, for example "

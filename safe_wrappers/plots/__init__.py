@@ -1,6 +1,7 @@
-"""Figures: of trainings and their episodes, of safe sets, of safeguards, and of conformance."""
+"""Figures: of trainings and their episodes, safe sets, safeguards, conformance and attacks."""
 
 from ._animation import save_gif as save_gif
+from ._attack_figure import attack_figure as attack_figure
 from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
 from ._episode_files import save_episodes as save_episodes

@@ -41,7 +41,7 @@ def save_gif(path: Path, env: Env, episodes: Episodes, index: int, *, title: str
         path: File to write.
         env: The environment of the episodes, with a `system`.
         episodes: Episodes, of which one is drawn.
-        index: Which one.
+        index: The number of the episode that is drawn.
         title: Title of the picture.
 
     Returns:

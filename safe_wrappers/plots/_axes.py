@@ -14,16 +14,6 @@ from ._sets_of import Sets
 Axis = int | str
 Pair = tuple[int, int]
 
-_LABELS = {
-    "safe_pendulum": ("angle θ (rad)", "angular velocity θ̇ (rad/s)"),
-    "safe_cart_pole": (
-        "cart position x (m)",
-        "pole angle θ (rad)",
-        "cart velocity ẋ (m/s)",
-        "pole angular velocity θ̇ (rad/s)",
-    ),
-    "safe_quadrotor": ("x (m)", "z (m)", "roll (rad)", "ẋ (m/s)", "ż (m/s)", "roll rate (rad/s)"),
-}
 _MOST_PAIRS = 5
 
 
@@ -33,15 +23,14 @@ def state_labels(model: Model | None, n: int) -> tuple[str, ...]:
     units = getattr(model, "units", None) or {}
     if len(names) == n:
         return tuple(f"{name} ({units[name]})" if units.get(name) else name for name in names)
-    default = tuple(f"state {i + 1}" for i in range(n))
-    return default if model is None else _LABELS.get(model.name, default)
+    return tuple(f"state {i + 1}" for i in range(n))
 
 
 def chosen_pairs(sets: Sets, axes: Sequence[Any] | None, n: int) -> list[Pair]:
     """The pairs of states to draw.
 
     Args:
-        sets: Of what is drawn.
+        sets: The sets, the model and the states' names of the plant that is drawn.
         axes: One pair of states, by index or by name, or several pairs; None for those that belong
             together: see `coupled_pairs`.
         n: Number of states.

@@ -50,6 +50,29 @@ def draw_map(ax: Axes, episodes: Episodes, index: int) -> None:
     obstacles = np.asarray(episodes.x)[0, index, 2:].reshape(-1, 3)
     exits = np.asarray(episodes.violation)[:, index] > 0
     goal = np.asarray(episodes.goal)[-1, index]
+    draw_layout(ax, obstacles)
+    ax.plot(*position.T, color=BLUE, linewidth=1.2, label="way")
+    ax.plot(*position[0], "o", color=ORANGE, markersize=5, label="start", linestyle="none")
+    ax.plot(*goal, "*", color="black", markersize=9, label="goal", linestyle="none")
+    ax.plot(*position[-1], "s", color=BLUE, markersize=4, label="end", linestyle="none")
+    if exits.any():
+        ax.plot(
+            *position[1:][exits].T,
+            "x",
+            color=RED,
+            markersize=4,
+            label="collision",
+            linestyle="none",
+        )
+    ax.set(
+        aspect="equal",
+        xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+        ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
+    )
+
+
+def draw_layout(ax: Axes, obstacles: np.ndarray) -> None:
+    """Draws the walls and the obstacles (c1, c2, r), shape (k, 3)."""
     ax.set_axis_off()
     ax.add_patch(
         Rectangle(
@@ -71,21 +94,3 @@ def draw_map(ax: Axes, episodes: Episodes, index: int) -> None:
                 label="obstacle",
             )
         )
-    ax.plot(*position.T, color=BLUE, linewidth=1.2, label="way")
-    ax.plot(*position[0], "o", color=ORANGE, markersize=5, label="start", linestyle="none")
-    ax.plot(*goal, "*", color="black", markersize=9, label="goal", linestyle="none")
-    ax.plot(*position[-1], "s", color=BLUE, markersize=4, label="end", linestyle="none")
-    if exits.any():
-        ax.plot(
-            *position[1:][exits].T,
-            "x",
-            color=RED,
-            markersize=4,
-            label="collision",
-            linestyle="none",
-        )
-    ax.set(
-        aspect="equal",
-        xlim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
-        ylim=(-1.05 * HALF_WIDTH, 1.05 * HALF_WIDTH),
-    )

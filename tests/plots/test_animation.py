@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from made_up_episodes import made_up_episodes
+from pages import Page, loaded
 from PIL import Image
 from square_plant import env
 
@@ -73,3 +74,13 @@ def test_a_title_cannot_become_a_part_of_the_page(tmp_path):
     page = path.read_text()
     assert page.count("<script>") == 1
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_viewer_loads_nothing(tmp_path):
+    path = tmp_path / "viewer.html"
+    pendulum = sw.envs.get_environment("safe_pendulum")
+    save_viewer(path, pendulum.sys, np.zeros((3, 1)))
+    page = path.read_text()
+    assert loaded(page) == []
+    scripts = [attributes for tag, attributes in Page(page).tags if tag == "script"]
+    assert scripts == [{}]  # one of its own, written out

@@ -88,7 +88,9 @@ def test_a_disturbance_that_was_drawn_must_explain_the_step_by_itself():
     claim = StepCheck.of(system())
     step = (jnp.array([0.25, 0.5]), jnp.array([0.5]), jnp.array([0.5625, 0.25]))  # w = 0.0625
     assert claim.explain(*step).modelled
-    assert claim.explain(*step, jnp.array([0.0625])).modelled
+    drawn = claim.explain(*step, jnp.array([0.0625]))
+    assert drawn.modelled
+    np.testing.assert_allclose(drawn.disturbance, [0.0], atol=1e-6)  # nothing is left over
     other = claim.explain(*step, jnp.array([0.0]))
     assert not other.modelled
     np.testing.assert_allclose(other.disturbance, [0.0625])

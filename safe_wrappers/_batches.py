@@ -10,24 +10,28 @@ import numpy as np
 BATCH = 512
 
 
-def rows_of(count: int):
+def rows_of(count: int, batch: int = BATCH):
     """The rows of all batches of `count` arguments, each filled up with copies of its first one to
-    `BATCH` rows: pairs (rows, how many are real).
+    `batch` rows: pairs (rows, how many are real).
     """
-    for first in range(0, count, BATCH):
-        rows = np.arange(first, first + BATCH)
-        yield np.where(rows < count, rows, first), min(BATCH, count - first)
+    for first in range(0, count, batch):
+        rows = np.arange(first, first + batch)
+        yield np.where(rows < count, rows, first), min(batch, count - first)
 
 
-def in_batches(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of one argument each, as one of NumPy arrays of N > 0 of them; the results are
-    NumPy arrays of N.
+def in_batches(function: Callable[..., Any], batch: int = BATCH) -> Callable[..., Any]:
+    """`function` of one argument each, as one of NumPy arrays of N > 0 of them, which are computed
+    `batch` at a time; the results are NumPy arrays of N.
     """
-    compiled = jax.jit(jax.vmap(function))
+    return batched(jax.jit(jax.vmap(function)), batch)
+
+
+def batched(compiled: Callable[..., Any], batch: int = BATCH) -> Callable[..., Any]:
+    """A compiled function of `batch` arguments each, as one of N > 0, as `in_batches`."""
 
     def over(*arguments: Any) -> Any:
         count = len(jax.tree.leaves(arguments)[0])
-        parts = [(compiled(*chosen(arguments, rows)), real) for rows, real in rows_of(count)]
+        parts = [(compiled(*chosen(arguments, rows)), real) for rows, real in rows_of(count, batch)]
         return joined([cut(part, real) for part, real in parts])
 
     return over
