@@ -134,13 +134,20 @@ def flipped(path, draw):
 
 
 def flips_of_a_run(folder, draw, number):
-    """Flips bits of a run, in each file as often. Returns a count of what came of them."""
+    """Flips bits of a run, in each file beside the checkpoints and in each checkpoint as often.
+    Returns a count of what came of them.
+    """
     expected = read(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size > 0)
+    groups = collections.defaultdict(list)
+    for path in files:
+        parts = path.relative_to(folder).parts
+        groups[parts[:2] if parts[0] == "checkpoints" else parts[:1]].append(path)
+    names = sorted(groups)
     whole = {path: path.read_bytes() for path in files}
     counts = collections.Counter()
     for i in range(number):
-        path = files[i % len(files)]
+        path = draw.choice(groups[names[i % len(names)]])
         with flipped(path, draw):
             counts[judged(read(folder), expected, path.relative_to(folder))] += 1
         for each, content in whole.items():  # a resumed run writes its options anew
@@ -183,7 +190,6 @@ def measure():
         if main([*OPTIONS, "--logdir", str(root / "finished")]):
             raise RuntimeError("The training failed.")
         counts = {"certificates": flips_of_certificates(root, draw, given.flips)}
-        print(json.dumps(counts, indent=2), flush=True)
         halted = interrupted(root / "finished", root / "interrupted")
         counts["interrupted run"] = flips_of_a_run(halted, draw, given.flips // 2)
         counts["finished run"] = flips_of_a_run(root / "finished", draw, given.flips // 2)

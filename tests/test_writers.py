@@ -19,6 +19,7 @@ WRITERS = {
 REASONS = {
     ("plots/_figure_file", "savefig"): "into memory",
     ("plots/_animation", "save"): "into memory",
+    ("auditing/_finding", "savefig"): "into memory",
     ("deployment/_numpy_files", "savez"): "into memory",
     ("algos/shac/checkpoint", "save"): "orbax, within a folder that appears when it is whole",
     ("algos/shac/checkpoint", "PyTreeCheckpointer"): "the same; and it reads",

@@ -1,5 +1,6 @@
 """The picture of a training, on a figure of its own: pyplot's state is never touched."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -153,12 +154,11 @@ def _row(entry: Any) -> Row:
 
 
 def _stored_rows(path: Path) -> list[Row]:
-    """The evaluations of a run: from its newest checkpoint, whose content is checked, or else from
-    metrics.csv.
+    """The evaluations of a run: from its newest checkpoint, whose content is checked, or from
+    metrics.csv if it has none.
     """
-    newest, _ = checkpoint.newest(path / "checkpoints")
-    if newest is not None:
-        return [_row(row) for row in checkpoint.load_history(newest)]
+    with contextlib.suppress(FileNotFoundError):
+        return [_row(row) for row in checkpoint.load_history(path / "checkpoints")]
     file = path / "metrics.csv" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
