@@ -7,7 +7,7 @@ listed with the reason in `mutator/equivalents.json`, by their code and not by t
 
     python benchmarks/mutation.py --count 200
     python benchmarks/mutation.py --count 200 --only safeguards/_base.py
-    python benchmarks/mutation.py --count 200 --again  # survivors meet the tests as they are now
+    python benchmarks/mutation.py --again  # survivors meet the tests as they are now
 
 Works in a copy of the repository in a temporary folder, and with one process. All that was run is
 in the log, a file of JSON lines, and is not run again; so it can be interrupted at any time. JAX's
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="mutants of the sample; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", nargs="+", default=(), metavar="FILE", help="room/file.py")
-    parser.add_argument("--again", action="store_true", help="run the survivors again")
+    parser.add_argument("--again", action="store_true", help="run only the survivors, once more")
     parser.add_argument(
         "--budget",
         type=float,
@@ -253,18 +253,16 @@ def main() -> None:
 
     mutants, log = plan.files(ROOT), Log(options.log)
     order = plan.drawn(mutants, options.seed)
-    sampled = order[: options.count or None]
     equivalents = {key_of(entry) for entry in json.loads(EQUIVALENTS.read_text())}
     last = log.last()
     chosen = []
-    for file, mutant in sampled:
+    for place, (file, mutant) in enumerate(order):
         key = (file, mutant.scope, mutant.before, mutant.after)
-        again = options.again and key in last and last[key]["outcome"] == "survived"
-        if (
-            key not in equivalents
-            and (key not in last or again)
-            and (not options.only or file in options.only)
-        ):
+        if key in equivalents or (options.only and file not in options.only):
+            continue
+        survived = key in last and last[key]["outcome"] == "survived"
+        fresh = key not in last and (not options.count or place < options.count)
+        if survived if options.again else fresh:
             chosen.append((file, mutant))
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         if chosen and not options.summary:

@@ -111,10 +111,11 @@ class _Site:
 def mutants_of(source: str) -> list[Mutant]:
     """All mutants of a source file, each once, in the order of the text."""
     found: dict[tuple[str, str, str], Mutant] = {}
+    heads: dict[ast.stmt, str] = {}
     lines = source.encode().splitlines(keepends=True)
     for site in _sites(ast.parse(source)):
         for kind, text in _changes(site):
-            before = site.head()
+            before = heads.get(site.statement) or heads.setdefault(site.statement, site.head())
             after = site.head_with(_parsed(text, site.node))
             changed = _spliced(lines, site.node, text)
             mutant = Mutant(site.scope, kind, before, after, site.statement.lineno, changed)

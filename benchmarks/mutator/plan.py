@@ -61,6 +61,7 @@ MORE_TESTS = {
     "certificates/_block.py": ("certificates/test_product.py", "certificates/test_claim.py"),
     "certificates/_branch_and_bound.py": (
         "certificates/test_proof.py",
+        "certificates/test_shipped.py",
         "certificates/test_operations.py",
     ),
     "certificates/_branches.py": (
@@ -77,6 +78,7 @@ MORE_TESTS = {
     "certificates/_encoding.py": ("certificates/test_certificate.py",),
     "certificates/_file.py": ("certificates/test_certificate.py",),
     "certificates/_fingerprint.py": ("certificates/test_certificate.py",),
+    "certificates/_inputs.py": ("certificates/test_shipped.py",),
     "certificates/_initial_states.py": (
         "certificates/test_claim.py",
         "certificates/test_certificate.py",

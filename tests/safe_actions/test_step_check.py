@@ -141,6 +141,8 @@ def test_systems_that_claim_nothing_comparable_are_refused():
         match=r"`allowance` has shape \(3,\), but it must be one number or have shape \(2,\)",
     ):
         StepCheck.per_state(MODEL, PUSHES, np.ones(3))
+    with pytest.raises(sw.CertificateError, match="rounding needs some room"):
+        StepCheck.per_state(MODEL, PUSHES, np.array([1e-6, 0.0]))
 
 
 @pytest.mark.parametrize(
