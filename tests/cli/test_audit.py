@@ -1,5 +1,5 @@
-"""`safe-wrappers audit`: of each kind of target, with attack, soak and comparison that take no time;
-what they find is tested elsewhere.
+"""`safe-wrappers audit`: of each kind of target, with attack, soak and comparison that take no
+time; what they find is tested elsewhere.
 """
 
 import hashlib

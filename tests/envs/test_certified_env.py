@@ -203,3 +203,21 @@ def test_resets_and_steps_are_reproducible():
         jax.jit(env.step)(jax.jit(env.reset)(jax.random.PRNGKey(4)), jnp.ones(1)) for _ in range(2)
     )
     jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_copy_under_other_disturbances_is_the_same_plant_otherwise():
+    env = SafePendulum(safe_set="narrow", disturbance="none")
+    pushed = env.with_disturbance(lambda key, x, a: jnp.full(1, 0.07))
+    state = env.reset_to(jnp.array([0.1, 0.2]), jax.random.PRNGKey(0))
+    action = jnp.array([0.3])
+    assert env.step(state, action).info["disturbance"].tolist() == [0.0]
+    after = pushed.step(state, action)
+    np.testing.assert_allclose(after.info["disturbance"], 0.07, rtol=1e-6)
+    expected = pendulum_step([0.1, 0.2], 0.3, 0.07)
+    np.testing.assert_allclose(env.system.state(after), expected, rtol=1e-5)
+    assert env.guarantee.status == "proved"
+    assert pushed.guarantee.status == "tested"  # nobody knows where the function stays
+    with pytest.raises(ValueError, match="`disturbance` is 'worst', but it must be one of"):
+        env.with_disturbance("worst")
+    with pytest.raises(AttributeError, match="cannot be changed after construction"):
+        pushed.target_angle = 1.0

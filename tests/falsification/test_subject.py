@@ -31,7 +31,7 @@ def test_the_judge_speaks_for_the_plant_and_not_for_the_safeguards_system():
 
 
 def test_what_cannot_be_attacked_is_named():
-    with pytest.raises(TypeError, match="must be a `ModelEnv` .* but it is a `Integrator`"):
+    with pytest.raises(TypeError, match=r"must be a `ModelEnv` .* but it is a `Integrator`"):
         sw.attack(Integrator())
     wrapped = sw.SafeguardWrapper(Integrator(), BoundaryProjection(), system=system())
     with pytest.raises(TypeError, match="`SafeguardWrapper` around a `Integrator`"):
