@@ -47,6 +47,7 @@ def test_the_wheel_installs_one_top_level_package(wheel):
         name.split("/")[-1] for name in names if name.startswith("safe_wrappers/envs/assets/")
     }
     assert "safe_wrappers/plots/viewer.html" in names
+    assert "safe_wrappers/auditing/report.html" in names
 
 
 def test_the_wheel_works_from_an_empty_directory(wheel, tmp_path):

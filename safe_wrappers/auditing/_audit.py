@@ -23,7 +23,7 @@ Verdict = Literal["proved", "certified", "tested", "failed", "nothing judged"]
 _TRIED = "nothing that was tried contradicts it"
 _WORDS = {
     "proved": ("Holds", f"proved in this audit, and {_TRIED}."),
-    "certified": ("Holds", f"by a lemma or the record of a proof, and {_TRIED}."),
+    "certified": ("Holds", f"by a lemma, checked in this audit, and {_TRIED}."),
     "tested": ("Tested, not proved", f"{_TRIED}, and nothing proves it for all that can happen."),
     "failed": ("Does not hold", ""),
     "nothing judged": ("Not judged", "nothing could be tried or proved."),
@@ -78,10 +78,13 @@ class Audit:
 
     @property
     def verdict(self) -> Verdict:
-        """The answer in a word."""
+        """The answer in a word: "proved" only if this audit itself has proved it."""
         if self.failed:
             return "failed"
-        return self.guarantee.status if self.judged else "nothing judged"
+        if not self.judged:
+            return "nothing judged"
+        shown = any(found.key == "proof" and found.status == "held" for found in self.findings)
+        return self.guarantee.status if shown else "tested"
 
     @property
     def headline(self) -> str:

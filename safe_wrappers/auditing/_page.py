@@ -17,6 +17,8 @@ _BADGES = {
 _COLOURS = {"proved": "good", "certified": "good", "failed": "bad"}
 # Numbers of secondary interest are folded away beyond so many rows.
 _MOST_ROWS = 24
+# Pictures that are broader than so many pixels are scrolled on a phone, not shrunk.
+_BROAD = 560
 
 
 def as_html(report: Audit) -> str:
@@ -93,8 +95,9 @@ def _picture(picture: Picture | None) -> str:
     caption = escape(picture.caption)
     # Drawn larger than shown, for screens of many points; the width stands in the file's header.
     width = int.from_bytes(picture.png[16:20], "big") * 5 // 8
+    kind = ' class="broad"' if width > _BROAD else ""
     return (
-        f'<figure><img width="{width}" alt="{caption}" src="data:image/png;base64,{data}">'
+        f'<figure><img{kind} width="{width}" alt="{caption}" src="data:image/png;base64,{data}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

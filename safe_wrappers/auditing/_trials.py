@@ -138,10 +138,14 @@ def _counts(report: SoakReport) -> Table:
         ("exits from S", f"{report.exits:,}"),
         ("unsafe executed actions", f"{report.unsafe_actions:,}"),
         (
-            "bound of exits per step, with 95 % confidence, for steps like these",
-            f"{report.bound:.3g}",
+            "share of such steps that are exits, with 95 % confidence, if they were independent",
+            f"at most {report.bound:.3g}",
         ),
-        ("episodes", f"{report.episodes:,}"),
+        ("episodes, each from a start of its own", f"{report.episodes:,}"),
+        (
+            "share of such episodes with an unsafe step, with 95 % confidence",
+            f"at most {report.episode_bound:.3g}",
+        ),
         ("smallest margin", f"{report.margin:.6g}"),
         ("seed", f"{report.seed}"),
     ]

@@ -24,7 +24,7 @@ from ..safeguards import NAMES
 from ._imported import is_own, made
 from ._options import Audit
 from ._run_folder import RunFolder
-from ._subject import UNSAFE, program, program_of, subject_of, title
+from ._subject import UNSAFE, program, program_of, subject_of
 from ._targets import certificate_in, claim_of, is_file, require_safe_set, require_system
 from ._usage import UsageError, flag, require_known, usage_errors
 
@@ -51,7 +51,7 @@ def audit(options: Audit) -> int:
     target = _target(options)
     output = _folder(options)
     use_compilation_cache()
-    with StatusLine(sys.stderr.isatty()) as line:
+    with usage_errors(["safeguard"]), StatusLine(sys.stderr.isatty()) as line:
         report = find_out(
             target.env,
             target.safeguard,
@@ -113,7 +113,7 @@ def _of_run(options: Audit) -> _Target:
         manifest = _digest((found / "manifest.json").read_bytes())
         digests.append((f"checkpoint {int(found.name):,}, its manifest of digests", manifest))
     record = RunRecord(
-        folder.path.name,
+        folder.path.resolve().name,
         *_numbers(folder),
         finished=folder.summary.exists(),
         safeguarded=subject.safeguard != UNSAFE,
@@ -124,8 +124,9 @@ def _of_run(options: Audit) -> _Target:
     simulator = _simulator(run.system, run.safe_set) if bundled else None
     if not is_own(run.system):
         digests += _certificate_file(subject.env, run.safe_set)
+    name = f"{run.system}, trained in {folder.path.resolve().name} with seed {run.seed}"
     acting = UNSAFE if subject.safeguard == UNSAFE else None  # else it is on already
-    return _Target(subject.guarded, title(run, subject), acting, simulator, record, tuple(digests))
+    return _Target(subject.guarded, name, acting, simulator, record, tuple(digests))
 
 
 def _numbers(folder: RunFolder) -> tuple[dict[str, Any], str]:
