@@ -12,6 +12,8 @@ from safe_wrappers._gate import one_of
 from safe_wrappers.certificates import Certificate, shipped
 from safe_wrappers.models import Model
 
+_mujoco: Any = mujoco  # its compiled members are hidden from type checkers
+
 
 def asset(name: str):
     """A file of the package's assets."""
@@ -56,7 +58,7 @@ def load_system(mjcf_file: str, actuators: int | None = None) -> base.System:
         mjcf_file: Name of the asset.
         actuators: How many of its actuators are kept, the first ones. Default: all.
     """
-    specification: Any = mujoco.MjSpec.from_string(asset(mjcf_file).read_text())
+    specification = _mujoco.MjSpec.from_string(asset(mjcf_file).read_text())
     for actuator in list(specification.actuators)[actuators:] if actuators is not None else []:
         specification.delete(actuator)
     with warnings.catch_warnings():

@@ -115,7 +115,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
                 '`gymnasium.make(..., render_mode="rgb_array")` and `safe-wrappers evaluate` draw '
                 "bundled systems without one."
             )
-        return image.render_array(self.sys, list(trajectory), height, width, camera)
+        return image.render_array(self.sys, list(trajectory), height, width, camera)  # pyright: ignore[reportReturnType]
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         """What the task of an episode from x adds to `info`, for example a goal: the same until the

@@ -25,7 +25,7 @@ class DisturbedPhysics:
         self.sys = load_system(mjcf_file, actuators=actions)
         self._differing = [
             field.name
-            for field in dataclasses.fields(self.sys)
+            for field in dataclasses.fields(self.sys)  # pyright: ignore[reportArgumentType]
             if not _equal(getattr(self.sys, field.name), getattr(self._all, field.name))
         ]
 

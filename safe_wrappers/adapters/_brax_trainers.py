@@ -29,7 +29,7 @@ def enable_brax_trainers() -> None:
         setattr(jax, _NAME, _device_put_replicated)
 
 
-def _device_put_replicated(x: Any, devices: Sequence[jax.Device]) -> Any:
+def _device_put_replicated(x: Any, devices: Sequence[Any]) -> Any:
     """A tree with each array once for every device, along a new first axis, as `jax.pmap` takes
     it.
     """

@@ -130,7 +130,7 @@ def _parts(subject: Any, safeguard: Safeguard | None) -> tuple[System, envs.Env 
             f"`subject` is a `{type(subject).__name__}`, but it must be a `SafeguardWrapper`, an "
             "environment with a `system`, or a system."
         )
-    return subject, None, guard
+    return subject, None, guard  # pyright: ignore[reportReturnType]
 
 
 def _compiled(system: System, guard: Safeguard, size: int, seed: int) -> _Batch:
