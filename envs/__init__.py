@@ -23,5 +23,3 @@ from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 from .quadrotor import SafeQuadrotor as SafeQuadrotor
 from .seeker import SafeSeeker as SafeSeeker
-
-register()

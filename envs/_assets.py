@@ -2,7 +2,9 @@
 
 import importlib.resources
 import warnings
+from typing import Any
 
+import mujoco
 from brax import base
 from brax.io import mjcf
 
@@ -47,10 +49,18 @@ def certificate_names(system: str) -> tuple[str, ...]:
     )
 
 
-def load_system(mjcf_file: str) -> base.System:
-    """The Brax system of an MJCF asset, for rendering and for Brax's physics."""
+def load_system(mjcf_file: str, actuators: int | None = None) -> base.System:
+    """The Brax system of an MJCF asset, for rendering and for Brax's physics.
+
+    Args:
+        mjcf_file: Name of the asset.
+        actuators: How many of its actuators are kept, the first ones. Default: all.
+    """
+    specification: Any = mujoco.MjSpec.from_string(asset(mjcf_file).read_text())
+    for actuator in list(specification.actuators)[actuators:] if actuators is not None else []:
+        specification.delete(actuator)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Brax System, piplines and environments are not actively"
         )
-        return mjcf.loads(asset(mjcf_file).read_text())
+        return mjcf.load_model(specification.compile())

@@ -16,6 +16,7 @@ from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
 from ._model_env import Disturbance, ModelEnv, joint_state
+from ._physics import DisturbedPhysics
 
 BACKENDS = ("closed_form", "generalized", "mjx")
 _ROUNDING = 1e-5
@@ -31,8 +32,8 @@ class CertifiedEnv(ModelEnv):
         certificate: The certificate of the safe set, or a claim. Its model is what
             `backend="closed_form"` steps, and its W is what disturbs it.
         mjcf_file: Name of the MJCF asset: the same system for Brax's physics and for rendering. Its
-            actuators are the actions, in natural units, followed by the disturbances. None: the
-            model alone, `backend="closed_form"`, `sys` is None.
+            actuators are the actions, in natural units, followed by the disturbances; `sys` shows
+            the actions alone. None: the model alone, `backend="closed_form"`, `sys` is None.
         physics: Whether Brax's physics may step the asset; else it is for rendering, and
             `backend="closed_form"`.
         backend: "closed_form" (exact, fastest), "generalized" (Brax physics, differentiable) or
@@ -44,7 +45,7 @@ class CertifiedEnv(ModelEnv):
             of the claim's generators).
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
     """
 
     system: ModelSystem
@@ -79,7 +80,12 @@ class CertifiedEnv(ModelEnv):
         self._sample_initial = (
             system.sample_initial if initial_states == "uniform" else system.sample_generators
         )
-        self._sys = load_system(mjcf_file) if mjcf_file else None
+        self._physics = None
+        if mjcf_file and self._backend == "closed_form":
+            self._sys = load_system(mjcf_file, actuators=self.action_size)
+        elif mjcf_file:
+            self._physics = DisturbedPhysics(mjcf_file, self.action_size)
+            self._sys = self._physics.sys
 
     def state_bound(self) -> np.ndarray:
         """What |x| is at most, in each component, in the safe set, with room for rounding.
@@ -102,7 +108,7 @@ class CertifiedEnv(ModelEnv):
         if self._backend == "closed_form":
             return base.State(q, qd, *kinematics.forward(self.sys, q, qd), None)
         pipeline = generalized if self._backend == "generalized" else mjx
-        return pipeline.init(self.sys, q, qd)
+        return pipeline.init(self._physics(self.sys), q, qd)  # pyright: ignore[reportOptionalCall]
 
     @own
     def _pipeline_step(
@@ -112,7 +118,7 @@ class CertifiedEnv(ModelEnv):
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
         inputs = jnp.concatenate([self.model.natural_action(action), w])
-        stepped = pipeline.step(self.sys, pipeline_state, inputs)
+        stepped = pipeline.step(self._physics(self.sys), pipeline_state, inputs)  # pyright: ignore[reportOptionalCall]
         # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays
         # what it was.
         return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, pipeline_state)

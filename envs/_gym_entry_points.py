@@ -43,7 +43,7 @@ class SafeGymEnv(GymEnv, _Continues):
     of `GymEnv`.
 
     Args:
-        system: For example "safe_pendulum".
+        system: Name of a bundled system, for example "safe_pendulum".
         safeguard: Name of the safeguard, for example "ray_mask"; None: the raw environment, the
             baseline without a guarantee.
         safeguard_kwargs: Its options, numbers and strings.
@@ -51,10 +51,11 @@ class SafeGymEnv(GymEnv, _Continues):
         array: "numpy", "jax" or "torch": the kind of the observations and infos.
         render_mode: None or "rgb_array".
         renderer: "matplotlib", which needs no OpenGL, or "mujoco".
+        flat_info: The same as for `GymEnv`.
         **options: Options of the environment: safe_set, disturbance, target_angle and so on.
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
 
     Example:
         >>> import gymnasium, safe_wrappers
@@ -73,6 +74,7 @@ class SafeGymEnv(GymEnv, _Continues):
         array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
+        flat_info: bool = False,
         **options: Any,
     ):
         guard = {
@@ -87,11 +89,16 @@ class SafeGymEnv(GymEnv, _Continues):
             array=array,
             render_mode=render_mode,
             renderer=renderer,
+            flat_info=flat_info,
             **options,
         )
         env = safeguarded(system, **guard, **options)
         super().__init__(
-            env, array=array, render_mode=render_mode, draw=_drawing(system, env, renderer)
+            env,
+            array=array,
+            render_mode=render_mode,
+            draw=_drawing(system, env, renderer),
+            flat_info=flat_info,
         )
 
 
@@ -100,7 +107,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
     for all of them.
 
     Args:
-        system: For example "safe_pendulum".
+        system: Name of a bundled system, for example "safe_pendulum".
         num_envs: Number of copies.
         max_episode_steps: Length of an episode; `gymnasium.make_vec` gives the registered one.
         autoreset_mode: The same as for `GymVectorEnv`.
@@ -110,10 +117,11 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
         array: The same as for `GymVectorEnv`.
         render_mode: None or "rgb_array".
         renderer: The same as for `SafeGymEnv`.
+        flat_info: The same as for `GymEnv`.
         **options: Options of the environment.
 
     Raises:
-        ValueError: On an unknown option; the message names the valid ones.
+        ValueError: If an option is unknown; the message lists the valid ones.
 
     Example:
         >>> import gymnasium, safe_wrappers
@@ -135,6 +143,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
         array: str = "numpy",
         render_mode: str | None = None,
         renderer: str = "matplotlib",
+        flat_info: bool = False,
         **options: Any,
     ):
         guard = {
@@ -147,6 +156,7 @@ class SafeGymVectorEnv(GymVectorEnv, _Continues):
             "autoreset_mode": autoreset_mode,
             "array": array,
             "render_mode": render_mode,
+            "flat_info": flat_info,
         }
         EzPickle.__init__(self, system, num_envs, **vector, renderer=renderer, **guard, **options)
         env = safeguarded(system, **guard, **options)
@@ -185,7 +195,8 @@ def safeguarded(
     is compiled once.
 
     Raises:
-        ValueError: On an unknown option, or if there are options of a safeguard but no safeguard.
+        ValueError: If an option is unknown, or options of a safeguard are given without a
+            safeguard.
         TypeError: If an option is an array or something else that cannot be looked up again.
     """
     one_of("system", system, registered_names())

@@ -5,13 +5,14 @@ exits.
 import abc
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from brax import base, envs
+from brax.io import image
 
 from safe_wrappers._errors import SetDimensionError
 from safe_wrappers._frozen import Frozen
@@ -40,15 +41,15 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     Args:
         model: The one-step model; the environment steps exactly this function.
-        system: What safeguards need to know of it.
+        system: The system that a safeguard works with.
         disturbance_set: W, shape (k,).
         disturbance: "uniform" in W, "none", "worst_case" (of `adversaries` the one that brings the
             next state nearest to leaving the safe set, chosen after the action) or a function (key,
             x, a) -> w with values in W, where a is the executed action in natural units.
 
     Raises:
-        ValueError: On an unknown option, naming the valid ones, or if "none" is chosen although 0
-            is not in W.
+        ValueError: If an option is unknown; the message lists the valid ones. Also if "none" is
+            chosen although 0 is not in W.
 
     Metrics:
         left_set_per_step: 1 if the next state lies outside the safe set.
@@ -89,6 +90,32 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
                 "the environment with backend='generalized' to randomise its physics."
             )
         object.__setattr__(self, "_sys", value)
+
+    def render(
+        self,
+        trajectory: Sequence[base.State],
+        height: int = 240,
+        width: int = 320,
+        camera: str | None = None,
+    ) -> Sequence[np.ndarray]:
+        """Pictures of a trajectory by MuJoCo, as Brax's own environments make them; needs OpenGL.
+
+        Args:
+            trajectory: The `pipeline_state` of each state.
+            height: Pixels.
+            width: Pixels.
+            camera: Name of a camera in the environment's MJCF file. Default: a free camera.
+
+        Raises:
+            ValueError: If the environment has no MJCF file to draw.
+        """
+        if self.sys is None:
+            raise ValueError(
+                f"`{type(self).__name__}` has no MJCF file, so MuJoCo cannot draw it; "
+                '`gymnasium.make(..., render_mode="rgb_array")` and `safe-wrappers evaluate` draw '
+                "bundled systems without one."
+            )
+        return image.render_array(self.sys, list(trajectory), height, width, camera)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         """What the task of an episode from x adds to `info`, for example a goal: the same until the

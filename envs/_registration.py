@@ -1,13 +1,12 @@
-"""Registration of the bundled systems with Brax and Gymnasium, by name."""
+"""The bundled systems by name."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
-from brax import envs
-
 from safe_wrappers._gate import one_of
+from safe_wrappers._keywords import require_known_keywords
+from safe_wrappers._registered import register as register
 from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
@@ -19,33 +18,12 @@ from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
 from .seeker import SafeSeeker
 
-EPISODE_STEPS = 240
-
 _SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
     "safe_pendulum": (SafePendulum, dynamics.pendulum),
     "safe_cart_pole": (SafeCartPole, dynamics.cart_pole),
     "safe_quadrotor": (SafeQuadrotor, dynamics.quadrotor),
     "safe_seeker": (SafeSeeker, dynamics.seeker),
 }
-
-
-def register() -> None:
-    """Registers the bundled systems with Brax and Gymnasium.
-
-    Importing `safe_wrappers` does it; calling it again does no harm.
-    """
-    for name, (environment, _) in _SYSTEMS.items():
-        envs.register_environment(name, environment)
-        id = f"SafeWrappers/{environment.__name__.removeprefix('Safe')}-v0"
-        if id not in gymnasium.registry:
-            gymnasium.register(
-                id,
-                entry_point="safe_wrappers.envs:SafeGymEnv",
-                vector_entry_point="safe_wrappers.envs:SafeGymVectorEnv",
-                max_episode_steps=EPISODE_STEPS,
-                disable_env_checker=True,  # it asks for NumPy arrays, whatever `array` says
-                kwargs={"system": name},
-            )
 
 
 def registered_names() -> tuple[str, ...]:
@@ -58,16 +36,16 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     the same.
 
     Args:
-        name: For example "safe_pendulum".
+        name: Name of a bundled system, for example "safe_pendulum".
         **kwargs: Options of the environment: backend, disturbance, initial_states and its own, such
             as safe_set.
 
     Raises:
-        ValueError: On an unknown name or option; the message names the valid ones.
+        ValueError: If the name is unknown; the message lists the valid ones.
+        UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
     """
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
-    for option in kwargs:
-        one_of("option", option, list(inspect.signature(environment).parameters))
+    require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)
 
 
@@ -75,7 +53,7 @@ def get_model(name: str) -> Model:
     """The one-step model of a bundled system, by name.
 
     Raises:
-        ValueError: On an unknown name.
+        ValueError: If the name is unknown.
     """
     return _SYSTEMS[one_of("name", name, registered_names())][1]()
 

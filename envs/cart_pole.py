@@ -40,7 +40,7 @@ class SafeCartPole(CertifiedEnv):
         initial_states: "uniform".
 
     Raises:
-        ValueError: On an unknown option, or a position beyond 100 m.
+        ValueError: If an option is unknown, or a position lies beyond 100 m.
         TypeError: If the position is no number.
 
     Example:

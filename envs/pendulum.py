@@ -41,7 +41,7 @@ class SafePendulum(CertifiedEnv):
         initial_states: "uniform" or "generators".
 
     Raises:
-        ValueError: On an unknown option, or an angle beyond a turn.
+        ValueError: If an option is unknown, or an angle exceeds a full turn.
         TypeError: If the angle is no number.
 
     Example:

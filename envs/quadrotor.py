@@ -51,7 +51,7 @@ class SafeQuadrotor(CertifiedEnv):
         initial_states: "uniform".
 
     Raises:
-        ValueError: On an unknown option.
+        ValueError: If an option is unknown.
 
     Info:
         goal: The position to reach, (x, z), shape (2,); renewed on reset.

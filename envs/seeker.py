@@ -128,7 +128,7 @@ class SafeSeeker(ModelEnv):
         initial_states: "uniform".
 
     Raises:
-        ValueError: On an unknown option.
+        ValueError: If an option is unknown.
 
     Info:
         goal: The position to reach, shape (2,); renewed on reset.

@@ -27,6 +27,7 @@ def progress(steps, metrics):
 
 def main():
     """Trains PPO; the exits must be 0 before, during and after training."""
+    sw.adapters.enable_brax_trainers()  # for JAX 0.10 and newer
     env = sw.envs.get_environment("safe_pendulum", backend="generalized")
     env = sw.SafeguardWrapper(env, sw.BoundaryProjection(), regularisation=0.1)
     ppo.train(

@@ -53,13 +53,15 @@ class ActionBox:
             or space.shape != (action_size,)
         ):
             raise CertificateError(
-                "The action space must be a bounded box of the system's "
-                f"{action_size} action(s), but it is {space}."
+                f"The action space is {space}, but it must be a bounded box of the system's "
+                f"{action_size} action(s). Give the environment a `spaces.Box` with finite bounds, "
+                "for example by a wrapper of its own."
             )
         if not np.issubdtype(space.dtype, np.floating) or not np.all(space.low < space.high):
             raise CertificateError(
-                "The action space must be of floating-point numbers with `low` < `high`, or safe "
-                f"actions would be rounded to unsafe ones, but it is {space}."
+                f"The action space is {space}, but it must be of floating-point numbers with `low` "
+                "< `high`, or safe actions would be rounded to unsafe ones. Write "
+                "`spaces.Box(low, high, dtype=np.float32)`."
             )
         self.shape = space.shape
         self.dtype = space.dtype

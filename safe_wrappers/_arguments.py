@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ._gate import as_flag, as_integer, as_number, as_seed, range_in_words, shown
+from ._scalars import as_flag, as_integer, as_seed, range_in_words, shown
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -47,10 +47,13 @@ def integer(low: int, below: int | None = None) -> Argument:
 
 def number(low: float = -1e30, high: float = 1e30, *, above: float | None = None) -> Argument:
     """A number in [low, high], or in (above, high]."""
-    return Argument(
-        range_in_words(low, high, above),
-        lambda name, value: as_number(name, value, low, high, above=above),
-    )
+
+    def check(name: str, value: Any) -> float:
+        from ._gate import as_number  # brings JAX, which a help text does not need
+
+        return as_number(name, value, low, high, above=above)
+
+    return Argument(range_in_words(low, high, above), check)
 
 
 def pair(each: Argument) -> Argument:

@@ -21,6 +21,12 @@ class SetDimensionError(SafeWrappersError, ValueError):
     """
 
 
+class UnknownOptionError(SafeWrappersError, TypeError, ValueError):
+    """A keyword argument that there is not. It is a TypeError, as of any function of Python, so
+    that clients which try whether an environment has an option can go on without it.
+    """
+
+
 class ModelError(SafeWrappersError, ValueError):
     """A one-step model is not what is needed, for example not affine in action and disturbance."""
 

@@ -8,7 +8,6 @@ is an error, not infinity.
 
 import difflib
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,27 +17,22 @@ import numpy as np
 from jax.core import Tracer
 
 from ._errors import SetDimensionError
+from ._scalars import as_flag as as_flag
+from ._scalars import as_integer as as_integer
+from ._scalars import as_seed as as_seed
+from ._scalars import is_flag
+from ._scalars import range_in_words as range_in_words
+from ._scalars import shown as shown
 
 Array = jax.Array | np.ndarray
 
 _KINDS = "fiub"  # NumPy's letters for floating-point numbers, integers and booleans
 _LARGEST = float(np.finfo(np.float32).max)
-_SEEDS = 2**32  # what `jax.random.PRNGKey` tells apart
-_SHOWN = 80  # characters of a value in an error
 
 
 def is_traced(*values: Any) -> bool:
     """Whether a value is a tracer, which has a shape but no numbers to check."""
     return any(isinstance(value, Tracer) for value in values)
-
-
-def shown(value: Any) -> str:
-    """A value as an error shows it: on one line, at most 80 characters."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # the value is not ours, and an error must still name it
-        text = f"a `{type(value).__name__}` without a `repr`"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
@@ -49,7 +43,7 @@ def as_numbers(name: str, value: Any, *, overflow: bool = False) -> Array:
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         overflow: Whether a number that float32 cannot hold becomes infinite, as it does for
             requested actions, which are flagged then, instead of being an error.
 
@@ -92,14 +86,15 @@ def as_action(value: Any, size: int, labels: Sequence[str] = ()) -> jax.Array:
     """A requested action, at least float32; what float32 cannot hold becomes infinite.
 
     Args:
-        value: Real numbers, shape (size,), or a tracer of this shape.
+        value: Real numbers, shape (size,), or a tracer of this shape; where there is one action,
+            also a single number of shape (), which is what some agents make of it.
         size: Number of actions.
         labels: What the actions are called, for the error.
 
     Raises:
         SetDimensionError: At trace time, if the value is something else.
     """
-    return _as_vector("action", "The action", value, size, "actuator", labels)
+    return _as_vector("action", "The action", value, size, "actuator", labels, single=True)
 
 
 def as_disturbance(value: Any, size: int) -> jax.Array:
@@ -208,7 +203,7 @@ def as_number(
     """
     must = range_in_words(low, high, above, below)
     try:
-        single = np.ndim(as_numbers(name, value)) == 0 and not _is_flag(value)
+        single = np.ndim(as_numbers(name, value)) == 0 and not is_flag(value)
         number = float(np.asarray(value, np.float64)) if single and not is_traced(value) else None
     except SetDimensionError:
         number = None
@@ -219,35 +214,6 @@ def as_number(
     if not np.isfinite(number) or not bottom or not top:
         raise ValueError(f"`{name}` is {shown(value)}, but it must be {must}.")
     return number
-
-
-def as_integer(name: str, value: Any, low: int, below: int | None = None) -> int:
-    """An integer of at least `low`, and less than `below` if that is given.
-
-    Raises:
-        TypeError: If the value is no integer; 2.0 and True are none.
-        ValueError: If it is out of this range.
-    """
-    must = f"an integer of at least {low}" + (f" and less than {below}" if below else "")
-    try:
-        number = None if _is_flag(value) else operator.index(value)
-    except Exception:  # the conversion is the value's own and may raise anything
-        number = None
-    if number is None:
-        raise TypeError(f"`{name}` is {shown(value)}, but it must be {must}.")
-    if number < low or (below is not None and number >= below):
-        raise ValueError(f"`{name}` is {shown(value)}, but it must be {must}.")
-    return number
-
-
-def as_seed(value: Any, name: str = "seed") -> int:
-    """The seed of a random key: an integer from 0 to 2^32 - 1, so that no two are the same key.
-
-    Raises:
-        TypeError: If the value is no integer.
-        ValueError: If it is out of this range.
-    """
-    return as_integer(name, value, 0, _SEEDS)
 
 
 def as_key(name: str, value: Any) -> jax.Array:
@@ -271,23 +237,12 @@ def as_key(name: str, value: Any) -> jax.Array:
     return jnp.asarray(key)
 
 
-def as_flag(name: str, value: Any) -> bool:
-    """True or False.
-
-    Raises:
-        TypeError: If the value is something else, for example 1 or "no".
-    """
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"`{name}` is {shown(value)}, but it must be True or False.")
-    return bool(value)
-
-
 def instance_of(name: str, value: Any, *types: type, hint: str = "") -> None:
     """Checks the type of an argument.
 
     Args:
         name: Name of the argument.
-        value: What was given for it.
+        value: The value that was given for it.
         *types: The types that it may have.
         hint: What to write instead, as a half sentence.
 
@@ -328,10 +283,18 @@ def one_of(name: str, value: Any, valid: Sequence[str], why: str = "") -> str:
 
 
 def _as_vector(
-    name: str, subject: str, value: Any, size: int | None, of: str, labels: Sequence[str]
+    name: str,
+    subject: str,
+    value: Any,
+    size: int | None,
+    of: str,
+    labels: Sequence[str],
+    single: bool = False,
 ) -> jax.Array:
     with np.errstate(over="ignore"):
         vector = jnp.asarray(as_numbers(name, value, overflow=True))
+    if single and size == 1 and vector.ndim == 0:
+        return vector[None]
     if vector.ndim != 1 or size not in (None, len(vector)):
         wanted = "n" if size is None else size
         called = f" ({', '.join(labels)})" if labels else ""
@@ -342,24 +305,9 @@ def _as_vector(
     return vector
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_
-
-
 def _is_raw_key(key: Array) -> bool:
     # Two words of 32 bits, or four for the generator `rbg`.
     return key.dtype == np.uint32 and key.shape in ((2,), (4,))
-
-
-def range_in_words(
-    low: float, high: float, above: float | None = None, below: float | None = None
-) -> str:
-    """The range of `as_number`, to follow "must be"."""
-    bottom = f"greater than {above:g}" if above is not None else f"at least {low:g}"
-    parts = [bottom] if above is not None or np.isfinite(low) else []
-    top = f"less than {below:g}" if below is not None else f"at most {high:g}"
-    parts += [top] if below is not None or np.isfinite(high) else []
-    return "a finite number" + (f", {' and '.join(parts)}" if parts else "")
 
 
 def _of_jax(name: str, array: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
+from safe_wrappers.models._interpreter import scan_sizes
 from safe_wrappers.models._trace import trace
 
 _CALLS = {
@@ -80,15 +81,16 @@ def _solved(params, operands):
 
 
 def _looped(params, operands):
-    first, end = params["num_consts"], params["num_consts"] + params["num_carry"]
+    first, carried = scan_sizes(params, len(operands))
+    end = first + carried
     consts, carry, rows = operands[:first], operands[first:end], operands[end:]
     turns, collected = range(params["length"]), []
     for i in reversed(turns) if params["reverse"] else turns:
         outputs = _run(params["jaxpr"], [*consts, *carry, *(row[i] for row in rows)])
-        carry = outputs[: params["num_carry"]]
-        collected.append(outputs[params["num_carry"] :])
+        carry = outputs[:carried]
+        collected.append(outputs[carried:])
     if not collected:
-        shapes = [v.aval.shape for v in params["jaxpr"].jaxpr.outvars[params["num_carry"] :]]
+        shapes = [v.aval.shape for v in params["jaxpr"].jaxpr.outvars[carried:]]
         return [*carry, *(jnp.zeros((0, *shape)) for shape in shapes)]
     collected = collected[::-1] if params["reverse"] else collected
     return [*carry, *(jnp.stack(column) for column in zip(*collected, strict=True))]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from safe_wrappers import _files
-from safe_wrappers._files import lock, write_text
+from safe_wrappers._files import lock, new_folder, remove_leftovers, write_text
 
 
 def test_a_file_is_replaced_whole_and_as_readable_as_any_other(tmp_path):
@@ -47,3 +47,62 @@ def test_another_process_does_not_get_a_lock_and_learns_who_has_it(tmp_path):
     again = lock(path)
     assert path.read_text() == f"{os.getpid()}\n"
     again.close()
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("system", ["swaps", "cannot swap"])
+def test_a_folder_appears_whole_and_replaces_the_one_before(tmp_path, monkeypatch, system):
+    if system == "cannot swap":
+        monkeypatch.setattr(_files.ctypes, "CDLL", lambda *_, **__: object())
+    path = tmp_path / "deep" / "folder"
+    for content in ("old", "new"):
+        with new_folder(path) as complete:
+            assert complete.name == "folder"
+            assert not path.exists() or (path / "file").read_text() == "old"
+            (complete / content).mkdir()
+            write_text(complete / "file", content)
+        assert names(path) == sorted([content, "file"])
+        assert (path / "file").read_text() == content
+    assert names(path.parent) == ["folder"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(ZeroDivisionError), new_folder(path) as complete:
+        write_text(complete / "file", str(1 / 0))
+    assert names(tmp_path) == ["folder"]
+    assert names(path) == []
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    done = []
+    sync, rename = _files._sync, _files.Path.rename
+
+    def note(path):
+        done.append(path.name)
+        sync(path)
+
+    def appear(self, target):
+        done.append("appears")
+        return rename(self, target)
+
+    monkeypatch.setattr(_files, "_sync", note)
+    monkeypatch.setattr(_files.Path, "rename", appear)
+    with new_folder(tmp_path / "folder") as complete:
+        (complete / "inner").mkdir()
+        (complete / "inner" / "file").write_text("as others write it")
+    assert set(done[: done.index("appears")]) == {"file", "inner", "folder"}
+    assert done[done.index("appears") :] == ["appears", tmp_path.name]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    (tmp_path / ".incomplete-abc" / "deep").mkdir(parents=True)
+    (tmp_path / ".incomplete-metrics.csv-xyz").write_text("half")
+    (tmp_path / "metrics.csv").write_text("whole")
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["metrics.csv"]
+    remove_leftovers(tmp_path / "nowhere")

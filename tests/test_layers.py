@@ -28,6 +28,8 @@ GROUND = "the ground floor"
 
 # Private modules that are imported across rooms, with the reason.
 SHARED = {
+    "certificates._intervals": "the check of compiled programs computes rows without JAX",
+    "certificates._rows": "the check of compiled programs computes rows without JAX",
     "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",

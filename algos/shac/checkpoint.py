@@ -2,17 +2,18 @@
 on from.
 
 A folder `000000010240/` (interactions) holds what Brax's agents store there, so that `load_policy`
-works alike, a folder `training_state/`, and `manifest.json` with the SHA-256 of every other file.
-It appears under its name only when it is complete, and is read only if it is what was written.
+works alike, a folder `training_state/`, all evaluations so far in `history.json`, and
+`manifest.json` with the SHA-256 of every other file. It appears under its name only when it is
+complete, and is read only if it is what was written.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
-import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,16 @@ from brax.training import checkpoint, types
 from ml_collections import config_dict
 from orbax import checkpoint as ocp
 
+from safe_wrappers._files import INCOMPLETE, new_folder, write_text
+from safe_wrappers._gate import as_integer, one_of
+
 from . import networks as shac_networks
 
 _CONFIG_FNAME = "shac_network_config.json"
 _TRAINING_STATE = "training_state"
+_HISTORY = "history.json"
 _MANIFEST = "manifest.json"
-_INCOMPLETE = ".incomplete-"
+_RETURNS = ("eval/return", "eval/episode_reward")  # the metric that says how good a policy is
 
 
 def network_config(
@@ -50,6 +55,7 @@ def save(
     params: types.Params,
     config: config_dict.ConfigDict,
     training_state: Any,
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Writes the checkpoint `path`/`step` (12 digits) and returns its folder; replaces one that is
     already there.
@@ -60,38 +66,83 @@ def save(
         params: (normalizer_params, policy_params, value_params).
         config: From `network_config`.
         training_state: A pytree of arrays.
+        history: The evaluations so far: `interactions` and the metrics of each, as numbers.
     """
-    path = Path(path).absolute()
-    path.mkdir(parents=True, exist_ok=True)
-    # Complete in a hidden folder first: the rename is atomic, so a killed process leaves no half
-    # checkpoint behind.
-    with tempfile.TemporaryDirectory(prefix=_INCOMPLETE, dir=path) as scratch:
-        checkpoint.save(scratch, step, params, config, _CONFIG_FNAME)
-        complete, final = Path(scratch) / f"{step:012d}", path / f"{step:012d}"
+    final = Path(path).absolute() / f"{step:012d}"
+    with new_folder(final) as complete:
+        _save_policy(complete, params, config)
         ocp.PyTreeCheckpointer().save(
             complete / _TRAINING_STATE, jax.tree.map(np.asarray, training_state)
         )
-        # Last, so that a file which a full disk or a power cut has shortened is noticed.
-        (complete / _MANIFEST).write_text(json.dumps(_digests(complete), indent=1) + "\n")
-        if final.exists():
-            final.rename(Path(scratch) / "replaced")
-        complete.rename(final)
+        rows = [json.dumps(row) for row in history]
+        write_text(complete / _HISTORY, "[\n" + ",\n".join(rows) + "\n]\n")
+        _seal(complete)
     return final
 
 
-def save_params(folder: str | Path, params: types.Params, config: config_dict.ConfigDict) -> Path:
-    """Writes a checkpoint without a training state into a folder, of which it is the only content,
-    and returns its folder: it loads as a policy, and no training goes on from it.
+def save_params(path: str | Path, params: types.Params, config: config_dict.ConfigDict) -> None:
+    """Writes a checkpoint without a training state: it loads as a policy, and no training goes on
+    from it.
 
     Args:
-        folder: An empty folder.
+        path: Its folder; what is there is replaced.
         params: (normalizer_params, policy_params, value_params).
         config: From `network_config`.
     """
+    with new_folder(path) as complete:
+        _save_policy(complete, params, config)
+        _seal(complete)
+
+
+def _save_policy(folder: Path, params: types.Params, config: config_dict.ConfigDict) -> None:
+    # Brax names the folder by an integer.
     checkpoint.save(str(folder), 0, params, config, _CONFIG_FNAME)
-    complete = Path(folder) / f"{0:012d}"
-    (complete / _MANIFEST).write_text(json.dumps(_digests(complete), indent=1) + "\n")
-    return complete
+    inner = folder / f"{0:012d}"
+    for each in inner.iterdir():
+        each.rename(folder / each.name)
+    inner.rmdir()
+
+
+def _seal(folder: Path) -> None:
+    """Writes the manifest; last, so that a file which a full disk has shortened is noticed."""
+    write_text(folder / _MANIFEST, json.dumps(_digests(folder), indent=1) + "\n")
+
+
+def prune(path: str | os.PathLike, history: Sequence[Mapping[str, Any]], keep: int) -> None:
+    """Deletes checkpoints but the newest ones and the one with the highest return.
+
+    Args:
+        path: Folder of all checkpoints of a run.
+        history: The evaluations of the run so far. Checkpoints of other moments are not touched.
+        keep: How many of the newest are kept; 0 keeps all.
+    """
+    steps = [int(row["interactions"]) for row in history]
+    found = {step: folder for step, folder in _all(path).items() if step in steps}
+    if not keep or len(found) <= keep:
+        return
+    kept = {*sorted(found)[-keep:], best_of(history, found)}
+    for step in set(found) - kept:
+        # Out of the way at once: a killed process leaves no half checkpoint.
+        doomed = found[step].with_name(f"{INCOMPLETE}{found[step].name}")
+        found[step].rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def best_of(history: Iterable[Mapping[str, Any]], among: Iterable[int]) -> int | None:
+    """The interactions of the evaluation with the highest return, the first one if there are
+    several; None if there is no return.
+
+    Args:
+        history: Evaluations.
+        among: The interactions that count.
+    """
+    among = set(among)
+    returns: dict[int, float] = {}
+    for row in history:
+        value = next((row[name] for name in _RETURNS if name in row), math.nan)
+        if row["interactions"] in among and not math.isnan(value):
+            returns[int(row["interactions"])] = value
+    return max(returns, key=lambda step: returns[step]) if returns else None
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -104,7 +155,7 @@ def newest(path: str | os.PathLike) -> tuple[Path | None, dict[Path, str]]:
     newer ones that cannot, each with the reason.
     """
     damaged = {}
-    for folder in sorted(Path(path).absolute().glob("[0-9]" * 12), reverse=True):
+    for _, folder in sorted(_all(path).items(), reverse=True):
         reason = damage(folder)
         if reason is None:
             return folder, damaged
@@ -162,12 +213,44 @@ def latest(path: str | os.PathLike) -> Path:
     return found
 
 
-def remove_leftovers(path: str | os.PathLike) -> None:
-    """Deletes what trainings that were killed while they wrote a checkpoint left in the folder
-    `path`. Only for who knows that no other training writes there.
+def choose(path: str | os.PathLike, which: str | int) -> Path:
+    """A checkpoint in the folder `path`, or `path` itself if it is one.
+
+    Args:
+        path: The folder of all checkpoints of a run, or a checkpoint.
+        which: "last", "best" by the return of the evaluations, or the interactions.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If there is no such one, it is damaged, or which is the best is not known.
     """
-    for folder in Path(path).glob(f"{_INCOMPLETE}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    if isinstance(which, str):
+        one_of("which", which, ("last", "best"), " Or give the number of interactions.")
+    if which == "last":
+        return latest(path)
+    found = _all(path)
+    if not found:
+        raise FileNotFoundError(f"There must be checkpoints in `{path}`, but there are none.")
+    there = ", ".join(map(str, found))
+    if which == "best":
+        best = best_of(load_history(path), found)
+        if best is None:
+            raise ValueError(
+                f"The checkpoints in `{path}` hold no evaluation of one of them, so that none is "
+                f"known as the best; `which` must be 'last' or one of {there}."
+            )
+        which = best
+    which = as_integer("which", which, 0)
+    if which not in found:
+        raise ValueError(f"`which` must be 'last', 'best' or one of {there}, but it is {which}.")
+    if (reason := damage(found[which])) is not None:
+        good = [str(step) for step, folder in found.items() if damage(folder) is None]
+        instead = f"`which` can be {', '.join(good)}" if good else "nor can any other one"
+        raise ValueError(
+            f"The checkpoint of {which:,} interactions in `{path}` cannot be read: {reason}; "
+            f"{instead}."
+        )
+    return found[which]
 
 
 def load(path: str | os.PathLike) -> types.Params:
@@ -212,6 +295,14 @@ def load_training_state(path: str | os.PathLike, like: Any) -> Any:
     return jax.tree.map(jax.numpy.asarray, state)
 
 
+def load_history(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The evaluations up to a checkpoint, or up to the newest one in a folder of them: of each
+    `interactions` and the metrics. Empty if the checkpoint is a policy alone.
+    """
+    file = latest(path) / _HISTORY
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
 def load_config(path: str | os.PathLike) -> config_dict.ConfigDict:
     """The arguments of the network factory that the checkpoint's networks were made with."""
     return checkpoint.load_config((latest(path) / _CONFIG_FNAME).as_posix())
@@ -229,6 +320,12 @@ def load_policy(
     networks: Any = checkpoint.get_network(config, network_factory)  # pyright: ignore[reportArgumentType]
     make_policy = shac_networks.make_inference_fn(networks, config)
     return make_policy(load(path), deterministic=deterministic)
+
+
+def _all(path: str | os.PathLike) -> dict[int, Path]:
+    """The checkpoints in a folder, complete or not, by their interactions, in their order."""
+    folders = sorted(Path(path).absolute().glob("[0-9]" * 12))
+    return {int(folder.name): folder for folder in folders if folder.is_dir()}
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -121,7 +121,8 @@ class SHACPolicy:
         networks: The networks.
         params: Their parameters: (normalizer_params, policy_params, value_params).
         deterministic: Whether the action is the mode of the distribution; then the key is not used.
-        config: How the networks are made, which `save_policy` stores; None if that is not known.
+        config: The configuration of the networks, which `save_policy` stores; None if it is not
+            known.
     """
 
     networks: SHACNetworks
@@ -151,7 +152,7 @@ def make_inference_fn(
 
     Args:
         shac_networks: The networks.
-        config: How they are made, from `checkpoint.network_config`; needed to save a policy.
+        config: Their configuration, from `checkpoint.network_config`; needed to save a policy.
     """
 
     def make_policy(params: types.Params, deterministic: bool = False) -> SHACPolicy:

@@ -37,7 +37,7 @@ class Trained(_Triple):
         best_params: Those with the best return of all evaluations, the one before training
             included: `metrics["eval/best_env_steps"]` says which. `params` if no episodes were
             evaluated.
-        hints: What was warned of, in sentences; empty if there was nothing.
+        hints: The warnings of the training, in sentences; empty if there were none.
     """
 
     best_params: types.Params
@@ -65,7 +65,7 @@ class Best(NamedTuple):
     Args:
         params: Its parameters.
         reward: Mean return of its evaluation, shape (); minus infinity before the first one.
-        standard_error: Of that mean, shape ().
+        standard_error: Standard error of that mean, shape ().
         updates: Updates of the training until then, shape ().
     """
 
@@ -96,16 +96,17 @@ def leaning_hint(share: float, steps: int) -> str | None:
 
     Args:
         share: Share of unsafe requests in the newest steps of the training.
-        steps: How many steps those were.
+        steps: Number of these steps.
     """
     if share <= _LEANING:
         return None
     return (
         f"The policy leans on the safeguard: {share:.0%} of the last {steps:,} steps of the "
         "training were interventions. This is safe, and right if the best behaviour lies on the "
-        "boundary of the safe set. If it does not, try more interactions, then "
-        "`shac.train(..., **shac.OWN_PLANT)`: longer windows and normalised rewards. The page "
-        "'When the policy leans on the safeguard' of the documentation says how to tell."
+        "boundary of the safe set. If it does not, try more interactions, and longer windows with "
+        "normalised rewards: `shac.train(..., **shac.OWN_PLANT)`, which the command line takes for "
+        "plants that are not bundled. The page 'When the policy leans on the safeguard' of the "
+        "documentation says how to tell."
     )
 
 

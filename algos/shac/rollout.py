@@ -119,7 +119,7 @@ def rollout(
             `wrap(env, episode_length)`.
         policy: Brax policy; called on single observations.
         state: The environments' states; those that are done start from `fresh`.
-        fresh: Where environments start again in this window, computed once for it.
+        fresh: The states in which environments start again in this window, computed once for it.
         action_keys: Shape (horizon, num_envs, 2).
 
     Returns:

@@ -3,7 +3,7 @@
 import functools
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,9 +17,9 @@ from safe_wrappers._arguments import checked
 from safe_wrappers.safeguards import BoundaryProjection
 from safe_wrappers.wrappers import SafeguardedEnv
 
+from ..shac_arguments import ARGUMENTS
 from . import checkpoint
 from . import networks as shac_networks
-from .arguments import ARGUMENTS
 from .learner import Hyperparameters, Learner, TrainingState, newest_updates
 from .result import Best, Trained, TrainingHint, decline_hint, leaning_hint, standard_error
 from .rollout import wrap
@@ -86,9 +86,10 @@ def train(
     deterministic_eval: bool = True,
     # callbacks
     progress_fn: Callable[[int, dict[str, Any]], None] = lambda *args: None,
-    policy_params_fn: Callable[..., None] = lambda *args: None,
+    policy_params_fn: Callable[..., Any] = lambda *args: None,
     # checkpoints
     save_checkpoint_path: str | None = None,
+    keep: int = 3,
     restore_checkpoint_path: str | None = None,
 ) -> Trained:
     """Trains a policy by backpropagation through short windows of the environment, with a value
@@ -143,7 +144,11 @@ def train(
         deterministic_eval: Whether evaluation uses the mode of the policy's distribution.
         progress_fn: Called with (interactions, metrics) after every evaluation.
         policy_params_fn: Called with (interactions, make_policy, params) before every evaluation.
-        save_checkpoint_path: Folder for checkpoints, one per evaluation after the first.
+            If it returns a dictionary of numbers, these join the metrics.
+        save_checkpoint_path: Folder for checkpoints, one per evaluation after the first. Each one
+            holds the metrics of all evaluations so far.
+        keep: How many of the newest checkpoints are kept, beside the one with the highest return
+            of an evaluation; older ones of this training are deleted. 0 keeps all.
         restore_checkpoint_path: A checkpoint, or a folder of them (the newest is taken), to go on
             from; give the other arguments that it was started with.
 
@@ -154,7 +159,7 @@ def train(
         `best_params`, those of the best evaluation, and `hints`; see `Trained`.
 
     Raises:
-        TypeError: If an argument is of another kind than `arguments.ARGUMENTS` says.
+        TypeError: If an argument is of another kind than `algos.shac_arguments.ARGUMENTS` says.
         ValueError: If an argument is out of the range that is said there, if a regularisation acts
             in both reward and loss or has no safeguard to act on, or if the checkpoint belongs to
             another training.
@@ -232,11 +237,15 @@ def train(
     start = time.time()
     state = jax.jit(learner.init)(key, hyper)
     best = Best.nothing_yet(state.params)
+    history: list[dict[str, Any]] = []
     if restore_checkpoint_path is not None:
+        history = checkpoint.load_history(restore_checkpoint_path)
         saved = checkpoint.load_training_state(
             restore_checkpoint_path, {"training_state": state, "eval_key": eval_key, "best": best}
         )
         state, eval_key, best = saved["training_state"], saved["eval_key"], saved["best"]
+        if save_checkpoint_path is not None:  # a training may have been killed before it did
+            checkpoint.prune(save_checkpoint_path, history, keep)
     epoch = jax.jit(learner.epoch).lower(state, hyper, jnp.int32(0)).compile()
     compile_time = time.time() - start
 
@@ -251,13 +260,12 @@ def train(
             action_repeat=1,
             key=eval_key,
         )
-    walltime = 0.0
+    walltime = history[-1].get("training/walltime", 0.0) if history else 0.0
 
-    def report(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:
+    def evaluate(state: TrainingState, training_metrics: dict[str, Any]) -> dict[str, Any]:
         nonlocal best, eval_key
         updates = int(state.updates)
-        num_steps = updates * learner.steps_per_update
-        policy_params_fn(num_steps, make_policy, state.params)
+        added = policy_params_fn(updates * learner.steps_per_update, make_policy, state.params)
         metrics: dict[str, Any] = training_metrics
         if evaluator:
             metrics = {**evaluator.run_evaluation(state.params, training_metrics)}
@@ -267,14 +275,18 @@ def train(
             metrics["eval/best_env_steps"] = int(best.updates) * learner.steps_per_update
         # as the evaluator does with its own, which is private
         eval_key, _ = jax.random.split(eval_key)
-        progress_fn(num_steps, metrics)
-        return metrics
+        return {**metrics, **added} if isinstance(added, Mapping) else metrics
 
     metrics: dict[str, Any] = {}
-    newest = 0
-    if num_evals > 1 or restore_checkpoint_path is not None:
-        metrics = report(state, _totals(state, learner) | {"training/compile_time": compile_time})
     done = int(state.updates)
+    if num_evals > 1 or restore_checkpoint_path is not None:
+        before = history[-1] if history else {}
+        metrics = {name: before[name] for name in before if name.startswith("training/")}
+        metrics |= _totals(state, learner) | {"training/compile_time": compile_time}
+        metrics = evaluate(state, metrics)
+        if not history:
+            history.append(_numbers(done * learner.steps_per_update, metrics))
+        progress_fn(done * learner.steps_per_update, metrics)
     epochs = max(num_evals - 1, 1)
     for end in (round(num_updates * (i + 1) / epochs) for i in range(epochs)):
         if end <= done:
@@ -282,7 +294,6 @@ def train(
         start = time.time()
         state, means = jax.block_until_ready(epoch(state, hyper, jnp.int32(end - done)))
         elapsed = time.time() - start
-        newest = min(end - done, int(newest_updates(num_updates)))
         walltime += elapsed
         training_metrics = {
             f"training/{name}": float(value) for name, value in means.items()
@@ -293,21 +304,36 @@ def train(
             "training/compile_time": compile_time,
         }
         done = end
+        step = done * learner.steps_per_update
+        # As before the evaluation, which a resumed training repeats.
+        kept = {"training_state": state, "eval_key": eval_key, "best": best}
+        metrics = evaluate(state, training_metrics)
+        history.append(_numbers(step, metrics))
         if save_checkpoint_path is not None:
-            step = done * learner.steps_per_update
-            checkpoint.save(
-                save_checkpoint_path,
-                step,
-                state.params,
-                config,
-                {"training_state": state, "eval_key": eval_key, "best": best},
-            )
-        metrics = report(state, training_metrics)
-    hints = _hints(metrics, best, newest * learner.steps_per_update, num_eval_envs)
+            checkpoint.save(save_checkpoint_path, step, state.params, config, kept, history)
+            checkpoint.prune(save_checkpoint_path, history, keep)
+        progress_fn(step, metrics)
+    most = int(newest_updates(num_updates)) * learner.steps_per_update
+    hints = _hints(metrics, best, min(_steps_of_the_last(history), most), num_eval_envs)
     for hint in hints:
         warnings.warn(hint, TrainingHint, stacklevel=3)
     best_params = best.params if evaluator else state.params
     return Trained(make_policy, state.params, metrics, best_params, hints)
+
+
+def _numbers(step: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation as a row of numbers; what is no single number is left out."""
+    row: dict[str, Any] = {"interactions": step}
+    for name, value in metrics.items():
+        if np.size(value) == 1 and np.asarray(value).dtype.kind in "biuf":
+            row[name] = np.asarray(value).item()
+    return row
+
+
+def _steps_of_the_last(history: Sequence[Mapping[str, Any]]) -> int:
+    """Interactions between the last two evaluations, or until the only one."""
+    steps = [0, *(int(row["interactions"]) for row in history)]
+    return steps[-1] - steps[-2]
 
 
 def _hints(

@@ -12,8 +12,9 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CertificateError, SetDimensionError, WrapperOrderError
+from .._flat_info import flattened
 from .._frozen import Frozen
-from .._gate import as_integer, as_numbers, as_reward, instance_of, one_of
+from .._gate import as_flag, as_integer, as_numbers, as_reward, instance_of, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from .._programs import compiled_by_content, remembered
 from .._seeds import draw_seed, key_of
@@ -29,8 +30,8 @@ class Seen(NamedTuple):
     """What a Gymnasium environment sees of a Brax state.
 
     Attributes:
-        observation: For the agent.
-        info: For the agent.
+        observation: The observation for the agent.
+        info: The info for the agent.
         x: The system's state, shape (n,).
     """
 
@@ -61,13 +62,16 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             nothing here.
         render_mode: None or "rgb_array".
         draw: (state x, info) -> picture, shape (height, width, 3), uint8: what `render` returns.
+        flat_info: Whether infos hold no dictionaries: `info["safeguard/action"]` instead of
+            `info["safeguard"]["action"]`, for agents that take no others.
 
     Raises:
         WrapperOrderError: If `env` is in a wrapper of Brax: episodes, batches and resets are
             Gymnasium's here.
         TypeError: If it is no Brax environment, or its observations are not vectors.
         CertificateError: If it has no `system`.
-        ValueError: On an unknown kind of array or render mode, or one without `draw`.
+        ValueError: If the kind of array or the render mode is unknown, or rendering needs a
+            function `draw` and there is none.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
     Info:
@@ -97,6 +101,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         array: str = "numpy",
         render_mode: str | None = None,
         draw: Draw | None = None,
+        flat_info: bool = False,
     ):
         require_array(array)
         require_render_mode(render_mode, draw)
@@ -105,6 +110,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         self.array = array
         self.render_mode = render_mode
         self.draw = draw
+        self.flat_info = as_flag("flat_info", flat_info)
         self.metadata = self.metadata | frames_per_second(env)
         self.observation_space, self.action_space = spaces_of(env)
         self._state: Any = None
@@ -136,7 +142,7 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
             started = reset(self.env, draw)
         self._state, self._seen, _, _ = started
         require_inside(self.env, self._seen)
-        return from_jax(self._seen[:2], self.array)
+        return self._returned()
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, shape (d,).
@@ -150,8 +156,12 @@ class GymEnv(Frozen, gymnasium.Env[Any, Any]):
         if self._state is None:
             raise gymnasium.error.ResetNeeded("Call `reset` before the first `step`.")
         self._state, self._seen, reward, terminated = step(self.env, self._state, request)
-        observation, info = from_jax(self._seen[:2], self.array)
+        observation, info = self._returned()
         return observation, float(reward), bool(terminated), False, info
+
+    def _returned(self) -> tuple[Any, dict[str, Any]]:
+        observation, info = from_jax(self._seen[:2], self.array)
+        return observation, flattened(info, self.flat_info)
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The picture of the current state, shape (height, width, 3), uint8; None without a render
@@ -178,7 +188,7 @@ def require_single(env: Any) -> None:
     if not isinstance(env, envs.Env):
         raise TypeError(
             "`env` must be a `brax.envs.Env`, safeguarded or with a `system`, but it "
-            f"is a `{name}`."
+            f"is a `{name}`. For environments of Gymnasium there is `GymSafeguardWrapper`."
         )
     if not isinstance(env, SystemEnv):
         raise CertificateError(
@@ -228,7 +238,8 @@ def require_render_mode(render_mode: str | None, draw: Draw | None) -> None:
         one_of("render_mode", render_mode, ("rgb_array",), " Or give None.")
     if render_mode and draw is None:
         raise ValueError(
-            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture."
+            "`render_mode='rgb_array'` needs a function `draw(x, info)` that returns the picture; "
+            "give it as `draw=`."
         )
 
 
@@ -259,7 +270,8 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     if not isinstance(env, StartableEnv) or not isinstance(env, BoundedEnv):
         raise ValueError(
             f"`options={{'x': ...}}` needs an environment with `reset_to` and "
-            f"`admissible`, but `{type(env).__name__}` has not both."
+            f"`admissible`, but `{type(env).__name__}` has not both; leave the option out, or give "
+            "`SafeguardWrapper(..., reset_to=)` for the environment inside."
         )
     n = _state_size(env)
     shape = (n,) if num_envs is None else (num_envs, n)
@@ -274,7 +286,7 @@ def start_states(env: envs.Env, x: ArrayLike, num_envs: int | None = None) -> ND
     if len(outside):
         raise ValueError(
             "`options['x']` must lie in the safe set, where the guarantee holds, but "
-            f"{outside[0].tolist()} does not."
+            f"{outside[0].tolist()} does not. `env.system.margin(x)` is at least 0 inside."
         )
     return states
 

@@ -13,8 +13,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from .._flat_info import flattened
 from .._frozen import Frozen
-from .._gate import as_integer, one_of
+from .._gate import as_flag, as_integer, one_of
 from .._host_arrays import from_jax, require_array, to_action, to_numpy
 from .._programs import compiled_by_content
 from . import _gym_env as single
@@ -45,9 +46,10 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
             false.
         render_mode: None or "rgb_array".
         draw: The same as for `GymEnv`.
+        flat_info: The same as for `GymEnv`.
 
     Raises:
-        WrapperOrderError, TypeError, CertificateError: As `GymEnv`.
+        WrapperOrderError, TypeError, CertificateError: For the same reasons as `GymEnv`.
         ValueError: If a number is not positive, or on an unknown kind of array or mode.
         MissingDependencyError: If `array` is "torch" and torch is not installed.
 
@@ -71,6 +73,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         array: str = "numpy",
         render_mode: str | None = None,
         draw: single.Draw | None = None,
+        flat_info: bool = False,
     ):
         require_array(array)
         single.require_render_mode(render_mode, draw)
@@ -84,6 +87,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.array = array
         self.render_mode = render_mode
         self.draw = draw
+        self.flat_info = as_flag("flat_info", flat_info)
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {
             **self.metadata,
@@ -248,7 +252,7 @@ class GymVectorEnv(Frozen, gymnasium.vector.VectorEnv[Any, Any, Any]):
         known = from_jax(info if mask.all() else _blank(mask, info), self.array)
         # which nobody can write to, so that all entries may share it
         flags = from_jax(mask, "jax") if self.array == "jax" else mask
-        return _with_masks(known, lambda: from_jax(flags, self.array))
+        return _with_masks(flattened(known, self.flat_info), lambda: from_jax(flags, self.array))
 
 
 def _mode(autoreset_mode: Any) -> AutoresetMode:

@@ -17,7 +17,8 @@ def as_vec_env(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> Any:
     `info["TimeLimit.truncated"]` says whether only time was up.
 
     Args:
-        env: With `autoreset_mode="SameStep"` and NumPy arrays. `close` closes it.
+        env: A vector environment with `autoreset_mode="SameStep"` and NumPy arrays. `close` closes
+            it.
 
     Returns:
         A `stable_baselines3.common.vec_env.VecEnv`; put it into a `VecMonitor` to see returns in
@@ -26,7 +27,7 @@ def as_vec_env(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> Any:
     Raises:
         MissingDependencyError: If Stable-Baselines3 is not installed.
         TypeError: If `env` is not a vector environment.
-        ValueError: On another autoreset mode or kind of array.
+        ValueError: If the autoreset mode or the kind of array is another one.
 
     Example:
         >>> import gymnasium, safe_wrappers as sw

@@ -163,7 +163,7 @@ class Certificate:
             stored.shape == expected,
             f"`next_states` must have shape {expected}, but its shape is {stored.shape}.",
         )
-        if record is None or record.program != claim.program:
+        if record is None or not record.is_of(claim.program):
             certificate._require_fingerprint(stored)
         return certificate
 

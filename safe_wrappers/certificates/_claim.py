@@ -4,9 +4,11 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, ModelError, SetDimensionError
 from .._gate import as_bound, as_integer, as_number
@@ -91,10 +93,28 @@ class Claim(ReadOnly):
     eps: np.ndarray = None  # pyright: ignore[reportAssignmentType]
     gain: np.ndarray = None  # pyright: ignore[reportAssignmentType]
 
+    if TYPE_CHECKING:  # what the constructor takes is more than what the fields then hold
+
+        def __init__(
+            self,
+            model: Model,
+            *,
+            safe_state_set: Polytope,
+            constraint_set: Box | Polytope,
+            disturbance_set: Box,
+            center: ArrayLike | None = None,
+            sigma: float = SIGMA,
+            blocks: Sequence[Block] = (),
+            generators: Zonotope | None = None,
+            eps: ArrayLike | None = None,
+            gain: ArrayLike | None = None,
+        ): ...
+
     def __post_init__(self):
         if not isinstance(self.model, Model):
             raise ModelError(
-                f"`model` must be a `Model`, but it is a `{type(self.model).__name__}`."
+                f"`model` must be a `Model`, but it is a `{type(self.model).__name__}`. Write "
+                "`sw.Model(name, step, ...)` around a step function."
             )
         n, k = self.model.state_size, self.model.disturbance_size
         for name, kinds, size in (
@@ -282,7 +302,8 @@ def _bounded(disturbance_set: Box) -> Box:
     )
     if not np.isfinite([lower, upper]).all():
         raise CertificateError(
-            f"`disturbance_set` must be bounded, but it is from {lower} to {upper}."
+            f"`disturbance_set` must be bounded, but it is from {lower} to {upper}: no action "
+            "withstands a disturbance without bounds. Give finite bounds."
         )
     return Box(lower, upper)
 

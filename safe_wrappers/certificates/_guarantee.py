@@ -63,8 +63,8 @@ class Guaranteed(abc.ABC):
 
 
 def guarantee_by_the_library(value: Any) -> Guarantee:
-    """What stands behind a system or an environment by what the library computes of it: no object's
-    own word for its own safety is believed.
+    """The guarantee of a system or an environment, computed by the library alone: what an object
+    says about its own safety does not count.
     """
     if not isinstance(value, Guaranteed):
         by = f"nothing in the library speaks about what `{type(value).__name__}` does"
@@ -99,7 +99,7 @@ def _promised(claim: Claim, certificate: Certificate | None, about: str) -> Guar
         by = f"the certificate {name!r} about {about} holds no record of a proof; `prove` decides"
         return Guarantee("tested", by, assumptions)
     records = f"the certificate {name!r} records a proof of this claim about {about}"
-    if record.prover != PROVER or record.program != claim.program:
+    if record.prover != PROVER or not record.is_of(claim.program):
         by = (
             f"{records}, but of another program: by another version of the prover or of JAX, which "
             "prints programs differently, or of another function that is near; `prove` decides"

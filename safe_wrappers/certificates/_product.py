@@ -56,7 +56,8 @@ def reduction(claim: Claim, block: Block) -> tuple[Goal, Model]:
     X, W, model = claim.constraint_set, claim.disturbance_set, claim.model
     if not isinstance(X, Box):
         raise CertificateError(
-            "`constraint_set` must be a box for a product set, but it is a polytope."
+            "`constraint_set` must be a box for a product set, but it is a polytope. Give a `Box`, "
+            "or leave out `blocks`."
         )
     n, d = model.state_size, model.action_size
     dependence = ModelEnclosure(model, np.zeros(W.dim)).dependence()

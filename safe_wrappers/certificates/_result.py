@@ -18,7 +18,8 @@ class ProofRecord(NamedTuple):
     Attributes:
         prover: Version of the prover.
         claim: `Claim.digest` of what was proved: all its numbers.
-        program: `Claim.program`: the program of its model.
+        program: `Claim.program`: the program of its model. Several, separated by spaces, if it was
+            proved under several versions of JAX, which trace a model differently.
         cells: Number of proved simplices.
         margin: The proved margin, in the scale h = 1.
     """
@@ -28,6 +29,14 @@ class ProofRecord(NamedTuple):
     program: str
     cells: int
     margin: float
+
+    def is_of(self, program: str) -> bool:
+        """Whether the proof was about this program."""
+        return program in self.program.split()
+
+    def with_program(self, program: str) -> "ProofRecord":
+        """The record of the same claim, proved about this program, too."""
+        return self if self.is_of(program) else self._replace(program=f"{self.program} {program}")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

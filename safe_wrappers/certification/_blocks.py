@@ -19,7 +19,7 @@ def independent_blocks(dependence: list[tuple[int, ...]], actions: int) -> list[
     has at least one action.
 
     Args:
-        dependence: For each next state the indices in (x, a, w) of what it depends on.
+        dependence: For each next state the indices of the entries of (x, a, w) that it depends on.
         actions: Number of actions.
     """
     n = len(dependence)

@@ -48,8 +48,8 @@ def certify(
     """Searches a large safe set of a plant, proves it, and returns its certificate.
 
     The set S lies in the constraints, and from each of its states some action keeps the next state
-    in S for every disturbance. The search is a local heuristic; what is returned is proved, and
-    the largest that was proved of what it found. The same arguments give the same set, bit by bit.
+    in S for every disturbance. The search is a local heuristic, which finds several sets; the
+    largest of those that were proved is returned. The same arguments give the same set, bit by bit.
 
     The first search takes the disturbances to be larger than they are, so that what it finds is
     nearly always proved; the next ones start from the proved set and are less careful. A plant that
@@ -70,18 +70,19 @@ def certify(
             box; every bounded safe set contains such a state.
         name: Name of the certificate. Default: that of the model.
         symmetric: Whether the set is its own mirror image about `center`, which halves the work.
-            Default: if constraints, disturbances and model are.
+            Default: whether constraints, disturbances and model are symmetric about it.
         seeds: Random starts of the first search. With more than two states their results differ
             much.
         iterations: Most quadratic programs of one start.
-        rounds: Most searches at one scale of the disturbances; each one heeds the states at which
-            the proof refuted the sets before.
-        disturbance_scales: How much larger than they are the successive searches take the
-            disturbances to be, the largest first.
-        margin: What the search leaves at its sample points, where the set reaches from 0 at its
-            centre to 1. Default: 1e-3 with two states, else 2e-3. A larger one is easier to prove.
-        max_cells: A proof gives up after so many cells.
-        progress: Whether to show what is done on the terminal, and the result in the end.
+        rounds: Most searches at one scale of the disturbances; each one takes into account the
+            states at which the proof refuted the sets before.
+        disturbance_scales: The factors by which the successive searches enlarge the box of
+            disturbances, the largest first.
+        margin: The margin that the search leaves at its sample points, in the scale in which the
+            centre of the set has margin 1 and its boundary 0. Default: 1e-3 with two states, else
+            2e-3. A larger one is easier to prove.
+        max_cells: The number of cells after which a proof gives up.
+        progress: Whether the terminal shows what is being done and, at the end, the result.
 
     Returns:
         The certificate, its claim proved in this process. Its metadata say how large the set is
@@ -89,15 +90,15 @@ def certify(
         the largest safe set there is ("share_of_largest", by gridding, to about 1 %).
 
     Raises:
-        TypeError: If an argument has another type than it must, with what to write.
+        TypeError: If an argument has a wrong type; the message says what to write.
         SetDimensionError: If the sets do not fit the model, or `center` does not lie inside the
             constraints.
         ModelError: If the model is not affine in action and disturbance, or uses an operation for
             which there is no proof rule; this is found before the search.
-        SynthesisError: If no set was found: why, if it is known, and what helps, in the order of
-            what helps most.
-        NotProved: If sets were found but none was proved: with the counterexample, or with what
-            was left open.
+        SynthesisError: If no set was found. The message says why, if that is known, and what helps,
+            the most helpful remedy first.
+        NotProved: If sets were found but none was proved. The error has the counterexample, or says
+            what was left open.
 
     Example:
         >>> import jax.numpy as jnp

@@ -21,16 +21,16 @@ _PRODUCT_VERTICES = 10_000
 
 
 class Effort(NamedTuple):
-    """How long is searched.
+    """How long the search goes on.
 
     Attributes:
         facets: Most facets of the set, or of each block; None: by the number of states.
         seeds: Random starts.
         iterations: Most quadratic programs of one start.
-        scales: How much larger than W the disturbances are in the successive searches.
+        scales: The factors by which the successive searches enlarge W.
         rounds: Most searches at one scale, each with the counterexamples to the sets before.
         margin: Margin asked for at the sample points, or None.
-        max_cells: Where a proof gives up.
+        max_cells: The number of cells after which a proof gives up.
     """
 
     facets: int | None
@@ -72,8 +72,8 @@ class Task:
         disturbances: W.
         center: A state strictly inside X, shape (n,).
         settled: Whether the caller gave the centre; otherwise a better one may be taken.
-        symmetric: Whether the set is to be its own mirror image; None: if it may be.
-        effort: How long is searched.
+        symmetric: Whether the set is to be its own mirror image; None: yes, if it may be.
+        effort: How long the search goes on.
     """
 
     model: Model

@@ -29,9 +29,9 @@ def attack(options: Attack) -> int:
     else:
         print(as_text(report))
     if options.plot is not None:
-        from ..plots import attack_figure
+        from ..plots import attack_figure, save_figure
 
-        attack_figure(report, env).savefig(options.plot, dpi=150)
+        save_figure(attack_figure(report, env), options.plot)
         if not options.json:
             print(f"Wrote {options.plot}.")
     return 1 if report.broken else 0

@@ -31,9 +31,9 @@ def conform(options: Conform) -> int:
     else:
         print(as_text(report, title))
     if options.plot is not None:
-        from ..plots import residual_figure
+        from ..plots import residual_figure, save_figure
 
-        residual_figure(report, title=title).savefig(options.plot, dpi=150)
+        save_figure(residual_figure(report, title=title), options.plot)
         if not options.json:
             print(f"Wrote {options.plot}.")
     return 0 if report.conforms else 1

@@ -6,8 +6,9 @@ from typing import Any
 from brax.training.checkpoint import get_network
 
 from .._compilation_cache import use_compilation_cache
+from .._records import write_record
 from ..algos import shac
-from ..evaluation import PolicyComparison, describe_evaluation, gap, versions, write_json
+from ..evaluation import PolicyComparison, describe_evaluation, gap, versions
 from ..plots import save_episodes
 from ._options import Evaluate
 from ._run_folder import RunFolder
@@ -67,7 +68,7 @@ def evaluate(options: Evaluate) -> int:
     }
     name = title(run, subject)
     files = save_episodes(output, subject.guarded, episodes, name)
-    write_json(output / "summary.json", summary)
+    write_record(output / "summary.json", summary)
     print(
         f"{name}: checkpoint {checkpoint.name}, {options.num_episodes} episodes of "
         f"{run.episode_length} steps"

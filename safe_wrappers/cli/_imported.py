@@ -23,7 +23,7 @@ def imported(name: str, given: str) -> Any:
     Python file (`plants/drone.py:env`).
 
     Args:
-        name: What it was given as, for errors.
+        name: The option or argument that it was given for, for errors.
         given: "module:attribute".
 
     Raises:
@@ -54,7 +54,7 @@ def made(name: str, given: str, options: Mapping[str, Any], kinds: tuple[type, .
     """What the attribute is, or if it is a function or a class what it returns.
 
     Args:
-        name: What it was given as, for errors.
+        name: The option or argument that it was given for, for errors.
         given: "module:attribute".
         options: Those that the user gave on the command line, by the names of their parameters. A
             function gets them; an object that is made already cannot.

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from .._arguments import SEED, integer, number
-from ..algos.shac.arguments import ARGUMENTS as SHAC
+from ..algos.shac_arguments import ARGUMENTS as SHAC
 from ._ranges import Option, with_ranges
 
 _OWN = "the system's"
@@ -72,6 +72,8 @@ class Train:
     """Initial learning rate of the policy."""
     num_evals: Annotated[int, Option(integer(2, 2**20 + 1))] = 21
     """Evaluations, one before training included; each later one writes a checkpoint."""
+    keep: Annotated[int, Option(SHAC["keep"])] = 3
+    """How many of the newest checkpoints are kept, beside the best one; 0 keeps all."""
 
 
 @with_ranges

@@ -2,18 +2,18 @@
 
 import contextlib
 import dataclasses
-import json
-import math
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .._files import lock
-from ..evaluation import read_rows, write_json
+from .._files import lock, remove_leftovers
+from .._records import read_record, write_record
 from ._options import Train
 from ._usage import UsageError, flag
 
+_MAY_CHANGE = ("keep",)  # options on which the result does not depend
 _PROGRAM = "program"  # beside the options: what is computed, see `_subject.program`
 
 
@@ -60,6 +60,8 @@ class RunFolder:
                 "give another --logdir."
             )
         with held:
+            for folder in (self.path, self.checkpoints):
+                remove_leftovers(folder)
             yield self._prepare(options, program)
 
     def _prepare(self, options: Train, program: str) -> int | None:
@@ -84,7 +86,7 @@ class RunFolder:
         try:
             # In this order: a process that ends in between leaves an interrupted run.
             self.summary.unlink(missing_ok=True)
-            write_json(self._options, {**_to_json(options), _PROGRAM: program})
+            write_record(self._options, {**_to_json(options), _PROGRAM: program})
         except OSError as error:
             raise self._not_writable(error) from error
         return before
@@ -127,36 +129,23 @@ class RunFolder:
         Raises:
             UsageError: If there is no such checkpoint, or it cannot be read.
         """
-        from ..algos.shac.checkpoint import damage
+        from ..algos.shac import checkpoint
 
-        found = {int(each.name): each for each in sorted(self.checkpoints.glob("[0-9]" * 12))}
-        if not found:
+        try:
+            with warnings.catch_warnings(record=True) as skipped:
+                warnings.simplefilter("always")
+                found = checkpoint.choose(
+                    self.checkpoints, int(which) if which.isdecimal() else which
+                )
+        except FileNotFoundError as error:
             raise UsageError(
                 f"{self.path} has no checkpoint yet; train on with the command that started it."
-            )
-        if which == "last":
-            newest = self.newest_checkpoint(otherwise="there is none that can be.")
-            if newest is None:
-                raise UsageError(f"{self.path} has no checkpoint that can be read.")
-            return newest
-        if which == "best":
-            steps = self._best(found)
-        elif which.isdecimal() and int(which) in found:
-            steps = int(which)
-        else:
-            raise UsageError(
-                f"--checkpoint must be last, best or one of {', '.join(map(str, found))}, but it "
-                f"is {which!r}."
-            )
-        if (reason := damage(found[steps])) is not None:
-            good = [step for step, folder in found.items() if damage(folder) is None]
-            instead = (
-                f"give --checkpoint {max(good)}"
-                if good
-                else "none of the others can be read either"
-            )
-            raise UsageError(f"{self._damaged(found[steps], reason)}; {instead}.")
-        return found[steps]
+            ) from error
+        except ValueError as error:
+            raise UsageError(str(error).replace("`which`", "--checkpoint")) from error
+        for warning in skipped:
+            print(f"safe-wrappers: {warning.message}", file=sys.stderr)
+        return found
 
     def _damaged(self, checkpoint: Path, reason: str) -> str:
         return (
@@ -164,26 +153,9 @@ class RunFolder:
             f"read: {reason}"
         )
 
-    def _best(self, found: dict[int, Path]) -> int:
-        try:
-            rows = read_rows(self.metrics)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.metrics} cannot be read: {error}") from error
-        returns = {
-            row["interactions"]: row["eval/return"]
-            for row in rows
-            if row["interactions"] in found and not math.isnan(row.get("eval/return", math.nan))
-        }
-        if not returns:
-            raise UsageError(
-                f"{self.metrics} has no evaluation of a checkpoint, so none is known as the best; "
-                "give --checkpoint last or the interactions."
-            )
-        return int(max(returns, key=lambda steps: returns[steps]))
-
     def _stored(self) -> tuple[Train, str]:
         try:
-            content = json.loads(self._options.read_text(encoding="utf-8"))
+            content = read_record(self._options)
             program = content.pop(_PROGRAM)
             return Train(**content, logdir=self.path), program
         except FileNotFoundError as error:
@@ -193,12 +165,15 @@ class RunFolder:
             ) from error
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
-                f"{self._options} cannot be read: {error}. Give another --logdir."
+                f"{self._options} cannot be read: {error}; put back a copy of it, or give another "
+                "--logdir."
             ) from error
 
     def _require_same(self, stored: Train, options: Train) -> None:
         before, given = _to_json(stored), _to_json(options)
-        different = [name for name in given if given[name] != before[name]]
+        different = [
+            name for name in given if given[name] != before[name] and name not in _MAY_CHANGE
+        ]
         if options.num_timesteps > stored.num_timesteps:
             different.remove("num_timesteps")
         if different:

@@ -23,7 +23,7 @@ _UNSAFE_SHARES = {1: (0.0, 0.35, 0.75), 2: (0.35, 0.75)}
 
 def show(options: Show) -> int:
     """Draws what a safeguard does, and writes the picture. Returns 0."""
-    from ..plots import box_figure, chosen_states, interval_figure
+    from ..plots import box_figure, chosen_states, interval_figure, save_figure
 
     require_known("safeguard", options.safeguard, NAMES)
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
@@ -48,7 +48,7 @@ def show(options: Show) -> int:
     title = f"{_name(options)}{safe_set}, {', '.join(parts)}"
     draw = interval_figure if system.action_size == 1 else box_figure
     try:
-        draw(system, safeguard, states, title=title).savefig(output, dpi=150)
+        save_figure(draw(system, safeguard, states, title=title), output)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
     print(f"Wrote {output}.")

@@ -56,7 +56,7 @@ def subject_of(options: Train) -> Subject:
     """The environment that was asked for, and its safeguard.
 
     Raises:
-        UsageError: On an unknown name, something that is no environment, or an option that the
+        UsageError: If the name is unknown, names no environment, or an option is one that the
             system does not have.
     """
     if options.safeguard is not None:

@@ -1,15 +1,17 @@
 """`safe-wrappers train`."""
 
 import inspect
+import os
 import sys
 from typing import Any
 
 from .._compilation_cache import use_compilation_cache
 from .._errors import ModelError
+from .._records import write_record
 from ..algos import shac
 from ..certificates import prove
 from ..envs import ModelEnv
-from ..evaluation import Interruptible, MetricsWriter, Row, describe, write_json
+from ..evaluation import Interruptible, MetricsWriter, Row, describe
 from ..plots import RecordedTraining
 from ..safe_actions import ModelSystem
 from ._options import Train
@@ -43,9 +45,9 @@ def train(options: Train) -> int:
 
 def _train(options: Train, subject: Subject, folder: RunFolder, before: int | None) -> int:
     """Trains in a folder that is this process's own."""
-    shac.checkpoint.remove_leftovers(folder.checkpoints)
     checkpoint = folder.newest_checkpoint(otherwise="the training starts anew.")
     resumed_at = 0 if checkpoint is None else int(checkpoint.name)
+    history = [] if checkpoint is None else shac.checkpoint.load_history(checkpoint)
     name = title(options, subject)
     if before is not None:
         print(_extension(folder, before, resumed_at, options.num_timesteps))
@@ -60,9 +62,9 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
     use_compilation_cache()
     try:
         with (
-            _writer(folder, resumed_at) as writer,
+            MetricsWriter(folder.metrics, folder.tensorboard, history) as writer,
             Progress(options.num_timesteps) as progress,
-            Interruptible(progress.stopping) as interruptible,
+            Interruptible(progress.stopping, _end) as interruptible,
         ):
 
             def report(row: Row) -> None:
@@ -84,6 +86,7 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
                 regularisation=options.regularisation,
                 num_evals=options.num_evals,
                 save_checkpoint_path=str(folder.checkpoints),
+                keep=options.keep,
                 restore_checkpoint_path=None if checkpoint is None else str(checkpoint),
                 **_given(options),
             )
@@ -94,7 +97,7 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
     for hint in training.hints:
         print(f"  hint     {hint}")
     pictures = training.save_pictures(folder.path, name)
-    write_json(folder.summary, summary)
+    write_record(folder.summary, summary)
     folders = [f"{path.name}/" for path in (folder.tensorboard, folder.checkpoints)]
     files = [folder.summary.name, *pictures, folder.metrics.name, *folders]
     print(f"  files    {folder.path}/: {', '.join(files)}")
@@ -105,16 +108,6 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
         )
         return 1
     return 0
-
-
-def _writer(folder: RunFolder, resumed_at: int) -> MetricsWriter:
-    try:
-        return MetricsWriter(folder.metrics, folder.tensorboard, resumed_at)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{folder.metrics} cannot be read: {error} Move it away to go on without the rows "
-            "before."
-        ) from error
 
 
 def _extension(folder: RunFolder, before: int, done: int, total: int) -> str:
@@ -163,6 +156,12 @@ def _require_proved(options: Train, subject: Subject) -> None:
     guarantee = subject.guarded.guarantee  # pyright: ignore[reportAttributeAccessIssue]
     if guarantee.status == "tested":
         print(f"The safety of {options.system} is {guarantee}.")
+
+
+def _end() -> None:
+    """Ends the process from within, whatever it does: a kill does no harm to a run."""
+    print("\nInterrupted. Run the same command again to go on.", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _interrupted(folder: RunFolder) -> int:

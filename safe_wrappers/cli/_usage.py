@@ -17,10 +17,10 @@ def require_known(kind: str, value: str, valid: Iterable[str], *, also: str = ""
     """Checks that `value` is one of `valid`.
 
     Args:
-        kind: What it names.
-        value: What was given.
-        valid: What is known.
-        also: What else could be written, as a sentence.
+        kind: The kind of thing that the value names.
+        value: The name that was given.
+        valid: The known names.
+        also: A sentence about what else could be written.
 
     Raises:
         UsageError: Otherwise, with the nearest valid name, or all of them if none is near.

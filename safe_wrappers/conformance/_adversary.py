@@ -56,7 +56,7 @@ def neighbours(
         is_safe: States (N, n) -> whether they lie in the safe set (N,).
         x: Shape (e, n).
         action: Shape (e, d).
-        count: How many.
+        count: Number of steps.
         width: Standard deviations, shape (n + d,).
         rng: Draws them.
     """

@@ -83,10 +83,10 @@ def conform(
             default `reset_to` of the wrapper, that of the environment or, for a `PipelineEnv`, a
             reset followed by its physics at x = (q, qd); (env.unwrapped, x) in Gymnasium, by
             default `set_state` of the wrapper.
-        allowance: What may be left of each state after W has explained what it can, shape (n,) or
-            (), in the states' units. Default: a tenth of the system's eps, per facet.
+        allowance: The error of each state that may remain after W has explained what it can, shape
+            (n,) or (), in the states' units. Default: a tenth of the system's eps, per facet.
         confidence: 1 - beta of the probability statements.
-        enlargement: By which part of its widths `fitted` is larger than the smallest box, on each
+        enlargement: The share of its widths by which `fitted` exceeds the smallest box, on each
             side.
         seed: Random seed of all samples, as far as the environment takes one.
 

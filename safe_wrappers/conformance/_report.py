@@ -100,8 +100,8 @@ class ConformanceReport:
         adversarial: Steps that were searched for.
         trajectories: Steps of safeguarded trajectories.
         confidence: Confidence level of the probability statements.
-        enlargement: By which part of its width `fitted` is larger on each side.
-        seconds: Taken.
+        enlargement: The share of its width by which `fitted` is enlarged on each side.
+        seconds: Wall-clock time of the check.
     """
 
     name: str

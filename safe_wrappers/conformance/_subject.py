@@ -19,7 +19,7 @@ class Subject(NamedTuple):
 
     Attributes:
         env: A Brax environment, or a Gymnasium one with its wrappers.
-        name: What it is called in reports and errors.
+        name: Its name in reports and errors.
         system: Its model and safe set.
         start: Puts it into a state; None if nobody said how.
     """

@@ -82,9 +82,9 @@ def array_source(
 
     Args:
         name: Its name.
-        function: In JAX: a vector of `size` numbers -> an array.
+        function: A function in JAX: a vector of `size` numbers -> an array.
         size: Number of its inputs.
-        docstring: What the source says about it.
+        docstring: Docstring of the written function.
 
     Returns:
         The text of `def name(x, p)`, which needs `np`, and the arrays p that it reads, in the

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._files import new_folder, write_bytes, write_text
 from .._gate import instance_of
 from ..certificates import Guarantee
 from ..evaluation import versions, write_json
@@ -33,10 +33,11 @@ class Exported(NamedTuple):
     """What was exported.
 
     Attributes:
-        folder: Where it lies.
+        folder: The folder that was written.
         files: The names of its files.
-        latencies: How long a call takes at one state, by what is called; empty if not measured.
-        agreement: How the NumPy controller compared with the library, or None without one.
+        latencies: Time of a call at one state, by the name of what is called; empty if it was not
+            measured.
+        agreement: The comparison of the NumPy controller with the library, or None without one.
     """
 
     folder: Path
@@ -70,16 +71,17 @@ def export_controller(
       `export.json`, the same for programs.
 
     Args:
-        folder: What to write. An earlier export there is replaced, anything else is not.
+        folder: The folder to write. An earlier export there is replaced; anything else is kept, and
+            is an error.
         system: The system.
         safeguard: The safeguard.
         policy: observation -> action in [-1, 1]^d, in JAX, as the environments of the library take
             it, or a policy of Brax. None: the requests come from elsewhere.
         observe: (x, info) -> observation, for example `env.observe`. Default: x itself.
-        task: What `info` holds, by name, for example {"goal": [6.0, 6.0]}. These numbers can be
-            changed where the controller runs.
+        task: The numbers that `info` holds, by name, for example {"goal": [6.0, 6.0]}. These
+            numbers can be changed where the controller runs.
         numpy: Whether the controller in NumPy is written, too.
-        calls: How many calls are measured; 0 for none.
+        calls: Number of calls whose time is measured; 0 for none.
 
     Raises:
         FileExistsError: If the folder holds something else.
@@ -95,14 +97,11 @@ def export_controller(
     given = Task(observe, task or {})
     files = _programs(system, safeguard, function, given)
     agreement = None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=folder.parent) as scratch:
-        complete = Path(scratch) / "export"
-        complete.mkdir()
+    with new_folder(folder) as complete:
         if numpy:
             files |= numpy_files(system, safeguard, function, given, versions()["safe_wrappers"])
         for name, content in files.items():
-            (complete / name).write_bytes(content)
+            write_bytes(complete / name, content)
         if numpy:
             agreement = compare(load_controller(complete), system, safeguard, function, given)
         measured = _latencies(complete, system, safeguard, function, given, calls)
@@ -120,12 +119,9 @@ def export_controller(
             "files": sorted(files),
         }
         write_json(complete / _MANIFEST, description)
-        (complete / "README.md").write_text(
-            readme(description, system, latency_table(measured), given), encoding="utf-8"
+        write_text(
+            complete / "README.md", readme(description, system, latency_table(measured), given)
         )
-        if folder.exists():
-            folder.rename(Path(scratch) / "replaced")
-        complete.rename(folder)
     return Exported(folder, tuple(sorted(files)), measured, agreement)
 
 

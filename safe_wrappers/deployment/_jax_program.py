@@ -39,7 +39,7 @@ def serialised(function: Callable[..., Any], *arguments: Any) -> bytes:
     """The program of a function, as `jax.export.deserialize` reads it.
 
     Args:
-        function: In JAX.
+        function: A function in JAX.
         *arguments: Examples of its arguments; shapes and dtypes count.
     """
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(jnp.shape(a), jnp.float32), arguments)

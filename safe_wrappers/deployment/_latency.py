@@ -27,8 +27,8 @@ def latency(call: Callable[[], Any], calls: int) -> Latency:
     read.
 
     Args:
-        call: What to measure.
-        calls: How often.
+        call: The function to measure.
+        calls: Number of calls.
     """
     for _ in range(_WARM_UP):
         jax.tree.map(np.asarray, call())

@@ -69,8 +69,8 @@ def numpy_files(
         system: The system.
         safeguard: The safeguard.
         policy: observation -> action in [-1, 1]^d, or None.
-        task: What the policy observes.
-        version: Of the library.
+        task: The observation of the policy.
+        version: Version of the library.
 
     Raises:
         ModelError: If the system, the safeguard, the model, the observation or the policy has no

@@ -156,7 +156,8 @@ def _safest(
     merits = np.min(b[:, None] - A @ actions.T, axis=0)
     if merits[0] >= tau / 2:
         merits[0] += 2 * tau
-    return actions[int(np.argmax(merits))]
+    # The first that is as good as any, to within rounding, as the library chooses.
+    return actions[int(np.argmax(merits >= merits.max() - tau / 4))]
 
 
 def _mask(

@@ -1,20 +1,20 @@
 """Policies as files: saved in one process, loaded in another."""
 
 import inspect
-import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from brax.envs.base import ObservationSize
 from brax.training import types
 
-from .._gate import as_integer, one_of
+from .._files import new_folder, write_bytes
+from .._gate import as_integer
 from ..algos.shac import SHACNetworks, SHACPolicy, checkpoint, make_shac_networks
-from ..evaluation import read_rows
+from ..evaluation import write_json
 from ._jax_program import serialised
 
 _PROGRAM, _DESCRIPTION = "policy.jax", "policy.json"
@@ -26,7 +26,7 @@ def save_policy(
     path: str | os.PathLike[str],
     policy: Callable[..., Any],
     *,
-    observation_size: int | None = None,
+    observation_size: ObservationSize | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Saves a policy as a folder, which appears under its name only when it is complete.
@@ -57,15 +57,10 @@ def save_policy(
     if path.exists() and not (overwrite and _is_policy(path)):
         hint = "give `overwrite=True`" if _is_policy(path) else "give another path"
         raise FileExistsError(f"{path} must not exist yet, but it does; {hint}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=path.parent) as scratch:
-        if isinstance(policy, SHACPolicy) and policy.config is not None:
-            complete = checkpoint.save_params(scratch, policy.params, policy.config)
-        else:
-            complete = _save_program(Path(scratch), policy, observation_size)
-        if path.exists():
-            path.rename(Path(scratch) / "replaced")
-        complete.rename(path)
+    if isinstance(policy, SHACPolicy) and policy.config is not None:
+        checkpoint.save_params(path, policy.params, policy.config)
+    else:
+        _save_program(path, policy, observation_size)
     return path
 
 
@@ -82,7 +77,7 @@ def load_policy(
         path: What `save_policy` wrote, the folder of a run of `safe-wrappers train`, a folder of
             checkpoints of `shac.train`, or one of them.
         which: Which checkpoint of a run: "last", "best" (the one whose evaluation episodes had the
-            largest mean return), or its number of interactions.
+            largest mean return, which is always kept), or its number of interactions.
         network_factory: What was given to `shac.train`, if it was not the default.
         deterministic: Whether the policy takes the mode of its distribution. A saved program is
             what it was.
@@ -94,45 +89,9 @@ def load_policy(
     path = Path(path).absolute()
     if (path / _DESCRIPTION).exists():
         return _load_program(path)
-    found = find_checkpoint(path, which)
-    return checkpoint.load_policy(found, network_factory, deterministic)
-
-
-def find_checkpoint(path: Path, which: str | int) -> Path:
-    """A checkpoint in the folder of a run, or in a folder of checkpoints.
-
-    Args:
-        path: The folder, or a checkpoint itself.
-        which: "last", "best" or its number of interactions.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If there is no such one, or which is the best is not known.
-    """
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    if isinstance(which, str):
-        one_of("which", which, ("last", "best"), " Or give the number of interactions.")
-    if which == "last":
-        return checkpoint.latest(folder)
-    steps = {int(one.name): one for one in sorted(folder.glob("[0-9]" * 12)) if one.is_dir()}
-    if not steps:
-        raise FileNotFoundError(f"There must be checkpoints in `{folder}`, but there are none.")
-    if which == "best":
-        rows = read_rows(path / "metrics.csv")
-        returns = {int(row["interactions"]): row["eval/return"] for row in rows}
-        returns = {step: value for step, value in returns.items() if step in steps}
-        if not returns:
-            raise ValueError(
-                f"Which checkpoint is the best is said by the file metrics.csv of `safe-wrappers "
-                f"train`, which `{path}` does not have. Give 'last' or one of {sorted(steps)}."
-            )
-        which = max(returns, key=lambda step: returns[step])
-    which = as_integer("which", which, 0)
-    if which not in steps:
-        raise ValueError(
-            f"`which` must be 'last', 'best' or one of {sorted(steps)}, but it is {which}."
-        )
-    return checkpoint.latest(steps[which])
+    found = checkpoint.choose(folder, which)
+    return checkpoint.load_policy(found, network_factory, deterministic)
 
 
 def as_function(policy: Callable[..., Any]) -> Callable[[jax.Array], jax.Array]:
@@ -157,19 +116,19 @@ def _is_policy(path: Path) -> bool:
     return (path / _DESCRIPTION).exists() or checkpoint.is_checkpoint(path)
 
 
-def _save_program(folder: Path, policy: Callable[..., Any], observation_size: int | None) -> Path:
+def _save_program(
+    path: Path, policy: Callable[..., Any], observation_size: ObservationSize | None
+) -> None:
     if observation_size is None:
         raise TypeError(
             "`observation_size` must be given with a policy that is no policy of SHAC, for example "
             "`observation_size=env.observation_size`."
         )
     size = as_integer("observation_size", observation_size, 1)
-    complete = folder / "policy"
-    complete.mkdir()
-    (complete / _PROGRAM).write_bytes(serialised(as_function(policy), jnp.zeros(size)))
-    description = {"format": 1, "observation_size": size}
-    (complete / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-    return complete
+    program = serialised(as_function(policy), jnp.zeros(size))
+    with new_folder(path) as complete:
+        write_bytes(complete / _PROGRAM, program)
+        write_json(complete / _DESCRIPTION, {"format": 1, "observation_size": size})
 
 
 def _load_program(path: Path) -> types.Policy:

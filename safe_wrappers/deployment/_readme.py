@@ -52,7 +52,7 @@ def readme(description: Mapping[str, Any], system: System, latency: str, task: T
         description: The content of the manifest.
         system: The system.
         latency: The table of latencies.
-        task: What the policy observes.
+        task: The observation of the policy.
     """
     files, guarantee = description["files"], description["guarantee"]
     policy = "controller.jax" in files

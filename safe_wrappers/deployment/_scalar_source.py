@@ -33,9 +33,9 @@ def scalar_source(
 
     Args:
         name: Its name.
-        function: In JAX, of vectors; it returns an array or a tuple of arrays.
-        arguments: For each argument its name and its size.
-        docstring: What the source says about it.
+        function: A function of vectors, in JAX; it returns an array or a tuple of arrays.
+        arguments: Name and size of each argument.
+        docstring: Docstring of the written function.
 
     Returns:
         The text of `def name(...)`, which needs `np` and `_solve`.
@@ -76,7 +76,7 @@ class _Lines:
     """The statements of a function's body.
 
     Args:
-        outputs: What it computes, arrays of terms.
+        outputs: Its results, arrays of terms.
     """
 
     def __init__(self, outputs: Sequence[np.ndarray]) -> None:

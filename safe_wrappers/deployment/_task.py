@@ -16,11 +16,11 @@ class Task:
 
     Args:
         observe: (x, info) -> observation, as an environment's `observe`; None: x itself.
-        values: What `info` holds: arrays by name, for example a goal.
+        values: The arrays that `info` holds, by name, for example a goal.
 
     Attributes:
         values: The same as float32 arrays.
-        size: How many numbers they are.
+        size: Number of their entries.
 
     Raises:
         SetDimensionError: If a value is not made of real numbers.

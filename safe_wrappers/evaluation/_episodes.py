@@ -30,7 +30,7 @@ class Episodes(NamedTuple):
         violation: 1 where the next state lies outside the safe set.
         intervention: 1 where the request was not safe.
         fallback: 1 where the anchor was executed.
-        goal: What the task of the episode gives as `info["goal"]`, if anything.
+        goal: The goal that the task of the episode gives as `info["goal"]`, if there is one.
         q: Positions of the joints, if the environment has a Brax system to draw.
         alive: 1 for the steps that were taken; None if all were.
     """
@@ -78,9 +78,9 @@ class Evaluation:
     Args:
         env: A single environment with a `system`: one of the library's, or any in a
             `SafeguardWrapper`.
-        policies: By name, (parameters, state, key) -> action, shape (d,); unbatched.
-        keys: From `episode_keys`. The same keys give the same starts and disturbances in every
-            wrapping of a system.
+        policies: Unbatched functions (parameters, state, key) -> action, shape (d,), by name.
+        keys: Random keys, as `episode_keys` gives them. The same keys give the same starts and
+            disturbances in every wrapping of a system.
         episode_length: Steps of each episode.
     """
 

@@ -34,7 +34,7 @@ class LQR(NamedTuple):
     Args:
         gain: Shape (d, n).
         target: Shape (n,); not in S where a better state lies beyond its boundary.
-        action: What holds the target, shape (d,).
+        action: The action that holds the target, shape (d,).
     """
 
     gain: np.ndarray

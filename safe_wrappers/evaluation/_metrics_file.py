@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._files import write_text
+from .._records import finite
 from ._summary import Row
 
 # What metrics.csv holds, in this order; TensorBoard uses the same names. Counts of training are
@@ -64,24 +64,28 @@ class MetricsWriter:
     """Writes metrics.csv and the TensorBoard events, and keeps the rows of the whole run, before an
     interruption too.
 
-    The history is never shortened: a row that a resumed run will write again stays on disk until
-    that run has come as far.
+    The file is a view: it is written anew, whole, at every evaluation, and a run that goes on takes
+    the rows before from its checkpoint.
 
     Args:
         metrics: The CSV file.
         tensorboard: The folder of the events.
-        resumed_at: Interactions of the checkpoint that a run goes on from, or 0.
+        history: The evaluations before, as the checkpoint that a run goes on from holds them:
+            `interactions` and the metrics of each.
+
+    Attributes:
+        rows: The evaluations so far.
     """
 
-    def __init__(self, metrics: Path, tensorboard: Path, resumed_at: int):
+    def __init__(
+        self, metrics: Path, tensorboard: Path, history: Sequence[Mapping[str, float]] = ()
+    ):
         from tensorboardX import SummaryWriter
 
-        found = read_rows(metrics)
-        self.rows = [row for row in found if row["interactions"] <= resumed_at]
-        self._stale = found[len(self.rows) :]
-        self._seconds_before = self.rows[-1].get("training/walltime", 0.0) if self.rows else 0.0
+        self.rows = [_row(int(row["interactions"]), row) for row in history]
         self._metrics = metrics
         self._rewrite()
+        resumed_at = int(self.rows[-1]["interactions"]) if self.rows else 0
         self._tensorboard = SummaryWriter(str(tensorboard), purge_step=resumed_at + 1)
 
     def __enter__(self) -> "MetricsWriter":
@@ -96,37 +100,26 @@ class MetricsWriter:
         """
         if self.rows and self.rows[-1]["interactions"] == interactions:
             return self.rows[-1]
-        row = {name: float(metrics[name]) for name in COLUMNS if name in metrics} | {
-            "interactions": interactions
-        }
-        row["training/walltime"] = self._seconds_before + metrics.get("training/walltime", 0.0)
+        row = _row(interactions, metrics)
         self.rows.append(row)
-        if self._stale:
-            self._stale = [old for old in self._stale if old["interactions"] > interactions]
-            self._rewrite()
-        else:
-            with self._metrics.open("a", encoding="utf-8", newline="") as file:
-                csv.DictWriter(file, COLUMNS).writerow(row)
+        self._rewrite()
         for name, value in row.items():
             self._tensorboard.add_scalar(name, value, interactions)
         return row
 
     def _rewrite(self) -> None:
         text = io.StringIO()
-        table = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        table = csv.DictWriter(text, COLUMNS)
         table.writeheader()
-        table.writerows([*self.rows, *self._stale])
+        table.writerows(self.rows)
         write_text(self._metrics, text.getvalue())
+
+
+def _row(interactions: int, metrics: Mapping[str, float]) -> Row:
+    numbers = {name: float(metrics[name]) for name in COLUMNS if name in metrics}
+    return numbers | {"interactions": interactions}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes readable, valid JSON, atomically: what is not a finite number becomes null."""
-    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    write_text(path, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")

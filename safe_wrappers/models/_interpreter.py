@@ -149,24 +149,39 @@ def _known(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> list
     ]
 
 
+def scan_sizes(params: dict[str, Any], operands: int) -> tuple[int, int]:
+    """How many of the operands of a `scan` are constants, and how many are carried on.
+
+    Args:
+        params: Those of the equation.
+        operands: How many operands it has.
+    """
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    # From JAX 0.11 on a tree of their three groups says it.
+    consts, carry, _ = params["ft_in"].update(range(operands)).unpack()
+    return len(list(consts)), len(list(carry))
+
+
 def _scan(equation, operands: list[np.ndarray], arithmetic: Arithmetic) -> list[np.ndarray]:
     """Runs a loop of fixed length turn by turn."""
     params = equation.params
-    first, end = params["num_consts"], params["num_consts"] + params["num_carry"]
+    first, carried = scan_sizes(params, len(operands))
+    end = first + carried
     consts, carry, inputs = operands[:first], operands[first:end], operands[end:]
     turns = range(params["length"])
-    collected = [[] for _ in equation.outvars[params["num_carry"] :]]
+    collected = [[] for _ in equation.outvars[carried:]]
     for i in reversed(turns) if params["reverse"] else turns:
         # Slices of one element, reshaped: numpy would unwrap the element of a zero-dimensional
         # object array.
         slices = [array[i : i + 1].reshape(array.shape[1:]) for array in inputs]
         outputs = _run(params["jaxpr"], [*consts, *carry, *slices], arithmetic)
-        carry = outputs[: params["num_carry"]]
-        for column, output in zip(collected, outputs[params["num_carry"] :], strict=True):
+        carry = outputs[:carried]
+        for column, output in zip(collected, outputs[carried:], strict=True):
             column.append(output)
     if params["reverse"]:
         collected = [column[::-1] for column in collected]
-    avals = [variable.aval for variable in equation.outvars[params["num_carry"] :]]
+    avals = [variable.aval for variable in equation.outvars[carried:]]
     return [
         *carry,
         *(

@@ -182,8 +182,8 @@ def eliminate(
     Args:
         matrix: Scalars, or None for zeros, shape (n, n).
         right: n scalars.
-        arithmetic: Their rules.
-        size: How large a scalar is at least; the largest in a column is its pivot.
+        arithmetic: The arithmetic of the scalars.
+        size: A lower bound of a scalar's magnitude; the largest in a column is its pivot.
     """
     multiply, subtract, divide, negate = (
         arithmetic.operations[name] for name in ("mul", "sub", "div", "neg")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import ModelError
 from .._gate import (
+    Array,
     as_action,
     as_disturbance,
     as_integer,
@@ -133,24 +134,25 @@ class Model:
         action = as_action(action, self.action_size, labels)
         return self.step(x, action, as_disturbance(disturbance, self.disturbance_size))
 
-    def unit_step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
+    def unit_step(self, x: Array, action: Array, disturbance: Array) -> jax.Array:
         """The next state, shape (n,), for an action u in [-1, 1]^d: f at the middle of the action
         box plus half of its width times u.
         """
+        x, disturbance = cast(jax.Array, x), cast(jax.Array, disturbance)  # or NumPy's, as given
         return self.step(x, self.natural_action(action), disturbance)
 
-    def natural_action(self, action: jax.Array) -> jax.Array:
+    def natural_action(self, action: Array) -> jax.Array:
         """The action in natural units, shape (d,), for one in [-1, 1]^d. It never leaves the action
         box; where the middle or the width of the box is no number of float32, its bounds are
         reached up to that rounding.
         """
-        return self.action_units.natural(action)
+        return self.action_units.natural(cast(jax.Array, action))
 
-    def unit_action(self, action: jax.Array) -> jax.Array:
+    def unit_action(self, action: Array) -> jax.Array:
         """The action in [-1, 1]^d, shape (d,), for one in natural units; one beyond the action box
         lies beyond [-1, 1]^d.
         """
-        return self.action_units.unit(action)
+        return self.action_units.unit(cast(jax.Array, action))
 
     def affine(self, x: jax.Array) -> Affine:
         """c, B and E at the state x for actions in [-1, 1]^d, exact for a model that is affine in

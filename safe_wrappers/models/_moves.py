@@ -133,6 +133,8 @@ def _move_tags(equation, arrays: list[np.ndarray]) -> list[np.ndarray]:
     else JAX.
     """
     name, params, array = equation.primitive.name, equation.params, arrays[0]
+    if not equation.outvars:  # a vector of no elements is unpacked
+        return []
     shape = equation.outvars[0].aval.shape
     if name == "slice":
         strides = params["strides"] or (1,) * array.ndim

@@ -7,12 +7,12 @@ import numpy as np
 
 
 class Unusable(NamedTuple):
-    """A number that no arithmetic says anything of: a factor of an elimination whose pivots depend
+    """A number of which no arithmetic knows a value: a factor of an elimination whose pivots depend
     on the state. It may be handed on, but not computed with.
 
     Args:
-        primitive: What made it.
-        source: What it was made of.
+        primitive: Name of the operation that made it.
+        source: The matrix that the operation was applied to.
     """
 
     primitive: str

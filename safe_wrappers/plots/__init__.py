@@ -5,6 +5,7 @@ from ._attack_figure import attack_figure as attack_figure
 from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
 from ._episode_files import save_episodes as save_episodes
+from ._figure_file import save_figure as save_figure
 from ._learning_curve import learning_curve as learning_curve
 from ._phase_portrait import phase_portrait as phase_portrait
 from ._phase_portrait import safe_set as safe_set

@@ -1,5 +1,6 @@
 """A GIF of an episode, drawn without a display or OpenGL."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from scipy.spatial import ConvexHull
 
 from .._colors import BLUE, GREY, ORANGE, RED
+from .._files import write_bytes
 from ..envs import SafeSeeker
 from ..evaluation import Episodes
 from ._axes import chosen_pairs, state_labels
@@ -39,7 +41,7 @@ def save_gif(path: Path, env: Env, episodes: Episodes, index: int, *, title: str
         path: File to write.
         env: The environment of the episodes, with a `system`.
         episodes: Episodes, of which one is drawn.
-        index: Which one.
+        index: The number of the episode that is drawn.
         title: Title of the picture.
 
     Returns:
@@ -63,14 +65,17 @@ def save_gif(path: Path, env: Env, episodes: Episodes, index: int, *, title: str
     seconds = step_seconds(env) * (len(x) - 1)
     chosen = np.unique(np.linspace(0, len(x) - 1, min(_FRAMES, len(x))).astype(int))
     images = _images(figure, moving, chosen)
+    content = io.BytesIO()
     images[0].save(
-        path,
+        content,
+        format="GIF",
         save_all=True,
         append_images=images[1:],
         duration=1000 * max(seconds / max(len(chosen) - 1, 1), _FASTEST),
         loop=0,
         optimize=False,
     )
+    write_bytes(path, content.getvalue())
     return True
 
 

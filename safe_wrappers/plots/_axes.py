@@ -30,7 +30,7 @@ def chosen_pairs(sets: Sets, axes: Sequence[Any] | None, n: int) -> list[Pair]:
     """The pairs of states to draw.
 
     Args:
-        sets: Of what is drawn.
+        sets: The sets, the model and the states' names of the plant that is drawn.
         axes: One pair of states, by index or by name, or several pairs; None for those that belong
             together: see `coupled_pairs`.
         n: Number of states.

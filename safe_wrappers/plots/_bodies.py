@@ -17,10 +17,10 @@ class Shape(NamedTuple):
     """One shape of a body.
 
     Attributes:
-        points: In the shape's own coordinates, shape (k, 3), m.
-        radius: By which their hull is rounded, m.
+        points: Points in the shape's own coordinates, shape (k, 3), m.
+        radius: The shape is the hull of balls of this radius around the points, m.
         color: Red, green, blue and opacity, from 0 to 1.
-        ground: Whether it is a plane, on which things stand.
+        ground: Whether the shape is a plane, on which things stand.
     """
 
     points: np.ndarray

@@ -22,7 +22,7 @@ def residual_figure(report: ConformanceReport, *, title: str) -> Figure:
     allowance for rounding.
 
     Args:
-        report: What `conform` returned.
+        report: The report that `conform` returned.
         title: Title of the figure.
     """
     k = report.disturbance_set.dim

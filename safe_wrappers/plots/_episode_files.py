@@ -8,6 +8,7 @@ from brax.envs import Env
 from ..envs import SafeSeeker
 from ..evaluation import Episodes
 from ._animation import save_gif, step_seconds
+from ._figure_file import save_figure
 from ._phase_portrait import phase_portrait
 from ._seeker_map import seeker_map
 from ._viewer import save_viewer
@@ -28,10 +29,10 @@ def save_episodes(path: Path, env: Env, episodes: Episodes, title: str) -> list[
     """
     files = []
     if isinstance(getattr(env, "env", env), SafeSeeker):
-        seeker_map(episodes, title=title).savefig(path / "map.png", dpi=150)
+        save_figure(seeker_map(episodes, title=title), path / "map.png")
         files.append("map.png")
     elif np.shape(episodes.x)[-1] > 1:
-        phase_portrait(env, episodes, title=title).savefig(path / "phase_portrait.png", dpi=150)
+        save_figure(phase_portrait(env, episodes, title=title), path / "phase_portrait.png")
         files.append("phase_portrait.png")
     hardest = int(np.argmin(episodes.returns))
     if save_gif(path / "episode.gif", env, episodes, hardest, title=title):

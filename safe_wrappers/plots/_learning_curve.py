@@ -1,6 +1,6 @@
 """The picture of a training, on a figure of its own: pyplot's state is never touched."""
 
-import json
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from .._colors import BLUE, GREY, ORANGE, RED
+from .._records import read_record
+from ..algos.shac import checkpoint
 from ..evaluation import Row, read_rows
 from ._style import tidy
 
@@ -152,6 +154,11 @@ def _row(entry: Any) -> Row:
 
 
 def _stored_rows(path: Path) -> list[Row]:
+    """The evaluations of a run: from its newest checkpoint, whose content is checked, or from
+    metrics.csv if it has none.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return [_row(row) for row in checkpoint.load_history(path / "checkpoints")]
     file = path / "metrics.csv" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
@@ -163,7 +170,11 @@ def _stored_rows(path: Path) -> list[Row]:
 def _summary(path: Path) -> dict[str, Any]:
     file = (path if path.is_dir() else path.parent) / "summary.json"
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_record(file)
+    except FileNotFoundError:
         return {}  # the run is not finished
-    return found if isinstance(found, dict) else {}
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{file} cannot be read: {error}; delete it and run the same training command again, "
+            "which writes it anew."
+        ) from error

@@ -79,7 +79,7 @@ def phase_portrait(
         policy: (obs, key) -> (action, extras), as `make_policy(params)` of Brax's agents and
             `load_policy` return it, or episodes that were run before, of which the first 24 are
             drawn.
-        axes: As in `safe_set`.
+        axes: The pair or pairs of states to draw, as for `safe_set`.
         num_episodes: Episodes to run with the policy, at least 1.
         episode_length: Steps of each.
         seed: Random seed of starts and disturbances.

@@ -11,6 +11,7 @@ from brax.envs import Env
 from ..algos import shac
 from ..evaluation import Episodes, MetricsWriter, PolicyComparison, Row
 from ._episode_files import save_episodes
+from ._figure_file import save_figure
 from ._learning_curve import learning_curve
 
 
@@ -60,7 +61,7 @@ class RecordedTraining:
     def run(self, *, episode_length: int, **arguments: Any) -> None:
         """Runs SHAC with these arguments of `algos.shac.train`."""
 
-        def evaluate(_: int, make_policy: Callable[..., Any], params: Any) -> None:
+        def evaluate(_: int, make_policy: Callable[..., Any], params: Any) -> dict[str, float]:
             if self._comparison is None:
                 start = time.perf_counter()
                 self._comparison = PolicyComparison(
@@ -76,9 +77,10 @@ class RecordedTraining:
                 self.no_regulator = self._comparison.no_regulator
                 self.compile_seconds += time.perf_counter() - start
             self.episodes = self._comparison.episodes(params)
+            return self.episodes.metrics()
 
         def report(interactions: int, metrics: dict[str, float]) -> None:
-            row = self.writer.write(interactions, {**metrics, **self.episodes.metrics()})
+            row = self.writer.write(interactions, metrics)
             self._report_row({**metrics, **row})
 
         with warnings.catch_warnings():
@@ -106,5 +108,5 @@ class RecordedTraining:
             num_episodes=self.num_episodes,
             yardstick=self.lqr_return,
         )
-        curve.savefig(path / "learning_curve.png", dpi=150)
+        save_figure(curve, path / "learning_curve.png")
         return ["learning_curve.png", *save_episodes(path, self.guarded, self.episodes, title)]

@@ -51,8 +51,8 @@ def box_figure(system: System, safeguard: Safeguard, states: np.ndarray, *, titl
     """Two actions: for each state where requests go, and what becomes of the gradient.
 
     Args:
-        system: With two actions.
-        safeguard: What is drawn.
+        system: A system with two actions.
+        safeguard: The safeguard that is drawn.
         states: Shape (s, n).
         title: Title of the figure.
     """
@@ -83,8 +83,8 @@ def interval_figure(
     plane of states also a map.
 
     Args:
-        system: With one action.
-        safeguard: What is drawn.
+        system: A system with one action.
+        safeguard: The safeguard that is drawn.
         states: Shape (s, n).
         title: Title of the figure.
     """

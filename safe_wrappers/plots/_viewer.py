@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from brax import base
 
+from .._files import write_text
 from ._bodies import bodies_of
 
 
@@ -49,7 +50,7 @@ def save_viewer(
     # Numbers alone: no text from outside can end the script in which they stand.
     data = json.dumps(episode, separators=(",", ":"))
     page = page.replace("{{title}}", html.escape(title)).replace("{{episode}}", data)
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _rounded(values: Any) -> Any:

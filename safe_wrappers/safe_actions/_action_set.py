@@ -1,9 +1,9 @@
 """The safe action set of one state: rows, and an action that is certified to satisfy them."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
 from .._gate import as_numbers
@@ -27,18 +27,18 @@ class SafeActionSet:
             fails.
     """
 
-    A: jax.Array
-    b: jax.Array
-    anchor: jax.Array
+    A: Float[jax.Array, "m d"]
+    b: Float[jax.Array, " m"]
+    anchor: Float[jax.Array, " d"]
 
     def __repr__(self) -> str:
         return f"SafeActionSet({rows_by_columns(self.A, 'row', 'action')})"
 
     @classmethod
-    def from_rows(cls, A: jax.Array, b: jax.Array) -> "SafeActionSet":
+    def from_rows(cls, A: ArrayLike, b: ArrayLike) -> "SafeActionSet":
         """The set of these rows, with its anchor computed: for d = 1 the interval's midpoint,
-        clipped to the box, else by a small linear program, whose result stands against a few fixed
-        candidates.
+        clipped to the box, else by a small linear program, unless one of a few fixed candidates is
+        better than its result.
 
         Without rows (m = 0) it is the whole box, with the anchor 0.
 
@@ -49,7 +49,8 @@ class SafeActionSet:
         if A.ndim != 2 or b.shape != A.shape[:1]:
             raise SetDimensionError(
                 "`A` must have shape (m, d) and `b` shape (m,), but they are "
-                f"{A.shape} and {b.shape}."
+                f"{A.shape} and {b.shape}. Give one row of `A` and one number of `b` for each "
+                "inequality A_i a <= b_i."
             )
         if not len(A):
             anchor = jnp.zeros(A.shape[1], b.dtype)
@@ -60,7 +61,7 @@ class SafeActionSet:
             anchor = safest(*rows, max_margin(*rows)[0])
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
-    def unit_rows(self) -> tuple[jax.Array, jax.Array]:
+    def unit_rows(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.
 
         With one action all rows merge into three: the interval's two ends, and a zero row that is
@@ -83,7 +84,9 @@ class SafeActionSet:
         )
 
 
-def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def interval(
+    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]
+) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound. Shapes ().
 
     Rows that are zero or not finite are left out.
@@ -99,7 +102,7 @@ def interval(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @jax.custom_jvp
-def _end(b: jax.Array, slope: jax.Array) -> jax.Array:
+def _end(b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"]) -> Float[jax.Array, " m"]:
     """b / slope, a constant far from the box, where its derivative matters to no action and may
     overflow.
 
@@ -111,8 +114,9 @@ def _end(b: jax.Array, slope: jax.Array) -> jax.Array:
 
 @_end.defjvp
 def _end_jvp(
-    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
-) -> tuple[jax.Array, jax.Array]:
+    primals: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
+    tangents: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
+) -> tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]]:
     value = _end(*primals)
     near = jnp.abs(value) <= 2.0
     change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(
@@ -121,12 +125,12 @@ def _end_jvp(
     return value, jnp.where(near, change, 0.0)
 
 
-def _bounds(slope: jax.Array, b: jax.Array) -> jax.Array:
+def _bounds(slope: Float[jax.Array, " m"], b: Float[jax.Array, " m"]) -> Bool[jax.Array, " m"]:
     """Which rows slope a <= b bound an end of the interval, shape (m,)."""
     return (slope != 0) & jnp.isfinite(slope) & jnp.isfinite(b)
 
 
-def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
+def midpoint(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Float[jax.Array, ""]:
     """The middle of {a : A a <= b} for d = 1, clipped to the box: an anchor. Shape ()."""
     lower, upper = interval(A, b)
     # An absent side becomes a distant one, so that the midpoint stays defined and lands on the
@@ -134,7 +138,9 @@ def midpoint(A: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.clip((jnp.clip(lower, -1e6, 1e6) + jnp.clip(upper, -1e6, 1e6)) / 2, -1.0, 1.0)
 
 
-def _floating(A: Any, b: Any) -> tuple[jax.Array, jax.Array]:
+def _floating(
+    A: ArrayLike, b: ArrayLike
+) -> tuple[Float[jax.Array, "..."], Float[jax.Array, "..."]]:
     """Rows in one dtype of at least float32, which the margins for rounding speak about."""
     A, b = (
         jnp.asarray(as_numbers("A", A, overflow=True)),
@@ -144,7 +150,9 @@ def _floating(A: Any, b: Any) -> tuple[jax.Array, jax.Array]:
     return A.astype(dtype), b.astype(dtype)
 
 
-def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _known(
+    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"]
+) -> tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]:
     """The rows with those that are not finite as zero rows: inactive if only b is and b = inf,
     otherwise unsatisfiable.
 
@@ -157,7 +165,9 @@ def _known(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     )
 
 
-def _normalise(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _normalise(
+    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"]
+) -> tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]:
     # Scaled by the largest entry first, so that no square overflows: a length of infinity would
     # erase the row.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(A), axis=-1))

@@ -1,15 +1,16 @@
-"""A second anchor that owes nothing to a solver: the best of a few fixed actions, by their rows."""
+"""A second anchor that needs no solver: the best of a few fixed actions, by their rows."""
 
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float64
 
-from .._margins import tau
+from .._margins import first_largest, tau
 
 
-def candidates(d: int) -> np.ndarray:
+def candidates(d: int) -> Float64[np.ndarray, "k {d}"]:
     """Actions spread over the box [-1, 1]^d, its centre first, shape (k, d).
 
     Up to three actions they are the grid of 3 points an axis and the corners of half the box, for
@@ -22,12 +23,14 @@ def candidates(d: int) -> np.ndarray:
     return np.concatenate([grid, grid[np.all(grid != 0, axis=1)] / 2])
 
 
-def safest(A: jax.Array, b: jax.Array, anchor: jax.Array) -> jax.Array:
+def safest(
+    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], anchor: Float[jax.Array, " d"]
+) -> Float[jax.Array, " d"]:
     """The anchor that a solver gave, or the candidate that the rows say is better, shape (d,).
 
     An anchor with room to spare stays unless a candidate is more than 2 tau deeper: the solver's
     point is within that of the deepest one, and continuous in the rows, which a candidate is not.
-    Any other anchor stands against the candidates by its depth alone, whatever is wrong with it.
+    Any other anchor is compared with the candidates by its depth alone, whatever is wrong with it.
 
     Args:
         A: Unit rows, shape (m, d), m >= 1.
@@ -38,13 +41,9 @@ def safest(A: jax.Array, b: jax.Array, anchor: jax.Array) -> jax.Array:
     margin = tau(d, A.dtype)
     given = jnp.clip(jnp.nan_to_num(anchor), -1.0, 1.0)
     actions = jnp.concatenate([given[None], jnp.asarray(candidates(d), A.dtype)])
-    # Elementwise, action by action: accelerators may round matrix products to 10 bits, and on a CPU
-    # this fuses into one loop.
-    reached = sum(actions[:, j, None] * A[:, j] for j in range(d))
-    depths = jnp.min(b - reached, axis=1)
+    # Elementwise, as in `_products`, and action by action: on a CPU this fuses into one loop.
+    reached = sum(actions[:, j, None] * A[None, :, j] for j in range(d))
+    depths = jnp.min(b[None] - reached, axis=1)
     bonus = jnp.where(depths[0] >= margin / 2, 2 * margin, 0.0)
     merits = jnp.where(np.arange(len(actions)) == 0, depths + bonus, depths)
-    # The first of the best ones; cheaper than argmax on a CPU.
-    ranks = np.arange(len(actions), dtype=np.int32)
-    first = jnp.min(jnp.where(merits == jnp.max(merits), ranks, len(actions) - 1))
-    return actions[first]
+    return actions[first_largest(merits, margin / 4)]

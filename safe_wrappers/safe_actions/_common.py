@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import function, instance_of
+from .._gate import Array, function, instance_of
 from ..models import ActionUnits, Model
 from ..sets import Box, Polytope, Zonotope
 from ._protocol import System
@@ -26,7 +28,7 @@ class BoxSystem:
     action_size: int
 
     @property
-    def neutral_action(self) -> jax.Array:
+    def neutral_action(self) -> Float[jax.Array, " {self.action_size}"]:
         """What is executed, flagged, when the state itself is not finite: 0 of [-1, 1]^d, shape
         (d,); in natural units the middle of the action box.
         """
@@ -81,14 +83,14 @@ class SystemOfModel(BoxSystem):
         """The map of [-1, 1]^d onto the model's action box."""
         return self.model.action_units
 
-    def violation(self, x: jax.Array) -> jax.Array:
+    def violation(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """1 if x lies outside X, else 0, float32, shape ()."""
         return 1.0 - self.constraint_set.contains(x).astype(jnp.float32)
 
 
 def require_sets(
     model: Model,
-    state: Callable[[Any], jax.Array],
+    state: Callable[[Any], Float[Array, " n"]],
     *,
     safe_state_set: Polytope | Zonotope,
     kind: type,
@@ -123,5 +125,6 @@ def require_sets(
         if found != needed:
             raise SetDimensionError(
                 f"`{name}` must have dimension {needed} for the model "
-                f"{model.name!r}, but it has {found}."
+                f"{model.name!r}, but it has {found}. Give it one coordinate for each "
+                f"{'disturbance' if name == 'disturbance_set' else 'state'} of the model."
             )

@@ -6,9 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import as_integer, function
+from .._gate import Array, as_integer, as_state, function
 from ._action_set import SafeActionSet
 from ._common import BoxSystem
 
@@ -18,7 +20,8 @@ class ExplicitSystem(BoxSystem):
     """A system with explicit safe action sets {a in [-1, 1]^d : A(x) a <= b(x)}: plain JAX
     functions of the state.
 
-    What the functions promise, and nobody checks: for every x with margin(x) >= 0,
+    You are responsible for the following, which the library does not check: for every x with
+    margin(x) >= 0,
 
     1. every such action leads to a next state with margin >= 0, whatever the admissible
        disturbance, in the arithmetic of the environment (b has room for rounding);
@@ -58,11 +61,11 @@ class ExplicitSystem(BoxSystem):
     """
 
     action_size: int
-    rows: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-    margin: Callable[[jax.Array], jax.Array]
-    sample_initial: Callable[[jax.Array], jax.Array]
-    state: Callable[[Any], jax.Array]
-    anchor: Callable[[jax.Array], jax.Array] | None = None
+    rows: Callable[[Float[jax.Array, " n"]], tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]]
+    margin: Callable[[Float[jax.Array, " n"]], Float[jax.Array, ""]]
+    sample_initial: Callable[[jax.Array], Float[jax.Array, " n"]]
+    state: Callable[[Any], Float[Array, " n"]]
+    anchor: Callable[[Float[jax.Array, " n"]], Float[jax.Array, " d"]] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "action_size", as_integer("action_size", self.action_size, 1))
@@ -73,8 +76,9 @@ class ExplicitSystem(BoxSystem):
         if self.anchor is not None:
             function("anchor", self.anchor, "x -> a safe action (d,)")
 
-    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+    def safe_action_set(self, x: ArrayLike) -> SafeActionSet:
         """The rows at x, shape (n,), and the anchor, which is a constant for derivatives."""
+        x = as_state("x", x, None)
         A, b = self.rows(x)
         m, d = jnp.size(b), self.action_size
         if jnp.shape(A) != (m, d) or jnp.shape(b) != (m,):
@@ -91,6 +95,6 @@ class ExplicitSystem(BoxSystem):
             )
         return SafeActionSet(A, b, anchor)
 
-    def violation(self, x: jax.Array) -> jax.Array:
+    def violation(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """1 if the margin at x is negative or NaN, else 0, float32, shape ()."""
-        return 1.0 - (self.margin(x) >= 0).astype(jnp.float32)
+        return 1.0 - (self.margin(as_state("x", x, None)) >= 0).astype(jnp.float32)

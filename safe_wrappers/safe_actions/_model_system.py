@@ -7,12 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import as_state, function
+from .._gate import Array, as_state, function
 from .._margins import tau
 from .._one_line import count, one_line
 from .._own import own
+from .._products import dot
 from ..certificates import (
     RESERVE,
     RESET_SHRINK,
@@ -57,7 +60,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
 
     promise: dataclasses.InitVar[Claim | Certificate]
     _: dataclasses.KW_ONLY
-    state: Callable[[Any], jax.Array]
+    state: Callable[[Any], Float[Array, " n"]]
     claim: Claim = dataclasses.field(init=False)
     certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
@@ -70,7 +73,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         if not isinstance(claim, Claim):
             raise TypeError(
                 "The promise of a system must be a `Claim` or a `Certificate`, but it is a "
-                f"`{type(promise).__name__}`."
+                f"`{type(promise).__name__}`. Write `ModelSystem(certificate, state=...)`."
             )
         object.__setattr__(self, "claim", claim)
         object.__setattr__(self, "certificate", certificate)
@@ -100,7 +103,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return self.claim.safe_state_set
 
     @property
-    def center(self) -> np.ndarray:
+    def center(self) -> Float[np.ndarray, " {self.model.state_size}"]:
         """The centre of S, where the margin is 1, shape (n,), read-only."""
         return self.claim.center
 
@@ -115,7 +118,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return self.claim.disturbance_set
 
     @property
-    def eps(self) -> np.ndarray:
+    def eps(self) -> Float[np.ndarray, " m"]:
         """The claim's rounding allowance per facet, shape (m,), read-only."""
         return self.claim.eps
 
@@ -151,37 +154,39 @@ class ModelSystem(SystemOfModel, Guaranteed):
         room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
         return max(0.0, float(room.min()) - 2.0 * tau(self.action_size, np.float32))
 
-    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+    def safe_action_set(self, x: ArrayLike) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
 
         Differentiable in x.
         """
-        c, B, E = self.model.affine(x)
+        c, B, E = self.model.affine(as_state("x", x, self.model.state_size))
         H, room = self.claim.centered_set.halfspaces()
-        # Elementwise sums instead of matrix products: accelerators may round products to 10 bits
-        # (TF32), which would void eps; on a CPU the sums fuse into one loop.
-        A = jnp.sum(H[:, :, None] * B, axis=1)
-        HE = jnp.sum(H[:, :, None] * E, axis=1)
-        middle, radius = self.disturbance_set.center, self.disturbance_set.radius
+        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
+        # Elementwise, as in `_products`: rounded factors would void eps.
+        A = jnp.sum(H[:, :, None] * B[None], axis=1)
+        HE = jnp.sum(H[:, :, None] * E[None], axis=1)
+        middle, radius = (
+            jnp.asarray(part, c.dtype)[None]
+            for part in (self.disturbance_set.center, self.disturbance_set.radius)
+        )
         worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
-        moved = c - jnp.asarray(self.center, c.dtype)
-        b = jnp.asarray(room - self.eps) - jnp.sum(H * moved, axis=1) - worst
+        b = offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
         if self._anchor is None:
             return SafeActionSet.from_rows(A, b)
         return SafeActionSet(A, b, self._anchor(A, b))
 
-    def margin(self, x: jax.Array) -> jax.Array:
+    def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""
         x = as_state("x", x, self.model.state_size)
         return self.claim.centered_set.margin(x - jnp.asarray(self.center, x.dtype))
 
-    def sample_initial(self, key: jax.Array) -> jax.Array:
+    def sample_initial(self, key: jax.Array) -> Float[jax.Array, " {self.model.state_size}"]:
         """A state uniform by volume in S shrunk by the factor 1 - 1e-4 about its centre, shape
         (n,).
         """
         return jnp.asarray(self.center) + self._initial.sample(key)
 
-    def sample_generators(self, key: jax.Array) -> jax.Array:
+    def sample_generators(self, key: jax.Array) -> Float[jax.Array, " {self.model.state_size}"]:
         """A state c + G beta with beta uniform in the cube, moved towards the centre of S by the
         factor 1 - 1e-4, shape (n,).
 
@@ -196,7 +201,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
 
 
-def _around(center: np.ndarray, generators: Zonotope | None) -> Zonotope | None:
+def _around(center: Float[np.ndarray, " n"], generators: Zonotope | None) -> Zonotope | None:
     """The generators seen from the centre, in their dtype."""
     if generators is None or not np.any(center):
         return generators

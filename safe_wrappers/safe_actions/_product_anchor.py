@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from .._errors import SetDimensionError
 from ..certificates import Block
@@ -28,7 +29,7 @@ class ProductAnchor:
         SetDimensionError: If a block has several actions.
     """
 
-    def __init__(self, blocks: Sequence[Block], H: np.ndarray):
+    def __init__(self, blocks: Sequence[Block], H: Float[np.ndarray, "m n"]):
         if any(len(block.actions) > 1 for block in blocks):
             raise SetDimensionError(
                 "A block must have at most one action for an anchor in closed "
@@ -41,7 +42,9 @@ class ProductAnchor:
             if block.actions
         ]
 
-    def __call__(self, A: jax.Array, b: jax.Array) -> jax.Array:
+    def __call__(
+        self, A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"]
+    ) -> Float[jax.Array, " d"]:
         """The anchor, shape (d,), of the rows A (m, d) and b (m,) of all facets.
 
         A constant for derivatives.
@@ -65,7 +68,7 @@ class ProductSampler:
         self._cells = [block.factor(safe_state_set).triangulate() for block in blocks]
         self._order = np.argsort(list(itertools.chain(*(block.states for block in blocks))))
 
-    def sample(self, key: jax.Array) -> jax.Array:
+    def sample(self, key: jax.Array) -> Float[jax.Array, " n"]:
         """A point, shape (n,)."""
         keys = jax.random.split(key, len(self._cells))
         return jnp.concatenate(

@@ -3,7 +3,9 @@
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+from jaxtyping import Float
 
+from .._gate import Array
 from ..models import Model
 from ..sets import Box
 from ._action_set import SafeActionSet
@@ -23,27 +25,27 @@ class System(Protocol):
         ...
 
     @property
-    def neutral_action(self) -> jax.Array:
+    def neutral_action(self) -> Float[jax.Array, " d"]:
         """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
         ...
 
-    def state(self, env_state: Any, /) -> jax.Array:
+    def state(self, env_state: Any, /) -> Float[Array, " n"]:
         """The model's state x, shape (n,), read from the environment's state."""
         ...
 
-    def safe_action_set(self, x: jax.Array, /) -> SafeActionSet:
+    def safe_action_set(self, x: Float[jax.Array, " n"], /) -> SafeActionSet:
         """The actions that keep the next state safe for every admissible disturbance."""
         ...
 
-    def margin(self, x: jax.Array, /) -> jax.Array:
+    def margin(self, x: Float[jax.Array, " n"], /) -> Float[jax.Array, ""]:
         """At least 0 inside the safe set, in the scale where its centre has margin 1. Shape ()."""
         ...
 
-    def violation(self, x: jax.Array, /) -> jax.Array:
+    def violation(self, x: Float[jax.Array, " n"], /) -> Float[jax.Array, ""]:
         """1 if x violates the state constraints, else 0. Shape ()."""
         ...
 
-    def sample_initial(self, key: jax.Array, /) -> jax.Array:
+    def sample_initial(self, key: jax.Array, /) -> Float[jax.Array, " n"]:
         """A state in the safe set, shape (n,)."""
         ...
 

@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from jaxtyping import Float
 
 from .._action_box import ActionBox
 from .._errors import CertificateError
+from .._gate import Array
+from .._products import dot
 from .._read_only import ReadOnly
 from ..models import ActionUnits
 from ._action_set import SafeActionSet
@@ -30,7 +33,7 @@ class RoundedActions(ReadOnly, BoxSystem):
     """
 
     system: System
-    rounding: np.ndarray
+    rounding: Float[np.ndarray, " d"]
 
     @property
     def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -42,25 +45,25 @@ class RoundedActions(ReadOnly, BoxSystem):
         """The system's own, if it has any."""
         return units_of(self.system)
 
-    def state(self, env_state: Any) -> jax.Array:
+    def state(self, env_state: Any) -> Float[Array, " n"]:
         """The state x of the system."""
         return self.system.state(env_state)
 
-    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+    def safe_action_set(self, x: Float[jax.Array, " n"]) -> SafeActionSet:
         """The tightened rows at x, shape (n,), and the system's own anchor."""
         rows = self.system.safe_action_set(x)
-        reach = jnp.sum(jnp.abs(rows.A) * jnp.asarray(self.rounding, rows.A.dtype), axis=-1)
+        reach = dot(jnp.abs(rows.A), jnp.asarray(self.rounding, rows.A.dtype))
         return SafeActionSet(rows.A, rows.b - reach, rows.anchor)
 
-    def margin(self, x: jax.Array) -> jax.Array:
+    def margin(self, x: Float[jax.Array, " n"]) -> Float[jax.Array, ""]:
         """The system's margin, shape ()."""
         return self.system.margin(x)
 
-    def violation(self, x: jax.Array) -> jax.Array:
+    def violation(self, x: Float[jax.Array, " n"]) -> Float[jax.Array, ""]:
         """The system's violation, shape ()."""
         return self.system.violation(x)
 
-    def sample_initial(self, key: jax.Array) -> jax.Array:
+    def sample_initial(self, key: jax.Array) -> Float[jax.Array, " n"]:
         """A safe state of the system, shape (n,)."""
         return self.system.sample_initial(key)
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float64
+from numpy.typing import ArrayLike
 
 from .._errors import CertificateError
 from .._gate import as_bound, shown
@@ -32,13 +34,13 @@ class Explanation(NamedTuple):
             the step. Shape ().
     """
 
-    disturbance: jax.Array
-    unexplained: jax.Array
-    excess: jax.Array
-    least_excess: jax.Array
+    disturbance: Float[jax.Array, " k"]
+    unexplained: Float[jax.Array, " n"]
+    excess: Float[jax.Array, ""]
+    least_excess: Float[jax.Array, ""]
 
     @property
-    def modelled(self) -> jax.Array:
+    def modelled(self) -> Bool[jax.Array, ""]:
         """Whether W covers the step; not if it is not finite. Shape (), bool."""
         return self.excess <= 1
 
@@ -63,10 +65,10 @@ class StepCheck(ReadOnly):
 
     model: Model
     disturbance_set: Box
-    facets: np.ndarray
-    allowance: np.ndarray
-    remainder: Callable[[jax.Array], jax.Array] | None = None
-    _metric: np.ndarray = dataclasses.field(init=False, repr=False)
+    facets: Float64[np.ndarray, "m n"]
+    allowance: Float64[np.ndarray, " m"]
+    remainder: Callable[[Float[jax.Array, " n"]], Float[jax.Array, " n"]] | None = None
+    _metric: Float64[np.ndarray, "n n"] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         if not np.all(self.allowance > 0):
@@ -80,7 +82,7 @@ class StepCheck(ReadOnly):
         )
 
     @property
-    def metric(self) -> np.ndarray:
+    def metric(self) -> Float64[np.ndarray, "n n"]:
         """The scale in which the disturbance of a step is found by least squares, shape (n, n):
         |metric v| is the root mean square of N v.
         """
@@ -114,9 +116,7 @@ class StepCheck(ReadOnly):
         return cls(model, W, facets, allowance)
 
     @classmethod
-    def per_state(
-        cls, model: Model, disturbance_set: Box, allowance: np.ndarray | float
-    ) -> "StepCheck":
+    def per_state(cls, model: Model, disturbance_set: Box, allowance: ArrayLike) -> "StepCheck":
         """The claim with an allowance for each state, shape (n,) or (), in its unit: for systems
         without a polytope of safe states.
 
@@ -140,7 +140,11 @@ class StepCheck(ReadOnly):
         )
 
     def explain(
-        self, x: jax.Array, action: jax.Array, next_x: jax.Array, drawn: jax.Array | None = None
+        self,
+        x: Float[jax.Array, " n"],
+        action: Float[jax.Array, " d"],
+        next_x: Float[jax.Array, " n"],
+        drawn: Float[jax.Array, " k"] | None = None,
     ) -> Explanation:
         """Compares one step with the claim. Unbatched, jit-able, in the dtype of x.
 
@@ -173,7 +177,12 @@ class StepCheck(ReadOnly):
                 self._excess(x, unexplained),
             )
 
-    def monitor(self, x: jax.Array, action: jax.Array, next_x: jax.Array) -> Explanation:
+    def monitor(
+        self,
+        x: Float[jax.Array, " n"],
+        action: Float[jax.Array, " d"],
+        next_x: Float[jax.Array, " n"],
+    ) -> Explanation:
         """`explain` as a constant for derivatives: what wrappers report of a step."""
         return self.explain(*jax.lax.stop_gradient((x, action, next_x)))
 
@@ -184,7 +193,9 @@ class StepCheck(ReadOnly):
             jnp.zeros(self.model.disturbance_size), jnp.zeros(self.model.state_size), zero, zero
         )
 
-    def _excess(self, x: jax.Array, rest: jax.Array) -> jax.Array:
+    def _excess(
+        self, x: Float[jax.Array, " n"], rest: Float[jax.Array, " n"]
+    ) -> Float[jax.Array, ""]:
         facets, allowance = (
             jnp.asarray(self.facets, rest.dtype),
             jnp.asarray(self.allowance, rest.dtype),
@@ -194,7 +205,7 @@ class StepCheck(ReadOnly):
         return jnp.max(facets @ rest / allowance)
 
 
-def _least_squares(A: jax.Array, b: jax.Array) -> jax.Array:
+def _least_squares(A: Float[jax.Array, "n k"], b: Float[jax.Array, " n"]) -> Float[jax.Array, " k"]:
     """The shortest minimiser of |A w - b|, in units in which the columns of A (n, k) have length 1.
 
     Shape (k,).
@@ -203,4 +214,4 @@ def _least_squares(A: jax.Array, b: jax.Array) -> jax.Array:
     unit = jnp.where(length > 0, length, 1.0)
     if A.shape[1] == 1:  # the common case, without a decomposition
         return (A[:, 0] / unit) @ b / unit
-    return jnp.linalg.pinv(A / unit) @ b / unit
+    return jnp.linalg.pinv(A / unit[None]) @ b / unit

@@ -7,9 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int32
+from numpy.typing import ArrayLike
 
-from .._gate import as_bound
+from .._gate import Array, as_bound, as_state
+from .._margins import first_largest
 from .._one_line import count, one_line
+from .._products import dot
 from .._read_only import ReadOnly
 from ..certificates import RESET_SHRINK
 from ..models import Model, require_affine
@@ -62,11 +66,11 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
     safe_state_set: Zonotope
     disturbance_set: Box
     constraint_set: Box | Polytope
-    state: Callable[[Any], jax.Array]
+    state: Callable[[Any], Float[Array, " n"]]
     eps: float = 2e-5
     certificate: None = dataclasses.field(default=None, init=False)
-    _normals: np.ndarray = dataclasses.field(init=False, repr=False)
-    _center: np.ndarray = dataclasses.field(init=False, repr=False)
+    _normals: Float[np.ndarray, "n p"] = dataclasses.field(init=False, repr=False)
+    _center: Float[np.ndarray, " n"] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         require_sets(
@@ -97,15 +101,15 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
         return one_line(f"{type(self).__name__}({model.name!r}, {sizes}, {S!r})")
 
     @property
-    def center(self) -> np.ndarray:
+    def center(self) -> Float[np.ndarray, " n"]:
         """The centre of S, where the margin is 1, shape (n,)."""
         return np.asarray(self.safe_state_set.center)
 
-    def safe_action_set(self, x: jax.Array) -> SafeActionSet:
+    def safe_action_set(self, x: ArrayLike) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and an anchor that keeps at
         least half of the largest margin. Differentiable in x.
         """
-        A, u, room = self._pairs(*self.model.affine(x))
+        A, u, room = self._pairs(*self.model.affine(as_state("x", x, self.model.state_size)))
         A, b = jnp.concatenate([A, -A], axis=1), jnp.concatenate([room - u, room + u])
         return (
             SafeActionSet.from_rows(A.T, b)
@@ -113,11 +117,12 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
             else SafeActionSet(A.T, b, _anchor(*jax.lax.stop_gradient((A, b))))
         )
 
-    def margin(self, x: jax.Array) -> jax.Array:
+    def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (1 - |N_i (x - c_s)|) over the pairs of facets, shape (); NaN in x gives NaN."""
+        x = as_state("x", x, self.model.state_size)
         return 1.0 - jnp.max(jnp.abs(jnp.sum(self._normals * (x - self._center)[:, None], axis=0)))
 
-    def sample_initial(self, key: jax.Array) -> jax.Array:
+    def sample_initial(self, key: jax.Array) -> Float[jax.Array, " {self.model.state_size}"]:
         """A state c_s + (1 - 1e-4) G_s beta with beta uniform in the cube, shape (n,): uniform by
         volume for a parallelotope only.
         """
@@ -127,14 +132,14 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
         )
 
     def _pairs(
-        self, c: jax.Array, B: jax.Array, E: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        self, c: Float[jax.Array, " n"], B: Float[jax.Array, "n d"], E: Float[jax.Array, "n k"]
+    ) -> tuple[Float[jax.Array, "d p"], Float[jax.Array, " p"], Float[jax.Array, " p"]]:
         """The conditions |u_i + A_i a| <= room_i on the action, one for each pair of facets: A (d,
         p), u (p,) and room (p,).
         """
 
-        def along(vector: jax.Array) -> jax.Array:
-            # elementwise: accelerators may round matrix products to 10 bits
+        def along(vector: Float[jax.Array, " n"]) -> Float[jax.Array, " p"]:
+            # elementwise, as in `_products`
             return jnp.sum(self._normals * vector[:, None], axis=0)
 
         center, radius = (
@@ -145,11 +150,11 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
             (jnp.abs(along(column)) * r for column, r in zip(E.T, radius, strict=True)),
             jnp.zeros(self._normals.shape[1], c.dtype),
         )
-        u = along(c + jnp.sum(E * center, axis=1) - self._center.astype(c.dtype))
+        u = along(c + dot(E, center) - self._center.astype(c.dtype))
         return jnp.stack([along(column) for column in B.T]), u, (1.0 - self.eps) - worst
 
 
-def _anchor(A: jax.Array, b: jax.Array) -> jax.Array:
+def _anchor(A: Float[jax.Array, "d m"], b: Float[jax.Array, " m"]) -> Float[jax.Array, " d"]:
     """An action whose margin is at least half of the largest one, shape (d,), of rows A (d, m) and
     b (m,), by cutting planes.
 
@@ -159,7 +164,9 @@ def _anchor(A: jax.Array, b: jax.Array) -> jax.Array:
     choice of the deepest point.
     """
 
-    def solve(nearest):
+    def solve(
+        nearest: Float[jax.Array, " m"],
+    ) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " m"], Bool[jax.Array, ""]]:
         rows = _nearest(nearest)
         point = SafeActionSet.from_rows(A[:, rows].T, b[rows]).anchor
         distance = _distance(A, b, point)
@@ -184,7 +191,9 @@ def _anchor(A: jax.Array, b: jax.Array) -> jax.Array:
     return jax.lax.while_loop(lambda s: s[1], exact, (point, open_))[0]
 
 
-def _distance(A: jax.Array, b: jax.Array, point: jax.Array) -> jax.Array:
+def _distance(
+    A: Float[jax.Array, "d m"], b: Float[jax.Array, " m"], point: Float[jax.Array, " d"]
+) -> Float[jax.Array, " m"]:
     """The largest t, per row, such that the row holds for all |a - point|_inf <= t, shape (m,); A
     has shape (d, m). Negative where it is violated.
     """
@@ -194,14 +203,13 @@ def _distance(A: jax.Array, b: jax.Array, point: jax.Array) -> jax.Array:
     return jnp.where(length > 0, slack / jnp.where(length > 0, length, 1.0), constant)
 
 
-def _nearest(distance: jax.Array) -> jax.Array:
+def _nearest(distance: Float[jax.Array, " m"]) -> Int32[jax.Array, " r"]:
     """Indices (_ROWS,) of about the smallest distances.
 
     The smallest of every group of rows _ROWS apart: neighbours, which share generators and so are
     near together, go to different groups. Such reductions are many times cheaper than a sort.
     """
     table = distance.reshape(-1, _ROWS)
-    ranks = np.arange(len(table), dtype=np.int32)[:, None]
-    # cheaper than argmin on a CPU
-    first = jnp.min(jnp.where(table == jnp.min(table, axis=0), ranks, len(table) - 1), axis=0)
-    return first * _ROWS + np.arange(_ROWS, dtype=np.int32)
+    scale = jnp.maximum(1, jnp.abs(jnp.min(table, axis=0)))
+    rounding = 8 * jnp.finfo(table.dtype).eps * jnp.where(jnp.isfinite(scale), scale, 1)
+    return first_largest(-table, rounding) * _ROWS + np.arange(_ROWS, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Safeguards: maps from any action to a safe one. Nothing here knows of environments."""
+"""Safeguards: maps from any action to a safe one. They do not depend on environments."""
 
 from ._base import Safeguard as Safeguard
 from ._base import SafeguardOutput as SafeguardOutput

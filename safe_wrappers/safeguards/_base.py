@@ -6,6 +6,8 @@ from typing import ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from .._gate import as_action
 from .._length import length
@@ -51,15 +53,15 @@ class SafeguardOutput(NamedTuple):
             with a safe action set itself takes the state to be inside. Shape (), bool.
     """
 
-    action: jax.Array
-    requested: jax.Array
-    intervened: jax.Array
-    changed: jax.Array
-    distance: jax.Array
-    feasible: jax.Array
-    fallback: jax.Array
-    clipped: jax.Array
-    inside: jax.Array
+    action: Float[jax.Array, " d"]
+    requested: Float[jax.Array, " d"]
+    intervened: Bool[jax.Array, ""]
+    changed: Bool[jax.Array, ""]
+    distance: Float[jax.Array, ""]
+    feasible: Bool[jax.Array, ""]
+    fallback: Bool[jax.Array, ""]
+    clipped: Bool[jax.Array, ""]
+    inside: Bool[jax.Array, ""]
 
 
 class _Request(NamedTuple):
@@ -72,10 +74,10 @@ class _Request(NamedTuple):
         as_it_came: Whether nothing had to be changed. Shape ().
     """
 
-    action: jax.Array
-    unclipped: jax.Array
-    finite: jax.Array
-    as_it_came: jax.Array
+    action: Float[jax.Array, " d"]
+    unclipped: Float[jax.Array, " d"]
+    finite: Bool[jax.Array, ""]
+    as_it_came: Bool[jax.Array, ""]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,8 +122,12 @@ class Safeguard(abc.ABC):
 
     @abc.abstractmethod
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         """The safeguard's map, shape (d,), aimed at the rows tightened by tau.
 
         Args:
@@ -132,7 +138,7 @@ class Safeguard(abc.ABC):
         """
 
     @own
-    def __call__(self, action_set: SafeActionSet, action: jax.Array) -> SafeguardOutput:
+    def __call__(self, action_set: SafeActionSet, action: ArrayLike) -> SafeguardOutput:
         """Replaces `action` by a safe one. Pure and unbatched: batch it with jax.vmap.
 
         These are the steps 3 to 6 of a safeguarded step. `safe_action` takes the first two, from
@@ -174,8 +180,12 @@ class Safeguard(abc.ABC):
 
     @own
     def _verified(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
         """The map's result if it passes the accept test, else its pull-back towards the anchor,
         else the anchor; and whether it is the anchor for this reason.
         """
@@ -194,7 +204,7 @@ class Safeguard(abc.ABC):
         return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
 
 
-def _sanitise(action: jax.Array, anchor: jax.Array) -> _Request:
+def _sanitise(action: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]) -> _Request:
     finite = jnp.all(jnp.isfinite(action))
     # NaN must not reach an untaken branch: its derivative would be NaN too.
     unclipped = jnp.where(finite, action, anchor)
@@ -204,5 +214,5 @@ def _sanitise(action: jax.Array, anchor: jax.Array) -> _Request:
     return _Request(boxed, unclipped, finite, finite & jnp.all(unclipped == boxed))
 
 
-def _in_box(action: jax.Array) -> jax.Array:
+def _in_box(action: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
     return jnp.clip(action, -1.0, 1.0)

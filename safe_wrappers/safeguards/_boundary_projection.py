@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
@@ -40,8 +41,12 @@ class BoundaryProjection(Safeguard):
     gradients: ClassVar[tuple[type[GradientRule], ...]] = (*Safeguard.gradients, Inward)
 
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         if request.shape == (1,):
             lower, upper = interval(rows.A, rows.b - rows.tau)
             nearest = jnp.minimum(jnp.maximum(request, lower), upper)

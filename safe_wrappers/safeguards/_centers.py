@@ -7,7 +7,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int32
 
+from .._products import combine, dot
 from ..safe_actions._action_set import interval
 from ..solvers import max_margin, project
 from ._rows import Rows
@@ -19,7 +21,9 @@ Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
 _VOLUME_WEIGHT = 100.0
 
 
-def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Array) -> jax.Array:
+def safe_center(
+    kind: Center, rows: Rows, request: Float[jax.Array, " d"], accepted: Bool[jax.Array, ""]
+) -> Float[jax.Array, " d"]:
     """An interior point of the safe action set, shape (d,), differentiable in its rows and, if it
     depends on it, the request.
 
@@ -41,7 +45,7 @@ def safe_center(kind: Center, rows: Rows, request: jax.Array, accepted: jax.Arra
     return _barrier_center(A, b, jnp.ones_like(b), center)
 
 
-def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
+def inner_box(rows: Rows) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"]]:
     """Centre and half widths, shapes (d,), of a large box {|a - c| <= r} inside the set tightened
     by tau, differentiable in the rows.
 
@@ -70,32 +74,41 @@ def inner_box(rows: Rows) -> tuple[jax.Array, jax.Array]:
 
 
 def _with_interior(
-    A: jax.Array, b: jax.Array, center: jax.Array, radius: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    A: Float[jax.Array, "m d"],
+    b: Float[jax.Array, " m"],
+    center: Float[jax.Array, " d"],
+    radius: Float[jax.Array, ""],
+) -> tuple[Float[jax.Array, " m"], Float[jax.Array, ""]]:
     """Offsets and radius as they are, or 1 about the centre where the set has no interior and with
     it no barrier to climb.
     """
     interior = radius > 0
-    return jnp.where(interior, b, jnp.sum(A * center, axis=-1) + 1.0), jnp.where(
-        interior, radius, 1.0
-    )
+    return jnp.where(interior, b, dot(A, center) + 1.0), jnp.where(interior, radius, 1.0)
 
 
 def _chord_midpoint(
-    A: jax.Array, b: jax.Array, request: jax.Array, accepted: jax.Array
-) -> jax.Array:
+    A: Float[jax.Array, "m d"],
+    b: Float[jax.Array, " m"],
+    request: Float[jax.Array, " d"],
+    accepted: Bool[jax.Array, ""],
+) -> Float[jax.Array, " d"]:
     """The middle of the chord along the projection line (the paper's orthogonal centre)."""
     nearest = project(A, b, request)
     inward = nearest - request
-    along = jnp.sum(A * inward, axis=-1)
-    slack = jnp.maximum(b - jnp.sum(A * nearest, axis=-1), 0.0)
+    along = dot(A, inward)
+    slack = jnp.maximum(b - dot(A, nearest), 0.0)
     blocking = along > 1e-6 * jnp.max(jnp.abs(inward))
     length = jnp.min(jnp.where(blocking, slack / jnp.where(blocking, along, 1.0), jnp.inf))
     length = jnp.where(jnp.isfinite(length), length, 0.0)
     return jnp.where(accepted, request, nearest + 0.5 * length * inward)
 
 
-def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.Array) -> jax.Array:
+def _barrier_center(
+    A: Float[jax.Array, "m z"],
+    b: Float[jax.Array, " m"],
+    weights: Float[jax.Array, " m"],
+    start: Float[jax.Array, " z"],
+) -> Float[jax.Array, " z"]:
     """The z maximising sum_i w_i log(b_i - A_i z) by damped Newton steps from an interior point.
 
     With M the largest relative loss of slack in a full step, the step of length 1 / (1 + M) stays
@@ -107,32 +120,32 @@ def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.A
     eps = float(jnp.finfo(b.dtype).eps)
     start = jax.lax.stop_gradient(start)
 
-    # Elementwise sums instead of matrix products: accelerators may round products to 10 bits, and
-    # on a CPU small ones are slow in batches.
-    def newton(rows: jax.Array, room: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def newton(
+        rows: Float[jax.Array, "m z"], room: Float[jax.Array, " m"], y: Float[jax.Array, " z"]
+    ) -> tuple[Float[jax.Array, " z"], Float[jax.Array, " m"]]:
         # rounding may take the last of it on a needle
-        slack = jnp.maximum(room - jnp.sum(rows * y, axis=1), eps / 4)
+        slack = jnp.maximum(room - dot(rows, y), eps / 4)
         # Columns of length 1, and a ridge of rounding size: the system is solvable in floating
         # point however thin the set is.
         scaled = jax.lax.stop_gradient(rows * (jnp.sqrt(weights) / slack)[:, None])
         length = jnp.sqrt(jnp.sum(scaled * scaled, axis=0))
-        scaled = scaled / length
+        scaled = scaled / length[None]
+        # Elementwise, as in `_products`.
         hessian = jnp.sum(scaled[:, :, None] * scaled[:, None, :], axis=0) + 2 * len(
             y
         ) * eps * jnp.eye(len(y), dtype=y.dtype)
-        step = (
-            -_solve(hessian, jnp.sum(rows * (weights / slack)[:, None], axis=0) / length, least=eps)
-            / length
-        )
-        return step, jnp.sum(rows * step, axis=1) / slack
+        step = -_solve(hessian, combine(weights / slack, rows) / length, least=eps) / length
+        return step, dot(rows, step) / slack
 
-    def damped(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def damped(
+        state: tuple[Float[jax.Array, " z"], Float[jax.Array, ""], Int32[jax.Array, ""]],
+    ) -> tuple[Float[jax.Array, " z"], Float[jax.Array, ""], Int32[jax.Array, ""]]:
         y, _, trips = state
         step, loss = newton(*frozen, y)
         return y + step / (1.0 + jnp.maximum(jnp.max(loss), 0.0)), jnp.max(jnp.abs(loss)), trips + 1
 
     # Everything about the start, so that slacks far below 1 are not differences of numbers near 1.
-    room = b - jnp.sum(A * start, axis=1)
+    room = b - dot(A, start)
     frozen = jax.lax.stop_gradient((A, room))
     first = (jnp.zeros_like(start), jnp.full((), jnp.inf, b.dtype), jnp.zeros((), np.int32))
     y = jax.lax.stop_gradient(
@@ -142,12 +155,14 @@ def _barrier_center(A: jax.Array, b: jax.Array, weights: jax.Array, start: jax.A
     return start + y + (step - jax.lax.stop_gradient(step))
 
 
-def _solve(M: jax.Array, v: jax.Array, least: float) -> jax.Array:
+def _solve(
+    M: Float[jax.Array, "n n"], v: Float[jax.Array, " n"], least: float
+) -> Float[jax.Array, " n"]:
     """M^-1 v for a small positive definite M, shape (n, n), by elimination without pivoting; pivots
     that rounding took count as `least`.
     """
     table = jnp.concatenate([M, v[:, None]], axis=1)
     for k in range(len(v)):
-        row = table[k] / jnp.maximum(table[k, k], least)
+        row = table[k : k + 1] / jnp.maximum(table[k, k], least)
         table = jnp.where((np.arange(len(v)) == k)[:, None], row, table - table[:, k : k + 1] * row)
     return table[:, -1]

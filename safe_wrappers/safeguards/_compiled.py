@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from .._gate import is_traced
 from ..safe_actions import ModelSystem, System, ZonotopeSystem
@@ -21,14 +22,20 @@ _KINDS = (ModelSystem, ZonotopeSystem)
 # Of one system; who asks for more goes through parameters of a safeguard.
 _MOST = 64
 
-Call = Callable[[System, Safeguard, jax.Array, jax.Array], SafeguardOutput]
+Call = Callable[
+    [System, Safeguard, Float[jax.Array, " n"], Float[jax.Array, " d"]], SafeguardOutput
+]
 _PROGRAMS: weakref.WeakKeyDictionary[System, dict[Any, Callable[..., SafeguardOutput]]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 def call(
-    function: Call, system: System, safeguard: Safeguard, x: jax.Array, action: jax.Array
+    function: Call,
+    system: System,
+    safeguard: Safeguard,
+    x: Float[jax.Array, " n"],
+    action: Float[jax.Array, " d"],
 ) -> SafeguardOutput:
     """`function(system, safeguard, x, action)`: compiled, at the first call with these kinds of
     arguments; within a trace, or where nothing can be kept, as it is.
@@ -50,7 +57,7 @@ def call(
 def _program(
     function: Call, system: weakref.ref[System], safeguard: Safeguard
 ) -> Callable[..., SafeguardOutput]:
-    def program(x: jax.Array, action: jax.Array) -> SafeguardOutput:
+    def program(x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]) -> SafeguardOutput:
         alive: Any = system()  # it is, while it is called
         return function(alive, safeguard, x, action)
 

@@ -3,10 +3,12 @@ lost in it.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int32
+from numpy.typing import ArrayLike
 
 from .._gate import as_action, as_state
 from ..safe_actions import System
@@ -33,24 +35,24 @@ class GradientDiagnosis(NamedTuple):
             the safeguard amplifies. Shape ().
     """
 
-    jacobian: jax.Array
-    singular_values: jax.Array
-    rank: jax.Array
-    lost_gradient: jax.Array
+    jacobian: Float[jax.Array, "d d"]
+    singular_values: Float[jax.Array, " d"]
+    rank: Int32[jax.Array, ""]
+    lost_gradient: Float[jax.Array, ""]
 
 
 def diagnose_gradient(
     system: System,
     safeguard: Safeguard,
-    x: Any,
-    action: Any,
-    loss_gradient: Any = None,
+    x: ArrayLike,
+    action: ArrayLike,
+    loss_gradient: ArrayLike | None = None,
 ) -> GradientDiagnosis:
     """The Jacobian of the executed action under the safeguard's own gradient rule, its rank, and
     the share of lost gradient.
 
     A request outside the box is clipped first, and a component that is clipped has no derivative
-    under the exact rule; nor has anything of a request that is not finite, under any rule. The
+    under the exact rule. A request that is not finite has no derivative under any rule. The
     result is finite for all of them, and a constant for derivatives.
 
     The rule `Inward` is not linear in g and has no Jacobian: J, its singular values, its rank and
@@ -59,12 +61,13 @@ def diagnose_gradient(
 
     Args:
         system: The plant's model and safe set.
-        safeguard: Whose gradient rule is looked at.
+        safeguard: The safeguard whose gradient rule is examined.
         x: State, shape (n,).
         action: Any action, shape (d,), in [-1, 1]^d: derivatives are those of the safeguard,
             without the scale of natural units.
         loss_gradient: g, the gradient w.r.t. the executed action of a loss that is minimised, shape
-            (d,). Default: all directions alike. Of a zero or not finite g the share is 0.
+            (d,). Default: the expectation over all directions. For a g that is zero or not finite
+            the share is 0.
 
     Returns:
         Unbatched, so batch it with jax.vmap.
@@ -81,7 +84,7 @@ def diagnose_gradient(
     x, action = as_state("x", x, None), as_action(action, system.action_size)
     x, action = jax.lax.stop_gradient((x, action))
 
-    def executed(guard: Safeguard, request: jax.Array) -> jax.Array:
+    def executed(guard: Safeguard, request: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
         return safe_unit_action(system, guard, x, request).action
 
     linear = dataclasses.replace(safeguard, gradient=safeguard.rule.linearised)

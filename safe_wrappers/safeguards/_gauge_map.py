@@ -4,8 +4,10 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from .._gate import one_of
+from .._products import dot
 from .._pytree import frozen_pytree, static_field
 from ._base import Safeguard
 from ._centers import inner_box, safe_center
@@ -41,7 +43,7 @@ class GaugeMap(Safeguard):
             a large inscribed box).
 
     Raises:
-        ValueError: On an unknown centre or gradient.
+        ValueError: If the centre or the gradient rule is unknown.
 
     Example:
         >>> safe_set = SafeActionSet.from_rows(jnp.array([[1.0], [-1.0]]), jnp.array([0.5, 0.0]))
@@ -61,17 +63,21 @@ class GaugeMap(Safeguard):
         one_of("center", self.center, get_args(FixedCenter), why)
 
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         if request.shape == (1,):
             center, half_width = inner_box(rows)
             return center + half_width * request
         center = safe_center(self.center, rows, request, accepted)
-        slack = rows.b - rows.tau - jnp.sum(rows.A * center, axis=-1)
+        slack = rows.b - rows.tau - dot(rows.A, center)
         roomy = jnp.all(slack > 0) & jnp.all(jnp.abs(center) < 1)
         slack, inner = jnp.where(roomy, slack, 1.0), jnp.where(roomy, center, 0.0)
 
-        def reach(direction: jax.Array) -> jax.Array:
+        def reach(direction: Float[jax.Array, " d"]) -> Float[jax.Array, ""]:
             """The largest t with c + t direction in the set, shape ()."""
             return 1.0 / gauges(rows.A, slack, inner, direction)[1]
 

@@ -2,11 +2,17 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+
+from .._products import dot
 
 
 def gauges(
-    A: jax.Array, slack: jax.Array, center: jax.Array, direction: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    A: Float[jax.Array, "m d"],
+    slack: Float[jax.Array, " m"],
+    center: Float[jax.Array, " d"],
+    direction: Float[jax.Array, " d"],
+) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """How many times the distance from a centre to the boundary a direction is long: of the action
     box, and of the safe action set.
 
@@ -25,6 +31,6 @@ def gauges(
     box = jnp.max(
         jnp.where(direction != 0, jnp.abs(direction) / jnp.where(direction != 0, room, 1.0), 0.0)
     )
-    along = jnp.sum(A * direction, axis=-1)
+    along = dot(A, direction)
     rows = jnp.max(jnp.where(along > 0, along / slack, 0.0), initial=0.0)
     return box, jnp.maximum(box, rows)

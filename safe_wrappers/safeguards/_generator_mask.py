@@ -1,6 +1,7 @@
 """Generator mask: the action box is mapped onto a box inside the safe action set."""
 
 import jax
+from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
 from ._base import Safeguard
@@ -32,7 +33,11 @@ class GeneratorMask(Safeguard):
     """
 
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         center, half_widths = inner_box(rows)
         return center + half_widths * request

@@ -1,13 +1,15 @@
 """What the derivative of the executed action is: rules that change derivatives and no value."""
 
 import abc
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
-from .._gate import is_traced, one_of, shown
+from .._gate import Array, is_traced, one_of, shown
+from .._products import dot
 from .._pytree import frozen_pytree
 from ..solvers import project
 from ._rows import Rows
@@ -18,7 +20,7 @@ Gradient = Literal["exact", "passthrough", "straight_through", "blend", "inward"
 class GradientRule(abc.ABC):
     """What the derivative of the executed action w.r.t. the request and the state is.
 
-    Reverse mode receives g, a loss's gradient w.r.t. the executed action, and hands on J' g. With J
+    Reverse mode receives g, a loss's gradient w.r.t. the executed action, and returns J' g. With J
     the true derivative w.r.t. the request, a rule replaces J by another matrix, keeps or drops the
     derivative w.r.t. the state, or is not linear in g at all. Values are those of `Exact` bit for
     bit. Rules are pytrees, and two rules of the same kind and numbers are equal.
@@ -32,12 +34,20 @@ class GradientRule(abc.ABC):
     keeps_state: ClassVar[bool] = True
 
     @abc.abstractmethod
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         """The rows and the sanitised request as the map sees them: of the same values, with those
         derivatives that are to pass through the map.
         """
 
-    def after(self, safe: jax.Array, request: jax.Array, rows: Rows, kept: jax.Array) -> jax.Array:
+    def after(
+        self,
+        safe: Float[jax.Array, " d"],
+        request: Float[jax.Array, " d"],
+        rows: Rows,
+        kept: Bool[jax.Array, ""],
+    ) -> Float[jax.Array, " d"]:
         """`safe` bit for bit, with the derivative that does not pass through the map.
 
         Args:
@@ -50,7 +60,7 @@ class GradientRule(abc.ABC):
         return safe
 
     @abc.abstractmethod
-    def jacobian(self, exact: Any) -> Any:
+    def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         """J under this rule, where the true one is `exact`, shape (..., d, d).
 
         Of a rule that is not linear in g it is that of `linearised`.
@@ -74,20 +84,28 @@ class Exact(GradientRule):
 
     name = "exact"
 
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         return rows, request
 
-    def jacobian(self, exact: Any) -> Any:
+    def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         return exact
 
 
 class _Identity(GradientRule):
     """The identity w.r.t. the request, which passes by the map."""
 
-    def after(self, safe: jax.Array, request: jax.Array, rows: Rows, kept: jax.Array) -> jax.Array:
+    def after(
+        self,
+        safe: Float[jax.Array, " d"],
+        request: Float[jax.Array, " d"],
+        rows: Rows,
+        kept: Bool[jax.Array, ""],
+    ) -> Float[jax.Array, " d"]:
         return _with_identity(safe, request, 1.0)
 
-    def jacobian(self, exact: Any) -> Any:
+    def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         return np.broadcast_to(np.eye(exact.shape[-1], dtype=exact.dtype), exact.shape)
 
 
@@ -97,7 +115,9 @@ class Passthrough(_Identity):
 
     name = "passthrough"
 
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         return rows, jax.lax.stop_gradient(request)
 
 
@@ -110,7 +130,9 @@ class StraightThrough(_Identity):
     name = "straight_through"
     keeps_state = False
 
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         return jax.lax.stop_gradient((rows, request))
 
 
@@ -128,7 +150,7 @@ class Blend(GradientRule):
 
     name = "blend"
 
-    alpha: jax.Array | float = 0.5
+    alpha: Float[Array, ""] | float = 0.5
 
     def __post_init__(self):
         if is_traced(self.alpha):
@@ -140,13 +162,21 @@ class Blend(GradientRule):
                 "in [0, 1], as in `Blend(0.3)`."
             )
 
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         return rows, _damped(request, self.alpha)
 
-    def after(self, safe: jax.Array, request: jax.Array, rows: Rows, kept: jax.Array) -> jax.Array:
+    def after(
+        self,
+        safe: Float[jax.Array, " d"],
+        request: Float[jax.Array, " d"],
+        rows: Rows,
+        kept: Bool[jax.Array, ""],
+    ) -> Float[jax.Array, " d"]:
         return _with_identity(safe, request, self.alpha)
 
-    def jacobian(self, exact: Any) -> Any:
+    def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         return self.alpha * np.eye(exact.shape[-1], dtype=exact.dtype) + (1 - self.alpha) * exact
 
 
@@ -156,16 +186,24 @@ class Inward(GradientRule):
 
     name = "inward"
 
-    def before(self, rows: Rows, request: jax.Array) -> tuple[Rows, jax.Array]:
+    def before(
+        self, rows: Rows, request: Float[jax.Array, " d"]
+    ) -> tuple[Rows, Float[jax.Array, " d"]]:
         return rows, jax.lax.stop_gradient(request)
 
-    def after(self, safe: jax.Array, request: jax.Array, rows: Rows, kept: jax.Array) -> jax.Array:
+    def after(
+        self,
+        safe: Float[jax.Array, " d"],
+        request: Float[jax.Array, " d"],
+        rows: Rows,
+        kept: Bool[jax.Array, ""],
+    ) -> Float[jax.Array, " d"]:
         # Rows count as active from a slack that the accept test allows beyond the map's target.
         slack = jnp.asarray(rows.tau, rows.b.dtype)
         A, b = jax.lax.stop_gradient(rows.tightened_with_box())
         return _with_inward(safe, request, A, b, slack, kept)
 
-    def jacobian(self, exact: Any) -> Any:
+    def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         return exact
 
     @property
@@ -204,7 +242,9 @@ def as_rule(
 
 
 @jax.custom_jvp
-def _with_identity(safe: jax.Array, action: jax.Array, weight: jax.Array | float) -> jax.Array:
+def _with_identity(
+    safe: Float[jax.Array, " d"], action: Float[jax.Array, " d"], weight: Float[Array, ""] | float
+) -> Float[jax.Array, " d"]:
     """Returns `safe` bit for bit; its derivative gains weight I w.r.t. `action`."""
     del action, weight
     return safe
@@ -217,7 +257,9 @@ def _with_identity_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _damped(action: jax.Array, weight: jax.Array | float) -> jax.Array:
+def _damped(
+    action: Float[jax.Array, " d"], weight: Float[Array, ""] | float
+) -> Float[jax.Array, " d"]:
     """Returns `action` bit for bit; its derivative is multiplied by 1 - `weight`."""
     del weight
     return action
@@ -230,13 +272,13 @@ def _damped_jvp(primals, tangents):
 
 @jax.custom_vjp
 def _with_inward(
-    safe: jax.Array,
-    action: jax.Array,
-    A: jax.Array,
-    b: jax.Array,
-    slack: jax.Array,
-    kept: jax.Array,
-) -> jax.Array:
+    safe: Float[jax.Array, " d"],
+    action: Float[jax.Array, " d"],
+    A: Float[jax.Array, "m d"],
+    b: Float[jax.Array, " m"],
+    slack: Float[jax.Array, ""],
+    kept: Bool[jax.Array, ""],
+) -> Float[jax.Array, " d"]:
     """Returns `safe` bit for bit; in reverse mode the cotangent g of `safe` reaches `action` as the
     projected gradient.
 
@@ -259,10 +301,13 @@ def _with_inward(
 
 def _with_inward_fwd(safe, action, A, b, slack, kept):
     del action
-    return safe, (A, jnp.sum(A * safe, axis=-1) >= b - slack, kept)
+    return safe, (A, dot(A, safe) >= b - slack, kept)
 
 
-def _with_inward_bwd(residuals: tuple[jax.Array, ...], g: jax.Array):
+def _with_inward_bwd(
+    residuals: tuple[Float[jax.Array, "m d"], Bool[jax.Array, " m"], Bool[jax.Array, ""]],
+    g: Float[jax.Array, " d"],
+):
     A, active, kept = residuals
     descent = -g
     if g.shape == (1,):

@@ -4,8 +4,10 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from .._gate import one_of
+from .._products import dot
 from .._pytree import frozen_pytree, static_field
 from ._base import Safeguard
 from ._centers import Center, safe_center
@@ -46,7 +48,7 @@ class RayMask(Safeguard):
             across the boundary).
 
     Raises:
-        ValueError: On an unknown mapping, centre or gradient.
+        ValueError: If the mapping, the centre or the gradient rule is unknown.
     """
 
     mapping: Mapping = static_field(default="hyperbolic")
@@ -58,14 +60,18 @@ class RayMask(Safeguard):
         one_of("center", self.center, get_args(Center))
 
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         A, b = rows.A, rows.b - rows.tau
-        room = jnp.all(jnp.sum(A * anchor, axis=-1) < b)
+        room = jnp.all(dot(A, anchor) < b)
         center = safe_center(
             self.center, rows, jnp.where(room, request, jax.lax.stop_gradient(request)), accepted
         )
-        slack = b - jnp.sum(A * center, axis=-1)
+        slack = b - dot(A, center)
         roomy = jnp.all(slack > 0)
         offset = request - center
         box, gauge = gauges(A, jnp.where(roomy, slack, 1.0), center, offset)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from .._gate import one_of
+from .._keywords import require_known_keywords
 from ._base import Safeguard
 from ._boundary_projection import BoundaryProjection
 from ._gauge_map import GaugeMap
@@ -26,14 +27,9 @@ def make_safeguard(name: str, **kwargs: Any) -> Safeguard:
 
     Raises:
         ValueError: If there is no safeguard of this name, or an option has a wrong value.
-        TypeError: If it has no such option.
+        UnknownOptionError: If it has no such option, which is a TypeError and a ValueError.
     """
     kind = _BY_NAME[one_of("safeguard", name, NAMES)]
     options = [field.name for field in dataclasses.fields(kind)]
-    unknown = [option for option in kwargs if option not in options]
-    if unknown:
-        raise TypeError(
-            f"{', '.join(map(repr, unknown))} is no option of the safeguard {name!r}. Its options "
-            f"are {', '.join(map(repr, options))}."
-        )
+    require_known_keywords(f"the safeguard {name!r}", kwargs, options)
     return kind(**kwargs)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
 from ._base import Safeguard
@@ -31,6 +32,10 @@ class Replacement(Safeguard):
     """
 
     def project(
-        self, rows: Rows, request: jax.Array, accepted: jax.Array, anchor: jax.Array
-    ) -> jax.Array:
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> Float[jax.Array, " d"]:
         return jnp.where(accepted, request, anchor)

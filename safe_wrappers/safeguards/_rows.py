@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
 from .._margins import tau
+from .._products import dot
 from .._pytree import frozen_pytree, static_field
 from ..safe_actions import SafeActionSet
 
@@ -15,8 +17,8 @@ class Rows:
     the map's target.
     """
 
-    A: jax.Array
-    b: jax.Array
+    A: Float[jax.Array, "m d"]
+    b: Float[jax.Array, " m"]
     tau: float = static_field()
 
     @classmethod
@@ -25,7 +27,7 @@ class Rows:
         A, b = action_set.unit_rows()
         return cls(A, b, tau=tau(A.shape[1], A.dtype))
 
-    def tightened_with_box(self) -> tuple[jax.Array, jax.Array]:
+    def tightened_with_box(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows tightened by tau and, below them, the rows of the box, which are never
         tightened. Shapes (m + 2 d, d), (m + 2 d,).
         """
@@ -35,20 +37,22 @@ class Rows:
             [self.b - self.tau, ones.astype(self.b.dtype)]
         )
 
-    def accept(self, action: jax.Array) -> jax.Array:
+    def accept(self, action: Float[jax.Array, " d"]) -> Bool[jax.Array, ""]:
         """The accept test: all rows hold with tau / 4 to spare and the box holds exactly.
 
         False for NaN. Shape ().
         """
-        rows = jnp.all(jnp.sum(self.A * action, axis=-1) <= self.b - self.tau / 4)
+        rows = jnp.all(dot(self.A, action) <= self.b - self.tau / 4)
         return rows & jnp.all(jnp.abs(action) <= 1.0)
 
-    def pull_back(self, start: jax.Array, anchor: jax.Array) -> jax.Array:
+    def pull_back(
+        self, start: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]
+    ) -> Float[jax.Array, " d"]:
         """The point of [anchor, start] nearest to start that satisfies the rows tightened by
         tau / 2, by the ratio test. Shape (d,).
         """
-        move = jnp.sum(self.A * (start - anchor), axis=-1)
-        slack = self.b - self.tau / 2 - jnp.sum(self.A * anchor, axis=-1)
+        move = dot(self.A, start - anchor)
+        slack = self.b - self.tau / 2 - dot(self.A, anchor)
         blocking = move > slack
         ratio = jnp.where(blocking, slack / jnp.where(blocking, move, 1.0), 1.0)
         return anchor + jnp.clip(jnp.min(ratio, initial=1.0), 0.0, 1.0) * (start - anchor)

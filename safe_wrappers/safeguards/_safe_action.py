@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._gate import as_action, as_state
@@ -67,7 +68,7 @@ def safe_unit_action(
         The safeguard's output, all of it in [-1, 1]^d; unbatched.
 
     Raises:
-        SetDimensionError: As `safe_action`.
+        SetDimensionError: For the same reasons as in `safe_action`.
     """
     request, state = _request(system, action), _state(system, x)
     with jax.default_matmul_precision("highest"):
@@ -89,7 +90,10 @@ def safe_unit_action(
 
 
 def _safe_action(
-    system: System, safeguard: Safeguard, state: jax.Array, request: jax.Array
+    system: System,
+    safeguard: Safeguard,
+    state: Float[jax.Array, " n"],
+    request: Float[jax.Array, " d"],
 ) -> SafeguardOutput:
     """`safe_action` for arrays that have passed the gate."""
     units = units_of(system)
@@ -101,20 +105,20 @@ def _safe_action(
     )
 
 
-def _state(system: System, x: ArrayLike) -> jax.Array:
+def _state(system: System, x: ArrayLike) -> Float[jax.Array, " n"]:
     if not isinstance(system, SystemOfModel):
         return as_state("x", x, None)
     model = system.model
     return as_state("x", x, model.state_size, model.state_labels if model.state_names else ())
 
 
-def _request(system: System, action: ArrayLike) -> jax.Array:
+def _request(system: System, action: ArrayLike) -> Float[jax.Array, " {system.action_size}"]:
     if not isinstance(system, SystemOfModel) or not system.model.action_names:
         return as_action(action, system.action_size)
     return as_action(action, system.action_size, system.model.action_labels)
 
 
-def _unit(units: ActionUnits, request: jax.Array) -> jax.Array:
+def _unit(units: ActionUnits, request: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
     """The request in [-1, 1]^d, shape (d,). One at a bound of the action box may come out of the
     division beyond 1 by a rounding; it lies in the box, and so it is not to count as clipped.
     """
@@ -124,7 +128,7 @@ def _unit(units: ActionUnits, request: jax.Array) -> jax.Array:
 
 
 def _in_natural_units(
-    units: ActionUnits, request: jax.Array, output: SafeguardOutput
+    units: ActionUnits, request: Float[jax.Array, " d"], output: SafeguardOutput
 ) -> SafeguardOutput:
     """The output with its actions in natural units.
 
@@ -147,6 +151,8 @@ def _in_natural_units(
     )
 
 
-def _with_derivative(value: jax.Array, of: jax.Array) -> jax.Array:
+def _with_derivative(
+    value: Float[jax.Array, " d"], of: Float[jax.Array, " d"]
+) -> Float[jax.Array, " d"]:
     """The value, with the derivative of another array of its shape: what is added is exactly 0."""
     return jax.lax.stop_gradient(value) + (of - jax.lax.stop_gradient(of))

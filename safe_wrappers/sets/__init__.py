@@ -1,6 +1,6 @@
 """Convex sets as frozen pytrees with pure functions.
 
-Nothing here knows of actions or environments.
+They do not depend on actions or environments.
 """
 
 from ._box import Box as Box

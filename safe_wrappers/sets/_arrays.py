@@ -5,13 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float64
 
 from .._errors import SetDimensionError
 from .._gate import Array, as_numbers, is_traced, shown
 from .._read_only import read_only
 
 
-def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
+def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Float[Array, "..."]:
     """Returns `value` as a float array of `ndim` dimensions, for a set to store.
 
     Arrays of 32 and 64 bits keep their dtype; Python numbers, lists, integers and shorter floats
@@ -20,8 +21,9 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
     their shape checked.
 
     Raises:
-        SetDimensionError: On what is no array of real numbers, a wrong number of dimensions, a
-            number that float32 cannot hold, a NaN or, unless `finite` is false, an infinite value.
+        SetDimensionError: If the value is no array of real numbers, has a wrong number of
+            dimensions, or contains a number that float32 cannot hold, a NaN or, unless `finite` is
+            false, an infinite value.
     """
     array = as_numbers(name, value)
     if array.ndim != ndim:
@@ -44,13 +46,13 @@ def as_float(name: str, value: Any, ndim: int, *, finite: bool = True) -> Array:
     return read_only(array)
 
 
-def as_vector(name: str, value: Any, dim: int) -> jax.Array:
+def as_vector(name: str, value: Any, dim: int) -> Float[jax.Array, " {dim}"]:
     """Returns the argument of a set's function as a float array of shape (dim,); its dtype, at
     least float32, is the one computed in.
 
     Raises:
-        SetDimensionError: On what is no array of real numbers, and on any other shape, batches
-            included: broadcasting would answer another question silently.
+        SetDimensionError: If the value is no array of real numbers, or has another shape, which
+            includes batches: broadcasting would answer another question silently.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so outside
         vector = jnp.asarray(as_numbers(name, value, overflow=True))
@@ -62,11 +64,11 @@ def as_vector(name: str, value: Any, dim: int) -> jax.Array:
     return vector
 
 
-def as_exact_vector(name: str, value: Any, dim: int) -> np.ndarray:
+def as_exact_vector(name: str, value: Any, dim: int) -> Float64[np.ndarray, " {dim}"]:
     """Returns the argument of a function that computes in float64, shape (dim,), not rounded.
 
     Raises:
-        SetDimensionError: As `as_vector`.
+        SetDimensionError: For the same reasons as in `as_vector`.
     """
     as_vector(name, value, dim)
     return concrete(value)
@@ -80,6 +82,6 @@ def require_shape(name: str, value: Array, shape: tuple[int, ...]) -> None:
         )
 
 
-def concrete(value: Any) -> np.ndarray:
+def concrete(value: Any) -> Float64[np.ndarray, "..."]:
     """The float64 values of an array, for computations that run once, outside jit."""
     return np.asarray(value, dtype=np.float64)

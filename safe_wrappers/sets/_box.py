@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float64
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
@@ -40,8 +41,8 @@ class Box(ReadOnly):
         Array(False, dtype=bool)
     """
 
-    lower: Array
-    upper: Array
+    lower: Float[Array, " n"]
+    upper: Float[Array, " n"]
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike):
         lower = as_float("lower", lower, 1, finite=False)
@@ -75,18 +76,18 @@ class Box(ReadOnly):
         return self.lower.shape[-1]
 
     @property
-    def center(self) -> Array:
+    def center(self) -> Float[Array, " {self.dim}"]:
         """Midpoint, shape (n,). Finite boxes only."""
         self._require_bounded()
         return (self.lower + self.upper) / 2
 
     @property
-    def radius(self) -> Array:
+    def radius(self) -> Float[Array, " {self.dim}"]:
         """Half-widths, shape (n,). Finite boxes only."""
         self._require_bounded()
         return (self.upper - self.lower) / 2
 
-    def margin(self, x: ArrayLike) -> jax.Array:
+    def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """Distance to the nearest face, negative outside: min over faces, in the units of x.
 
         Shape ().
@@ -97,7 +98,7 @@ class Box(ReadOnly):
             return jnp.full((), jnp.inf, x.dtype)
         return jnp.minimum(jnp.min(x - lower), jnp.min(upper - x))
 
-    def contains(self, x: ArrayLike) -> jax.Array:
+    def contains(self, x: ArrayLike) -> Bool[jax.Array, ""]:
         """Whether x, shape (n,), lies in the box; false if x is not finite.
 
         Only comparisons, no rounding.
@@ -120,7 +121,7 @@ class Box(ReadOnly):
 
         return draw(self, ax, axes, **style)
 
-    def support(self, direction: ArrayLike) -> jax.Array:
+    def support(self, direction: ArrayLike) -> Float[jax.Array, ""]:
         """The maximum of direction . x over the box, for direction of shape (n,). Shape ()."""
         direction = as_vector("direction", direction, self.dim)
         lower, upper = (
@@ -131,7 +132,7 @@ class Box(ReadOnly):
         bound = jnp.where(direction > 0, upper, jnp.where(direction < 0, lower, 0.0))
         return jnp.sum(direction * bound)
 
-    def halfspaces(self) -> tuple[np.ndarray, np.ndarray]:
+    def halfspaces(self) -> tuple[Float[np.ndarray, "m {self.dim}"], Float[np.ndarray, " m"]]:
         """(H, h) with {x : H x <= h} the box; infinite bounds give no row. Outside jit."""
         eye = np.eye(self.dim, dtype=self.lower.dtype)
         H, h = (
@@ -141,7 +142,7 @@ class Box(ReadOnly):
         finite = np.isfinite(h)
         return H[finite], h[finite]
 
-    def vertices(self) -> np.ndarray:
+    def vertices(self) -> Float64[np.ndarray, "v {self.dim}"]:
         """All corners, float64, shape (2^n, n).
 
         Zero-width sides are not repeated. Finite boxes only, outside jit.
@@ -167,7 +168,9 @@ class Box(ReadOnly):
         """Product of the widths. Finite boxes only, outside jit."""
         return float(np.prod(2 * concrete(self.radius)))
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    def sample(
+        self, key: jax.Array, shape: tuple[int, ...] = ()
+    ) -> Float[jax.Array, "... {self.dim}"]:
         """Uniform points, shape (*shape, n), never outside, in the dtype of the bounds.
 
         Jit-able. Finite boxes only.

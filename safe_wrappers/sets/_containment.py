@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import sparse
 from scipy.linalg import qr
 from scipy.optimize import linprog
@@ -29,8 +30,8 @@ class Containment(NamedTuple):
     """
 
     contained: bool
-    gamma: np.ndarray
-    beta: np.ndarray
+    gamma: Float64[np.ndarray, "k_outer k_inner"]
+    beta: Float64[np.ndarray, " k_outer"]
     slack: float
 
 
@@ -46,8 +47,8 @@ def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
 
     A linear program minimises the largest row sum. Its solution is then corrected in rational
     arithmetic until the equations hold exactly for the stored numbers, and the row sums are
-    compared with 1 exactly. Sets that touch are at the mercy of the last rounding and may be
-    missed.
+    compared with 1 exactly. For sets that touch, rounding decides whether the containment is
+    found.
 
     Args:
         inner: The zonotope that is to lie in the other, k_inner generators.
@@ -99,7 +100,9 @@ def zonotope_in_zonotope(inner: Zonotope, outer: Zonotope) -> Containment:
     return Containment(slack >= 0, found[:, :-1], found[:, -1], float(slack))
 
 
-def _smallest_coordinates(G: np.ndarray, columns: np.ndarray) -> np.ndarray | None:
+def _smallest_coordinates(
+    G: Float64[np.ndarray, "n k"], columns: Float64[np.ndarray, "n m"]
+) -> Float64[np.ndarray, "k m"] | None:
     """Z of shape (k, m) with G Z = columns and the least largest row sum of |Z|, in float64; None
     if the solver fails.
     """
@@ -120,7 +123,9 @@ def _smallest_coordinates(G: np.ndarray, columns: np.ndarray) -> np.ndarray | No
 
 
 def _corrected(
-    G: np.ndarray, coordinates: np.ndarray, columns: list[list[Fraction]]
+    G: Float64[np.ndarray, "n k"],
+    coordinates: Float64[np.ndarray, "k m"],
+    columns: list[list[Fraction]],
 ) -> list[list[Fraction]]:
     """The coordinates, column by column, changed by as little as makes G z = column hold exactly.
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
 from .._errors import SetDimensionError
@@ -12,7 +13,9 @@ from ._polytope import Polytope
 from ._zonotope import Zonotope
 
 
-def outline(set: Box | Polytope | Zonotope, axes: tuple[int, int] = (0, 1)) -> np.ndarray:
+def outline(
+    set: Box | Polytope | Zonotope, axes: tuple[int, int] = (0, 1)
+) -> Float64[np.ndarray, "k 2"]:
     """The boundary of the set's projection onto the coordinates `axes`: a closed polygon,
     counterclockwise, float64.
 
@@ -64,7 +67,7 @@ def draw(
         The Axes.
 
     Raises:
-        SetDimensionError: As `outline`.
+        SetDimensionError: For the same reasons as in `outline`.
     """
     from matplotlib import pyplot
 

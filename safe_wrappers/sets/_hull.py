@@ -1,6 +1,8 @@
 """The half-spaces of the convex hull of points."""
 
 import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull, QhullError
 
 from .._errors import SetDimensionError
@@ -12,7 +14,9 @@ from ._arrays import concrete
 _FLAT = 1e-9
 
 
-def hull_halfspaces(points) -> tuple[np.ndarray, np.ndarray]:
+def hull_halfspaces(
+    points: ArrayLike,
+) -> tuple[Float64[np.ndarray, "m n"], Float64[np.ndarray, " m"]]:
     """H with rows of length 1 and h of the convex hull, float64, shapes (m, n) and (m,).
 
     Args:
@@ -49,7 +53,7 @@ def hull_halfspaces(points) -> tuple[np.ndarray, np.ndarray]:
     return H, (H @ (vertices - middle).T).max(axis=1) + H @ middle
 
 
-def _normals(y: np.ndarray) -> np.ndarray:
+def _normals(y: Float64[np.ndarray, "v n"]) -> Float64[np.ndarray, "m n"]:
     """The outer normals of the hull, each once: qhull cuts a facet with more than n corners into
     simplices.
     """

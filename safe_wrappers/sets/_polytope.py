@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float64
 from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
@@ -13,6 +14,7 @@ from scipy.spatial import HalfspaceIntersection, KDTree, QhullError
 from .._errors import SetDimensionError
 from .._gate import Array, as_number, is_traced
 from .._one_line import rows_by_columns
+from .._products import dot
 from .._pytree import frozen_pytree
 from .._read_only import ReadOnly
 from ._arrays import as_exact_vector, as_float, as_vector, concrete, require_shape
@@ -53,8 +55,8 @@ class Polytope(ReadOnly):
         Array(0.25, dtype=float32)
     """
 
-    H: Array
-    h: Array
+    H: Float[Array, "m n"]
+    h: Float[Array, " m"]
 
     def __init__(self, H: ArrayLike, h: ArrayLike):
         normals, offsets = as_float("H", H, 2), as_float("h", h, 1)
@@ -68,7 +70,7 @@ class Polytope(ReadOnly):
         return f"Polytope({rows_by_columns(self.H, 'facet', 'dimension')})"
 
     @classmethod
-    def from_vertices(cls, points) -> "Polytope":
+    def from_vertices(cls, points: ArrayLike) -> "Polytope":
         """The convex hull of points, with a row of length 1 for each facet, in float64.
 
         Points that lie inside the hull, or are there twice, make no difference.
@@ -93,11 +95,11 @@ class Polytope(ReadOnly):
         """Dimension n of the space."""
         return self.H.shape[-1]
 
-    def halfspaces(self) -> tuple[Array, Array]:
+    def halfspaces(self) -> tuple[Float[Array, "m {self.dim}"], Float[Array, " m"]]:
         """(H, h), shapes (m, n) and (m,)."""
         return self.H, self.h
 
-    def margin(self, x: ArrayLike) -> jax.Array:
+    def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """The minimum of h_i - H_i x over the rows: at least 0 inside, in the scale of h.
 
         Shape (); x has shape (n,).
@@ -107,17 +109,13 @@ class Polytope(ReadOnly):
         x = as_vector("x", x, self.dim)
         if not len(self.h):  # no constraint at all
             return jnp.full((), jnp.inf, x.dtype)
-        # An elementwise sum instead of a matrix product: accelerators may round the factors of
-        # products to 10 bits.
-        return jnp.min(
-            jnp.asarray(self.h, x.dtype) - jnp.sum(jnp.asarray(self.H, x.dtype) * x, axis=-1)
-        )
+        return jnp.min(jnp.asarray(self.h, x.dtype) - dot(jnp.asarray(self.H, x.dtype), x))
 
-    def contains(self, x: ArrayLike) -> jax.Array:
+    def contains(self, x: ArrayLike) -> Bool[jax.Array, ""]:
         """Whether margin(x) >= 0, in the arithmetic of x's dtype; false for NaN."""
         return self.margin(x) >= 0
 
-    def normalised(self, center=None) -> "Polytope":
+    def normalised(self, center: ArrayLike | None = None) -> "Polytope":
         """The same set with rows of another length, such that h_i - H_i center = 1 in every row, in
         float64. Margins then count 1 from the centre to each facet.
 
@@ -141,7 +139,7 @@ class Polytope(ReadOnly):
         H = H / room[:, None]
         return Polytope(H, 1 + H @ center)
 
-    def scaled(self, factor: float, center=None) -> "Polytope":
+    def scaled(self, factor: float | jax.Array, center: ArrayLike | None = None) -> "Polytope":
         """The set {c + factor (x - c) : x in S}, for example a copy shrunk by 1e-3 about c.
 
         Args:
@@ -160,7 +158,7 @@ class Polytope(ReadOnly):
         H, h = concrete(self.H), concrete(self.h)
         return Polytope(self.H, (factor * h + (1 - factor) * (H @ center)).astype(self.h.dtype))
 
-    def chebyshev_center(self) -> tuple[np.ndarray, float]:
+    def chebyshev_center(self) -> tuple[Float64[np.ndarray, " {self.dim}"], float]:
         """Centre (n,) and radius of the largest inscribed ball.
 
         Raises:
@@ -218,7 +216,7 @@ class Polytope(ReadOnly):
             )
         return float(-result.fun)
 
-    def vertices(self) -> np.ndarray:
+    def vertices(self) -> Float64[np.ndarray, "v {self.dim}"]:
         """All vertices, shape (v, n), by qhull; a single one where more than n facets meet.
 
         Raises:
@@ -236,7 +234,9 @@ class Polytope(ReadOnly):
         """Volume in the units of x, from the triangulation."""
         return self._triangulation.volume
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    def sample(
+        self, key: jax.Array, shape: tuple[int, ...] = ()
+    ) -> Float[jax.Array, "... {self.dim}"]:
         """Uniform points by volume, shape (*shape, n), in the dtype of H.
 
         Jit-able in the key for a fixed set: the triangulation is computed once, in numpy. A
@@ -246,17 +246,19 @@ class Polytope(ReadOnly):
         return self._triangulation.sample(key, shape)
 
     @cached_property
-    def _vertices(self) -> np.ndarray:
+    def _vertices(self) -> Float64[np.ndarray, "v {self.dim}"]:
         center, radius = self.chebyshev_center()
         if radius <= 0:
             raise SetDimensionError(
-                "The polytope must have an interior, but its largest inscribed ball has radius 0."
+                "The polytope must have an interior, but its largest inscribed ball has radius 0. "
+                "Check the signs of `H` and `h` in H x <= h."
             )
         upper = np.array([self.support(e) for e in np.eye(self.dim)])
         lower = np.array([-self.support(-e) for e in np.eye(self.dim)])
         if not np.isfinite([lower, upper]).all():
             raise SetDimensionError(
-                f"The polytope must be bounded, but its coordinates range from {lower} to {upper}."
+                f"The polytope must be bounded, but its coordinates range from {lower} to {upper}. "
+                "Add rows that bound the others."
             )
         if self.dim == 1:
             points = np.array([lower, upper])
@@ -282,7 +284,7 @@ class Polytope(ReadOnly):
         return Triangulation(fan.simplices.astype(self.H.dtype), fan.volumes)
 
 
-def _require_visible_rows(H: np.ndarray) -> None:
+def _require_visible_rows(H: Float64[np.ndarray, "m n"]) -> None:
     """Raises SetDimensionError if all entries of a row that is not 0 are below float32's normal
     range, where arithmetic may flush them to 0.
     """

@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy.spatial import ConvexHull
 
 from .._gate import Array
@@ -22,11 +23,11 @@ class Triangulation(ReadOnly):
         volumes: Shape (s,), the volume of each simplex.
     """
 
-    simplices: Array
-    volumes: Array
+    simplices: Float[Array, "s corners n"]
+    volumes: Float[Array, " s"]
 
     @classmethod
-    def of_hull(cls, points: np.ndarray) -> "Triangulation":
+    def of_hull(cls, points: Float[Array, "v n"]) -> "Triangulation":
         """Cones from the mean of `points`, shape (v, n), to the boundary simplices of their convex
         hull. Float64, outside jit.
         """
@@ -47,7 +48,7 @@ class Triangulation(ReadOnly):
         """Total volume. Outside jit."""
         return float(concrete(self.volumes).sum())
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> Float[jax.Array, "... n"]:
         """Uniform points, shape (*shape, n), in the dtype of the corners.
 
         Jit-able, vmap-able, without rejection.

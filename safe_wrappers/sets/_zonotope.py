@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.spatial import KDTree
@@ -48,8 +49,8 @@ class Zonotope(ReadOnly):
         Array(1., dtype=float32)
     """
 
-    center: Array
-    generators: Array
+    center: Float[Array, " n"]
+    generators: Float[Array, "n k"]
 
     def __init__(self, center: ArrayLike, generators: ArrayLike):
         center = as_float("center", center, 1)
@@ -81,7 +82,7 @@ class Zonotope(ReadOnly):
 
         return draw(self, ax, axes, **style)
 
-    def support(self, direction: ArrayLike) -> jax.Array:
+    def support(self, direction: ArrayLike) -> Float[jax.Array, ""]:
         """The maximum of direction . x over the set, for direction of shape (n,).
 
         Shape (). Closed form, jit-able.
@@ -95,7 +96,9 @@ class Zonotope(ReadOnly):
             jnp.abs(jnp.sum(direction[:, None] * generators, axis=0))
         )
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    def sample(
+        self, key: jax.Array, shape: tuple[int, ...] = ()
+    ) -> Float[jax.Array, "... {self.dim}"]:
         """Points c + G beta with beta uniform in the cube, shape (*shape, n), in the dtype of the
         generators. Jit-able.
 
@@ -103,9 +106,11 @@ class Zonotope(ReadOnly):
         """
         center, generators = jnp.asarray(self.center), jnp.asarray(self.generators)
         beta = jax.random.uniform(key, (*shape, generators.shape[1]), generators.dtype, -1.0, 1.0)
-        return center + jnp.sum(generators * beta[..., None, :], axis=-1)
+        each = range(len(shape))
+        moved = jnp.sum(jnp.expand_dims(generators, each) * beta[..., None, :], axis=-1)
+        return jnp.expand_dims(center, each) + moved
 
-    def margin(self, x: ArrayLike) -> jax.Array:
+    def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """Distance to the nearest facet, negative outside: the margin of `to_polytope()`.
 
         Shape (); x has shape (n,).
@@ -167,7 +172,9 @@ class Zonotope(ReadOnly):
                 merged.append(g)
         return Zonotope(concrete(self.center), np.array(merged).T.reshape(self.dim, -1))
 
-    def halfspaces(self) -> tuple[np.ndarray, np.ndarray]:
+    def halfspaces(
+        self,
+    ) -> tuple[Float64[np.ndarray, "m {self.dim}"], Float64[np.ndarray, " m"]]:
         """(H, h), float64, with unit normals, H = [N; -N]: every facet is spanned by n - 1
         generators.
 
@@ -185,7 +192,8 @@ class Zonotope(ReadOnly):
         if np.linalg.matrix_rank(G) < n:
             raise SetDimensionError(
                 f"The generators must span all {n} dimensions, but their rank "
-                f"is {np.linalg.matrix_rank(G)}."
+                f"is {np.linalg.matrix_rank(G)}. Add a generator for each direction in which "
+                "the set is flat."
             )
         N = _parallelotope_normals(G) if G.shape[1] == n else _facet_normals(G)
         offset, spread = N @ concrete(zonotope.center), np.abs(N @ G).sum(axis=1)
@@ -195,7 +203,7 @@ class Zonotope(ReadOnly):
         """The same set in half-space form, float64."""
         return self._polytope
 
-    def vertices(self) -> np.ndarray:
+    def vertices(self) -> Float64[np.ndarray, "v {self.dim}"]:
         """All vertices, float64, shape (v, n), from the half-spaces."""
         return self._polytope.vertices()
 
@@ -223,7 +231,7 @@ class Zonotope(ReadOnly):
         return Polytope(*self.halfspaces())
 
 
-def _parallelotope_normals(G: np.ndarray) -> np.ndarray:
+def _parallelotope_normals(G: Float64[np.ndarray, "n n"]) -> Float64[np.ndarray, "n n"]:
     """The n facet normals of {G beta : |beta_j| <= 1} for a square G: the rows of its inverse, as
     unit vectors.
     """
@@ -231,7 +239,7 @@ def _parallelotope_normals(G: np.ndarray) -> np.ndarray:
     return inverse / np.linalg.norm(inverse, axis=1, keepdims=True)
 
 
-def _facet_normals(G: np.ndarray) -> np.ndarray:
+def _facet_normals(G: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "p n"]:
     """The normals spanned by n - 1 of the k generators, each once up to its sign, shape (p, n)."""
     n, k = G.shape
     choices = math.comb(k, n - 1)

@@ -40,8 +40,8 @@ class BraxPlant:
 
     Joints that are not in x must not matter for how it moves: for example the angle of an arm about
     a vertical axis, or a target. The model keeps them, and whatever else a state of the environment
-    holds, as some reset left them. At 64 states it is asked of MuJoCo, whose model the environment
-    holds, whether that is so: in milliseconds, and to a thousandth of the accelerations.
+    holds, as some reset left them. Whether that is so is checked with MuJoCo's model of the
+    environment, at 64 states and to a thousandth of the accelerations, which takes milliseconds.
 
     Args:
         env: An environment with Brax physics (a `PipelineEnv`), without any wrapper around it.
@@ -68,7 +68,7 @@ class BraxPlant:
 
     def __init__(
         self,
-        env: envs.PipelineEnv,
+        env: envs.Env,
         *,
         q: Sequence[int] | None = None,
         qd: Sequence[int] | None = None,

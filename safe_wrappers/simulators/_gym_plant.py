@@ -20,8 +20,8 @@ _TOLERANCE = 1e-6  # of float32, in which some environments keep their state
 
 
 class GymPlant:
-    """A Gymnasium environment that knows nothing of safety, as a plant: it is put into states and
-    stepped, and nothing else is asked of it.
+    """A Gymnasium environment without a safeguard, as a plant: it is put into states and stepped,
+    and needs no other ability.
 
     It may be written in anything, repeat an action over any number of frames, and have any
     observation, pixels too: only `get_state` counts. Its steps cannot be differentiated or put into
@@ -68,6 +68,7 @@ class GymPlant:
             the environment is MuJoCo's; if there are more than 6 states.
 
     Example:
+        >>> import gymnasium
         >>> def get_state(env):
         ...     return env.state
         >>> def set_state(env, x):

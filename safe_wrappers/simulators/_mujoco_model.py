@@ -32,8 +32,8 @@ class Touching:
 
     Attributes:
         states: Number of states seen.
-        contacts: How many of them had a contact.
-        limits: How many of them had a joint at a limit.
+        contacts: Number of states in which bodies touched.
+        limits: Number of states in which a joint was at a limit.
     """
 
     def __init__(self):
@@ -61,7 +61,7 @@ class Touching:
         Args:
             name: Name of the environment.
             where: Which states were seen, for example "of short episodes".
-            stacklevel: As in `warnings.warn`, counted from the caller.
+            stacklevel: The level of `warnings.warn`, counted from the caller.
         """
         if self.contacts:
             warnings.warn(
@@ -164,7 +164,7 @@ def influence_from_outside(
         q: Indices into qpos that are chosen.
         qd: Indices into qvel that are chosen.
         qpos: Positions of some reset, around which others are drawn, shape (nq,).
-        speeds: How fast the joints may be, shape (nv,).
+        speeds: The highest speeds of the joints, shape (nv,).
     """
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     speeds = np.maximum(speeds, _SPEED)

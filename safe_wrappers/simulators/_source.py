@@ -35,8 +35,8 @@ class Source:
         labels: Arguments of `Model` that a model of it inherits: action box, names, units,
             parameters.
         unit_action: The action in [-1, 1]^d, shape (d,), for one of the action box.
-        steps: Its steps.
-        pushes: What its own disturbances do.
+        steps: The function that takes steps of the plant.
+        pushes: The function that says how its own disturbances move the state.
     """
 
     name: str

@@ -12,7 +12,7 @@ def warn_of_many_states(name: str, size: int, stacklevel: int) -> None:
     Args:
         name: Name of the plant.
         size: Its number of states n.
-        stacklevel: As in `warnings.warn`, counted from the caller.
+        stacklevel: The level of `warnings.warn`, counted from the caller.
     """
     if size > MANY_STATES:
         warnings.warn(

@@ -33,8 +33,9 @@ class Surrogate:
     """x' = p(x) + P(x) a + w with polynomials p and P, and a box of disturbances that covers the
     difference to a simulator.
 
-    A set that is robust control invariant for it, inside the set where it was fitted, is so for the
-    simulator, as far as the box holds: that is tested, not proved.
+    A set that is robust control invariant for it, inside the set where it was fitted, is robust
+    control invariant for the simulator too, if the box contains every difference. This condition is
+    tested, not proved.
 
     Attributes:
         model: The polynomial model, n disturbances; affine in (a, w).
@@ -78,10 +79,10 @@ def fit_surrogate(
     """Fits the polynomials by least squares over a set, and measures what they leave over.
 
     Args:
-        plant: What is followed: a `BraxPlant`, a `GymPlant`, or any model x' = f(x, a, w), also one
-            that is not affine in the action, as the composition of several frames under one action
-            is not. Nothing but its steps is used, and for a model's own disturbances the
-            derivative by w.
+        plant: The plant that the polynomials are to follow: a `BraxPlant`, a `GymPlant`, or any
+            model x' = f(x, a, w). The model need not be affine in the action; the composition of
+            several frames under one action, for example, is not. Only its steps are used, and for
+            its own disturbances the derivative with respect to w.
         states: A bounded set, dimension n, that contains the safe set to be found. Half of the
             samples are uniform in it, half lie near its corners and edges; the actions are extreme
             half of the time.
@@ -90,7 +91,7 @@ def fit_surrogate(
             with a constant P.
         symmetric: Only odd terms in p, beside a constant, and even ones in P, about the middle of
             `states`: f(-x, -a, -w) = -f(x, a, w) if that is the origin. What is not symmetric goes
-            into the box. Default: if it leaves over at most half as much again as all terms do.
+            into the box. Default: whether this restriction enlarges the difference by at most half.
         disturbance_set: The plant's own W, shape (k,): for a model the range of its w; for a
             `GymPlant` what is added to each of the n states. What it moves a state by is added to
             the box. Default: w = 0.

@@ -12,12 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Bool, Float, Int32
 
-from .._margins import tau
+from .._gate import Array
+from .._margins import first_largest, tau
+from .._products import combine, dot
 
 
 @jax.custom_jvp
-def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
+def _project(
+    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], a: Float[jax.Array, " d"]
+) -> tuple[Float[jax.Array, " d"], Int32[jax.Array, " d"], Bool[jax.Array, " d"]]:
     """`project` with the indices of the active rows (d,) and the slots in use (d,), which have no
     derivative.
     """
@@ -26,24 +31,26 @@ def _project(A: jax.Array, b: jax.Array, a: jax.Array) -> tuple[Any, ...]:
 
 
 @_project.defjvp
-def _project_jvp(primals, tangents):
+def _project_jvp(primals, tangents) -> tuple[Any, Any]:
     A, b, a = primals
     dA, db, da = tangents
     # a custom_jvp function again: its derivative is the second derivative
     x, rows, active = _project(A, b, a)
     Q, T = _orthonormalise(_gather(A, rows, active))
-    S = _incidence(rows, active, A.shape[0])
+    S = _incidence(rows, active, A)
     # dx = P (da - dN' u) + N^+ (db_W - dN x), with P = I - Q' Q, N^+ = Q' T, u = T' Q (a - x) and
     # the multipliers u spread over all m rows: then dA enters through two products with vectors,
     # and the transpose has the form -(u Pg' + w x').
-    multipliers = _combine(_combine(_dot(Q, a - x), T), S)
-    v = da - _combine(multipliers, dA)
-    dx = v - _combine(_dot(Q, v), Q) + _combine(_dot(T, _dot(S, db - _dot(dA, x))), Q)
+    multipliers = combine(combine(dot(Q, a - x), T), S)
+    v = da - combine(multipliers, dA)
+    dx = v - combine(dot(Q, v), Q) + combine(dot(T, dot(S, db - dot(dA, x))), Q)
     none = np.zeros(rows.shape, jax.dtypes.float0)
     return (x, rows, active), (dx, none, none)
 
 
-def project(A: jax.Array, b: jax.Array, a: jax.Array) -> jax.Array:
+def project(
+    A: Float[Array, "m d"], b: Float[Array, " m"], a: Float[Array, " d"]
+) -> Float[jax.Array, " d"]:
     """The point of {x : A x <= b} nearest to a, by the method of Goldfarb and Idnani (1983) with
     the identity as Hessian.
 
@@ -69,7 +76,9 @@ def project(A: jax.Array, b: jax.Array, a: jax.Array) -> jax.Array:
     return _project(jnp.asarray(A), jnp.asarray(b), jnp.asarray(a))[0]
 
 
-def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def max_margin(
+    A: Float[Array, "m d"], b: Float[Array, " m"]
+) -> tuple[Float[jax.Array, " d"], Float[jax.Array, ""]]:
     """The point of the box [-1, 1]^d with the largest margin min_i (b_i - A_i x), of several the
     one nearest to 0.
 
@@ -105,8 +114,8 @@ def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     deepest = jnp.clip(end.x[:d], -1, 1)
     # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights,
     # which solve N' weight = -e_t; by the envelope theorem its derivative is that of A and b alone.
-    weights = _combine(-half * _combine(end.Q[:, d], end.T), _incidence(end.rows, end.active, m))
-    violation = _dot(A, deepest) - b
+    weights = combine(-half * combine(end.Q[:, d], end.T), _incidence(end.rows, end.active, A))
+    violation = dot(A, deepest) - b
     value = jnp.sum(jnp.where(weights != 0, weights * violation, 0))
     near = tau(d, A.dtype)
     level = value + lax.stop_gradient(jnp.max(violation) - value)
@@ -114,8 +123,8 @@ def max_margin(A: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
         jnp.concatenate([A, box]), jnp.concatenate([b + level + near, ones]), jnp.zeros(d, A.dtype)
     )
     x = jnp.clip(x, -1, 1)
-    x = jnp.where(jnp.max(_dot(A, x) - b) <= level + 2 * near, x, deepest)
-    return x, jnp.min(b - _dot(A, x))
+    x = jnp.where(jnp.max(dot(A, x) - b) <= level + 2 * near, x, deepest)
+    return x, jnp.min(b - dot(A, x))
 
 
 class _Iterate(NamedTuple):
@@ -123,50 +132,54 @@ class _Iterate(NamedTuple):
     row.
     """
 
-    x: jax.Array  # (d,) the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
-    multipliers: jax.Array  # (d,) >= 0, of the active rows
-    rows: jax.Array  # (d,) indices of the active rows
-    active: jax.Array  # (d,) bool, the slots in use
-    # (d, d) orthonormal basis of the span of the active normals, one row for each slot in use
-    Q: jax.Array
-    T: jax.Array  # (d, d) with Q = T N
-    entering: jax.Array  # () index of the violated row that is being added
-    multiplier: jax.Array  # () of the entering row, > 0 once a row had to leave for it
-    running: jax.Array  # () bool
-    trips: jax.Array  # ()
+    # the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
+    x: Float[jax.Array, " d"]
+    multipliers: Float[jax.Array, " d"]  # >= 0, of the active rows
+    rows: Int32[jax.Array, " d"]  # indices of the active rows
+    active: Bool[jax.Array, " d"]  # the slots in use
+    # orthonormal basis of the span of the active normals, one row for each slot in use
+    Q: Float[jax.Array, "d d"]
+    T: Float[jax.Array, "d d"]  # with Q = T N
+    entering: Int32[jax.Array, ""]  # index of the violated row that is being added
+    multiplier: Float[jax.Array, ""]  # of the entering row, > 0 once a row had to leave for it
+    running: Bool[jax.Array, ""]
+    trips: Int32[jax.Array, ""]
 
 
-def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> _Iterate:
+def _dual_active_set(
+    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], a: Float[jax.Array, " d"], reach: float
+) -> _Iterate:
     """Starts at a, the minimiser without rows, and adds the most violated row until none is.
 
     The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the
     set is known to be empty.
     """
-    m, d = A.shape
+    d = A.shape[1]
     eps = jnp.finfo(A.dtype).eps
     slots = np.arange(d)
 
-    def most_violated(x):
-        violations = _dot(A, x) - b
-        worst = jnp.max(violations)
-        # cheaper than argmax on a CPU
-        index = jnp.min(jnp.where(violations == worst, np.arange(m, dtype=np.int32), m - 1))
-        return index, worst > (d + 3) * eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+    def most_violated(
+        x: Float[jax.Array, " d"],
+    ) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
+        violations = dot(A, x) - b
+        rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+        index = first_largest(violations, (d + 1) * rounding)
+        return index, jnp.max(violations) > (d + 3) * rounding
 
     def trip(s: _Iterate) -> _Iterate:
         normal, offset = A[s.entering], b[s.entering]
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
-        along = _dot(s.Q, normal)
-        z = normal - _combine(along, s.Q)
-        z = z - _combine(_dot(s.Q, z), s.Q)
-        r = _combine(along, s.T)
+        along = dot(s.Q, normal)
+        z = normal - combine(along, s.Q)
+        z = z - combine(dot(s.Q, z), s.Q)
+        r = combine(along, s.T)
         # The full step makes the entering row hold with equality, the partial step the first
         # multiplier zero.
         square = jnp.sum(z * z)
         independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
         full = jnp.where(
-            independent, (_dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
+            independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
         )
         blocking = s.active & (r > 16 * eps)
         ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
@@ -186,8 +199,8 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
         N = _gather(A, rows, active)
         Q, T = _orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
-        residual = jnp.where(active, _dot(N, x) - b[rows], 0)
-        x = x - _combine(_dot(T, residual), Q)  # returns to the active rows what rounding took
+        residual = jnp.where(active, dot(N, x) - b[rows], 0)
+        x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
 
         feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
         x = jnp.where(feasible, x, s.x)
@@ -223,17 +236,24 @@ def _dual_active_set(A: jax.Array, b: jax.Array, a: jax.Array, reach: float) -> 
     return lax.while_loop(lambda s: s.running, trip, start)
 
 
-def _gather(A: jax.Array, rows: jax.Array, active: jax.Array) -> jax.Array:
+def _gather(
+    A: Float[jax.Array, "m d"], rows: Int32[jax.Array, " s"], active: Bool[jax.Array, " s"]
+) -> Float[jax.Array, "s d"]:
     """The active normals N, shape (d, d), zero in free slots."""
     return jnp.where(active[:, None], A[rows], 0)
 
 
-def _incidence(rows: jax.Array, active: jax.Array, m: int) -> jax.Array:
-    """Which slot holds which of the m rows, shape (d, m), bool: a selection matrix."""
-    return (np.arange(m, dtype=np.int32) == rows[:, None]) & active[:, None]
+def _incidence(
+    rows: Int32[jax.Array, " s"], active: Bool[jax.Array, " s"], A: Float[jax.Array, "m d"]
+) -> Float[jax.Array, "s m"]:
+    """Which slot holds which of the m rows of A: a selection matrix of zeros and ones."""
+    holds = (np.arange(len(A), dtype=np.int32)[None] == rows[:, None]) & active[:, None]
+    return holds.astype(A.dtype)
 
 
-def _orthonormalise(N: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _orthonormalise(
+    N: Float[jax.Array, "d d"],
+) -> tuple[Float[jax.Array, "d d"], Float[jax.Array, "d d"]]:
     """Q = T N with orthonormal rows, by modified Gram-Schmidt; zero rows stay zero.
 
     Then N^+ = Q' T, and no product N N' is formed, whose condition is the square of that of N:
@@ -247,16 +267,3 @@ def _orthonormalise(N: jax.Array) -> tuple[jax.Array, jax.Array]:
         for j in range(k + 1, d):
             W[j] = W[j] - jnp.sum(W[j][:d] * W[k][:d]) * W[k]
     return jnp.stack(W)[:, :d], jnp.stack(W)[:, d:]
-
-
-def _dot(M: jax.Array, v: jax.Array) -> jax.Array:
-    """M v.
-
-    Elementwise, like all products here: accelerators may round matrix products to 10 bits.
-    """
-    return jnp.sum(M * v, axis=-1)
-
-
-def _combine(c: jax.Array, M: jax.Array) -> jax.Array:
-    """c M, the rows of M combined with coefficients c."""
-    return jnp.sum(c[:, None] * M, axis=0)

@@ -16,7 +16,10 @@ from ._scaled_model import ScaledSystem
 _STARTS = 8
 _STEPS = 40  # linear programs of one start
 _HELD = 1e-9  # a state counts as held if it moves by less, relative to the range of each state
-_PENALTY = 100.0  # of moving, against the depth, which is at most a few units
+# Weights of moving against the depth, which is at most a few units. The next one is tried only if
+# no start found rest with the one before: with a short time step a state of a large range moves by
+# little in a step, and a small weight then takes a deep state that moves for the better one.
+_PENALTIES = (1e2, 1e4, 1e6)
 _DIGITS = 6  # a centre is rounded to so many digits of its range, if it is held there as well
 
 
@@ -52,8 +55,15 @@ def equilibrium(model: Model, constraint_set: Box | Polytope, disturbance_set: B
     middle, scale = _middle(constraint_set)
     system = ScaledSystem(model, disturbance_set, middle, scale)
     limits = Limits.of(constraint_set, middle, scale)
-    found = [_improved(system, limits, start) for start in _starts(constraint_set, middle, scale)]
-    held = [candidate for candidate in found if candidate.moved <= _HELD and candidate.depth > 0]
+    starts = _starts(constraint_set, middle, scale)
+    found, held = [], []
+    for penalty in _PENALTIES:
+        found += [_improved(system, limits, start, penalty) for start in starts]
+        held = [
+            candidate for candidate in found if candidate.moved <= _HELD and candidate.depth > 0
+        ]
+        if held:
+            break
     if not held:
         nearest = min(found, key=lambda candidate: candidate.moved)
         raise SynthesisError(
@@ -107,15 +117,15 @@ def _starts(constraint_set: Box | Polytope, middle: np.ndarray, scale: np.ndarra
     return np.concatenate([np.zeros((1, len(middle))), 0.9 * spread])
 
 
-def _improved(system: ScaledSystem, limits: Limits, y: np.ndarray) -> _Candidate:
+def _improved(system: ScaledSystem, limits: Limits, y: np.ndarray, penalty: float) -> _Candidate:
     """Sequential linear programming from one start: the deepest state of rest near it."""
     action, radius = np.zeros(system.model.action_size), 1.0
-    local = _Local(system, limits, y, action)
+    local = _Local(system, limits, y, action, penalty)
     for _ in range(_STEPS):
         step = local.step(radius)
         if step is None:
             break
-        after = _Local(system, limits, y + step[0], action + step[1])
+        after = _Local(system, limits, y + step[0], action + step[1], penalty)
         if after.merit > local.merit + 1e-12:
             y, action, local, radius = after.y, after.action, after, min(1.0, 2 * radius)
         else:
@@ -126,10 +136,20 @@ def _improved(system: ScaledSystem, limits: Limits, y: np.ndarray) -> _Candidate
 
 
 class _Local:
-    """The state, its motion and the derivative of that, for one pair of state and action."""
+    """The state, its motion and the derivative of that, for one pair of state and action, with the
+    weight of moving.
+    """
 
-    def __init__(self, system: ScaledSystem, limits: Limits, y: np.ndarray, action: np.ndarray):
+    def __init__(
+        self,
+        system: ScaledSystem,
+        limits: Limits,
+        y: np.ndarray,
+        action: np.ndarray,
+        penalty: float,
+    ):
         self.system, self.limits, self.y, self.action = system, limits, y, action
+        self.penalty = penalty
         local = system.linearise(y[None])
         self.A, self.B = local.jacobian(action[None])[0], local.B[0]
         self.moved = local.drift(action[None])[0] + local.E[0] @ system.w_center - y
@@ -143,8 +163,8 @@ class _Local:
             2 * len(depths) * min(self.depth, room)
             + depths.sum()
             + room
-            - _PENALTY * np.abs(self.moved).sum()
-            - _PENALTY * max(0.0, -self.depth)
+            - penalty * np.abs(self.moved).sum()
+            - penalty * max(0.0, -self.depth)
         )
 
     def step(self, radius: float) -> tuple[np.ndarray, np.ndarray] | None:
@@ -158,7 +178,7 @@ class _Local:
         dy, da, t = slice(0, n), slice(n, n + d), slice(n + d, n + d + r)
         least, room = n + d + r, n + d + r + 1
         cost = np.zeros(size)
-        cost[t], cost[least], cost[room], cost[room + 1 :] = -1.0, -2.0 * r, -1.0, _PENALTY
+        cost[t], cost[least], cost[room], cost[room + 1 :] = -1.0, -2.0 * r, -1.0, self.penalty
         rows, bounds = [], []
         level = self.limits.rows @ self.y
         for sign, bound in ((1.0, self.limits.upper), (-1.0, -self.limits.lower)):
@@ -198,6 +218,7 @@ class _Local:
                 self.limits,
                 y + step[: len(y)],
                 np.clip(action + step[len(y) :], -1, 1),
+                self.penalty,
             )
             if not np.abs(after.moved).max() < np.abs(moved).max():
                 break

@@ -100,10 +100,10 @@ def synthesise(
         disturbance_scale: The search sees the disturbance box enlarged by this factor, which covers
             what happens between the sample points. It costs volume: where the disturbance is
             nearly as strong as the actions, most of it.
-        margin: Asked of H_i (x' - center) <= 1 - margin at the sample points; half of it is kept.
-            By default 1e-3 in the plane, else 2e-3.
+        margin: The search asks for H_i (x' - center) <= 1 - margin at its sample points, and keeps
+            half of this margin in the result. Default: 1e-3 with two states, else 2e-3.
         symmetric: Whether S is its own mirror image about `center`, which halves the unknowns.
-            Default: if constraints, disturbances and model are.
+            Default: whether constraints, disturbances and model are symmetric about it.
         warm_start: Start from this set instead of from seeds, for example to widen the constraint
             set or to add facets. It contains `center`.
         counterexamples: States, shape (r, n), through whose rays from `center` the boundary is
@@ -111,15 +111,15 @@ def synthesise(
         scale: Typical size of each state component, shape (n,); by default how far the constraint
             set reaches from `center`, or the LQR ellipsoid.
         iterations: Most quadratic programs of one start; a growth step takes at most a quarter.
-        gain: A further facet, or pair of facets, must enlarge the volume by this part.
+        gain: The share by which a further facet, or pair of facets, must enlarge the volume.
         provable: Whether the model must be one that a proof can follow, which is found out before
             the search: see `models.require_known_operations`. Without it, a set can be found
             and *tested* for any model that is affine in action and disturbance.
-        progress: Whether to show on the terminal what is done, or a function that is called with a
-            line of text whenever that changes.
+        progress: Whether the terminal shows what is being done, or a function that is called with
+            a line of text whenever that changes.
 
     Raises:
-        TypeError: If an argument has another type than it must.
+        TypeError: If an argument has a wrong type.
         ModelError: If the model is not affine, has an operation that no proof can follow, or is not
             symmetric though `symmetric` is set.
         SetDimensionError: If sizes do not fit, `center` is not inside the constraint set, or a set

@@ -41,11 +41,11 @@ def require_all(holds: Any, must: str, instead: str, **values: Any) -> None:
     that fails.
 
     Args:
-        holds: What is asked of each case.
-        must: What must hold.
-        instead: What to do.
-        values: What to show of a case, by name, arrays of shape (N, ...); underscores in names
-            become spaces.
+        holds: Whether the requirement holds, for each case.
+        must: The requirement, in words.
+        instead: The remedy, in words.
+        values: The values of a case to show, by name, arrays of shape (N, ...); underscores in
+            names become spaces.
     """
     holds = np.asarray(holds)
     if holds.all():

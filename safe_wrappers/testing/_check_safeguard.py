@@ -49,11 +49,11 @@ def check_safeguard(
        same.
 
     Args:
-        safeguard: What is checked.
+        safeguard: The safeguard to check.
         action_sizes: Numbers of actions d to try.
         sets: Number of safe action sets for each, half of them harsh.
-        keeps_safe_requests: Whether it promises to return safe requests bit for bit. Default: if it
-            is a `BoundaryProjection` or a `Replacement`.
+        keeps_safe_requests: Whether it promises to return safe requests bit for bit. Default:
+            whether it is a `BoundaryProjection` or a `Replacement`.
         seed: Random seed of all samples.
 
     Returns:

@@ -52,7 +52,7 @@ def check_system(
        finite.
 
     Args:
-        system: What is checked. `state` is not, for want of an environment: see
+        system: The system to check. Its `state` is not checked, since there is no environment: see
             `check_wrapped_env`.
         model: The plant that is really stepped. Default: `system.model`; without one, 4 is left
             out.

@@ -41,7 +41,7 @@ class _Steps(NamedTuple):
     Attributes:
         x: States before the step.
         after: States after it; after an episode's end, where the next one starts.
-        request: What was sent.
+        request: The request that was sent.
         done: 1 at an episode's end.
         reward: The reward that was reported.
         info: The safeguard's record; empty without a safeguard.
@@ -240,7 +240,7 @@ def _check_trees(env: Any, keys: jax.Array | None = None) -> None:
             typed == one,
             "`reset` must accept both kinds of keys",
             "jax.random.key(0) gives another tree",
-            "Convert them at the door.",
+            "Convert the key at the start of `reset`: `jax.random.key_data(key)`.",
         )
 
 

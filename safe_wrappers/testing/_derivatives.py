@@ -34,7 +34,7 @@ class Evaluator:
     t and g, compiled once.
 
     Args:
-        safeguard: What is evaluated.
+        safeguard: The safeguard that is evaluated.
         shape: Shape of the rows A, (N, m, d).
         rng: Draws t and g.
     """

@@ -136,7 +136,8 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         if found.action_size != env.action_size:
             raise CertificateError(
                 f"The system must have the environment's {env.action_size} "
-                f"action(s), but it has {found.action_size}."
+                f"action(s), but it has {found.action_size}. Give a system whose model has the "
+                "environment's actions."
             )
         self.env = env
         self.system = found
@@ -378,4 +379,7 @@ def _require_bare(env: envs.Env) -> None:
             "`SafeguardWrapper`; wrap `env.env` instead."
         )
     if not isinstance(env, envs.Env):
-        raise TypeError(f"`env` must be a `brax.envs.Env`, but it is a `{name}`.")
+        raise TypeError(
+            f"`env` must be a `brax.envs.Env`, but it is a `{name}`. Use `GymSafeguardWrapper` for "
+            "Gymnasium and `PlaygroundSafeguardWrapper` for MuJoCo Playground."
+        )

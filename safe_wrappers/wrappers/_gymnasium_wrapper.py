@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._flat_info import flattened
 from .._frozen import Frozen
 from .._gate import as_flag, as_numbers, as_reward, function, shown
 from .._gym_layers import observers
@@ -38,8 +39,8 @@ class GymSafeguardWrapper(
     space.
 
     Args:
-        env: As `gymnasium.make` returns it; other wrappers around the safeguarded one, except those
-            of observations and rewards.
+        env: An environment as `gymnasium.make` returns it; other wrappers around the safeguarded
+            one, except those of observations and rewards.
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the
             model's x, shape (n,).
@@ -51,6 +52,9 @@ class GymSafeguardWrapper(
             the reward.
         monitor: Whether to report which steps the model and W do not explain; see
             `StepCheck`.
+        flat_info: Whether infos hold no dictionaries: `info["safeguard/action"]` instead of
+            `info["safeguard"]["action"]`, the environment's own
+            included, for agents that take no others.
 
     Raises:
         WrapperOrderError: If a wrapper below may change, repeat or skip actions.
@@ -88,6 +92,7 @@ class GymSafeguardWrapper(
         set_state: Callable[[Any, np.ndarray], Any] | None = None,
         regularisation: float = 0.0,
         monitor: bool = False,
+        flat_info: bool = False,
     ):
         gymnasium.utils.RecordConstructorArgs.__init__(
             self,
@@ -96,6 +101,7 @@ class GymSafeguardWrapper(
             set_state=set_state,
             regularisation=regularisation,
             monitor=monitor,
+            flat_info=flat_info,
             _disable_deepcopy=True,
         )
         if not isinstance(env, gymnasium.Env):
@@ -121,6 +127,7 @@ class GymSafeguardWrapper(
         self.system = system
         self.set_state = set_state
         self.regularisation = regularisation
+        self.flat_info = as_flag("flat_info", flat_info)
         self._check = StepCheck.of(system) if monitor else None
 
     @property
@@ -161,7 +168,7 @@ class GymSafeguardWrapper(
         record = self._record(None, nothing_done(len(still)), still)
         nothing = self._box.physical(still)
         record |= {"requested": nothing, "action": nothing.copy()}
-        return observation, _with_record(info, record, 0.0)
+        return observation, self._with_record(info, record, 0.0)
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step under the safe replacement of `action`, of the shape of the action space.
@@ -184,7 +191,7 @@ class GymSafeguardWrapper(
         record |= {"requested": self._box.physical(output.requested), "action": executed.copy()}
         reward = float(as_reward(self.unwrapped, reward))
         penalty = self.regularisation * float(np.sum((output.action - output.requested) ** 2))
-        info = _with_record(info, record, reward)
+        info = self._with_record(info, record, reward)
         return observation, reward - penalty, terminated, truncated, info
 
     def _observed(self, observation: Any) -> Any:
@@ -216,10 +223,12 @@ class GymSafeguardWrapper(
                 explanation = _explanation(self._check, before, executed, x)
         return to_numpy(_step_record(self.system, output, x, explanation))
 
-
-def _with_record(info: dict[str, Any], record: dict[str, Any], reward: float) -> dict[str, Any]:
-    record["task_reward"] = reward
-    return with_record(info, record, cost=record["violation"], task_reward=reward)
+    def _with_record(
+        self, info: dict[str, Any], record: dict[str, Any], reward: float
+    ) -> dict[str, Any]:
+        record["task_reward"] = reward
+        recorded = with_record(info, record, cost=record["violation"], task_reward=reward)
+        return flattened(recorded, self.flat_info)
 
 
 def _instead(options: dict[str, Any] | None) -> str:

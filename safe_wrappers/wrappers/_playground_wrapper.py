@@ -93,7 +93,8 @@ class PlaygroundSafeguardWrapper(Frozen, MjxEnv):
             )
         if not isinstance(env, MjxEnv):
             raise TypeError(
-                f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`."
+                f"`env` must be a `mujoco_playground.MjxEnv`, but it is a `{type(env).__name__}`. "
+                "Use `SafeguardWrapper` for Brax and `GymSafeguardWrapper` for Gymnasium."
             )
         self.env = env
         self.system = system

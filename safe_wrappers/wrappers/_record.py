@@ -34,9 +34,9 @@ def step_record(
 
     Args:
         system: The plant's model and safe set.
-        output: What the safeguard did to the request.
+        output: The output of the safeguard.
         x: The state after the step, shape (n,): `margin`, `inside` and `violation` are about it.
-        explanation: What the monitor says of the step, if there is one.
+        explanation: The monitor's account of the step, if there is a monitor.
     """
     margin = system.margin(x)
     record = output._asdict() | {
@@ -54,7 +54,7 @@ def step_metrics(record: Record, diagnosis: GradientDiagnosis | None) -> Record:
 
     Args:
         record: From `step_record`, with `task_reward`.
-        diagnosis: What the safeguard did to the gradient, if that is reported.
+        diagnosis: The effect of the safeguard on the gradient, if that is reported.
     """
     metrics = {
         "intervention_per_step": record["intervened"],
@@ -81,8 +81,8 @@ def with_record(info: Mapping[str, Any], record: Record, **instead: Any) -> dict
     """The info of an environment with the record.
 
     Args:
-        info: What the environment itself reports.
-        record: What becomes of `info["safeguard"]`.
+        info: The info of the environment itself.
+        record: The entries of `info["safeguard"]`.
         **instead: What is reported under these names if the environment itself reports nothing
             under them.
 
@@ -108,7 +108,7 @@ def without_record(
     """The info of the environment itself: undoes `with_record`.
 
     Args:
-        info: What `with_record` returned, and what other wrappers have added.
+        info: The info that `with_record` returned, with the entries of other wrappers.
         own: Names of what the environment itself reports.
         instead: Names of what is reported if it does not.
     """

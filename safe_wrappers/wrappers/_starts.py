@@ -36,7 +36,7 @@ def no_safe_start(tried: str, x: ArrayLike, instead: str) -> CertificateError:
     """The error of an episode that starts outside the safe set, where nothing is guaranteed.
 
     Args:
-        tried: What was tried, as the subject of "gave".
+        tried: A noun phrase for the attempts, to stand before the word "gave".
         x: A state that it gave.
         instead: A sentence that says what to do about it.
     """

@@ -102,6 +102,13 @@ def test_a_flat_simplex_is_found():
     assert "flat" in (uncovered(candidate, S, np.zeros(S.dim)) or "")
 
 
+@pytest.mark.parametrize("center", [[1.0, 0.0], [0.0, -1.5]])
+def test_a_centre_that_is_not_strictly_inside_is_found(center):
+    S = cube(2)
+    found = uncovered(cover(S, np.zeros(2)), S, np.array(center))
+    assert "does not lie strictly inside" in (found or "")
+
+
 def test_vertices_are_few_digit_numbers_outside_the_set():
     S = random_polytope(3, 4, 1)
     candidate = cover(S, np.zeros(S.dim))

@@ -8,6 +8,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import matplotlib.image
 import numpy as np
@@ -33,6 +36,16 @@ def reopened(finished_run, tmp_path):
     shutil.copytree(finished_run, folder)
     (folder / "summary.json").unlink()
     return folder
+
+
+def change_history(folder, change):
+    """Changes the evaluations that the checkpoints of a run hold."""
+    for found in (folder / "checkpoints").iterdir():
+        history = json.loads((found / "history.json").read_text())
+        for row in history:
+            change(row)
+        (found / "history.json").write_text(json.dumps(history))
+        shac.checkpoint._seal(found)
 
 
 def test_summary_holds_what_a_table_needs(finished_run):
@@ -149,6 +162,40 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
         )
 
 
+@pytest.mark.parametrize("damaged", [None, 300])
+def test_the_rows_and_the_summary_come_from_the_checkpoint(
+    run_main, finished_run, tmp_path, damaged
+):
+    folder = reopened(finished_run, tmp_path)
+    shutil.rmtree(folder / "checkpoints" / "000000000064")
+    file = folder / "metrics.csv"
+    if damaged is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:damaged])
+    assert run_main(*TINY, "--logdir", folder) == 0
+    times = ("training/sps", "training/walltime")
+    resumed, whole = (
+        [{name: row[name] for name in row if name not in times} for row in read_rows(each)]
+        for each in (folder, finished_run)
+    )
+    assert resumed == whole
+    summaries = [json.loads((each / "summary.json").read_text()) for each in (folder, finished_run)]
+    for summary in summaries:
+        for name in ("run_seconds", "compile_seconds", "checksum"):
+            assert summary.pop(name)
+        assert summary["options"].pop("logdir")
+    assert summaries[0] == summaries[1]
+
+
+def test_old_checkpoints_are_deleted_as_told_and_this_may_change(run_main, finished_run, tmp_path):
+    folder = reopened(finished_run, tmp_path)
+    shutil.rmtree(folder / "checkpoints" / "000000000064")
+    change_history(folder, lambda row: row.update({"eval/return": -1e9}))  # 64 will be the best
+    assert run_main(*TINY, "--logdir", folder, "--keep", "1") == 0
+    assert [each.name for each in (folder / "checkpoints").iterdir()] == ["000000000064"]
+
+
 def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         _train_command.shac, "train", lambda *_, **__: signal.raise_signal(signal.SIGINT)
@@ -160,12 +207,35 @@ def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeyp
     )
 
 
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
+    run_main, compilation_cache, tmp_path, capfd, signals
+):
+    code = "import sys; from safe_wrappers.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *TINY, "--logdir", str(tmp_path / "run")]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(compilation_cache)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        while "Compiling first" not in (line := process.stdout.readline()):
+            assert line
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        assert process.wait(60) == 130
+    said = capfd.readouterr().err
+    assert "nterrupted" in said
+    assert "Traceback" not in said
+    if signals == 2:
+        assert run_main(*TINY, "--logdir", tmp_path / "run") == 0
+
+
 def test_a_violation_behind_a_safeguard_is_loud_and_fails(run_main, finished_run, tmp_path, capsys):
     folder = reopened(finished_run, tmp_path)
-    text = (folder / "metrics.csv").read_text()
-    lines = [line.split(",") for line in text.splitlines()]
-    lines[2][lines[0].index("eval/violations")] = "3.0"
-    (folder / "metrics.csv").write_text("\n".join(",".join(line) for line in lines) + "\n")
+
+    def violate(row):
+        if row["interactions"] == 32:
+            row["eval/violations"] = 3.0
+
+    change_history(folder, violate)
     assert run_main(*TINY, "--logdir", folder) == 1
     printed = capsys.readouterr()
     assert (
@@ -244,11 +314,12 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
     damage(folder, 64)
     assert run_main("evaluate", folder, "--checkpoint", "64") == 2
     error = capsys.readouterr().err
-    assert wrong in error
-    assert "give --checkpoint 32." in error
+    assert "checkpoint of 64 interactions in" in error
+    assert "its file training_state/_METADATA is not what was written; --checkpoint can" in error
+    assert "be 32." in error
     damage(folder, 32)
     assert run_main("evaluate", folder) == 2
-    assert "has no checkpoint that can be read" in capsys.readouterr().err
+    assert "No checkpoint in" in capsys.readouterr().err
 
 
 def test_the_best_checkpoint_is_that_of_the_highest_return(
@@ -259,17 +330,16 @@ def test_the_best_checkpoint_is_that_of_the_highest_return(
     rows = read_rows(finished_run)
     best = max(rows[1:], key=lambda row: float(row["eval/return"]))["interactions"]
     better = {"32": "64", "64": "32"}[best]
-    for row in rows:  # the other one becomes the best
-        row["eval/return"] = {"0": "-1.0", better: "-2.0"}.get(row["interactions"], "-3.0")
-    with (folder / "metrics.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+
+    def swap(row):  # the other one becomes the best
+        row["eval/return"] = {0: -1.0, int(better): -2.0}.get(row["interactions"], -3.0)
+
+    change_history(folder, swap)
     # The best evaluation of all is that before training, which has no checkpoint.
     assert run_main("evaluate", folder, "--checkpoint", "best") == 0
     assert f"checkpoint {int(better):012d}" in capsys.readouterr().out
     assert run_main("evaluate", folder, "--checkpoint", "48") == 2
-    assert "--checkpoint must be last, best or one of 32, 64, but it is '48'." in (
+    assert "--checkpoint must be 'last', 'best' or one of 32, 64, but it is 48." in (
         capsys.readouterr().err
     )
 

@@ -1,6 +1,5 @@
 """Policies as files: what one process saves, another one loads."""
 
-import csv
 import pathlib
 import subprocess
 import sys
@@ -33,18 +32,14 @@ def shac_policy(scale=1.0, deterministic=True):
 
 def run_folder(path, returns):
     """The folder of a run with checkpoints at 32, 64, ... interactions, larger and larger."""
+    # before training there is no checkpoint
+    history = [
+        {"interactions": 32 * i, "eval/return": value} for i, value in enumerate([9, *returns])
+    ]
     for i, _ in enumerate(returns, 1):
         policy = shac_policy(float(i))
-        checkpoint.save(
-            path / "checkpoints", 32 * i, policy.params, policy.config, {"n": np.ones(1)}
-        )
-    with (path / "metrics.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["interactions", "eval/return"])
-        writer.writeheader()
-        # before training there is no checkpoint
-        writer.writerows(
-            {"interactions": 32 * i, "eval/return": value} for i, value in enumerate([9, *returns])
-        )
+        folder, state = path / "checkpoints", {"n": np.ones(1)}
+        checkpoint.save(folder, 32 * i, policy.params, policy.config, state, history[: i + 1])
     return path
 
 
@@ -101,12 +96,14 @@ def test_the_checkpoint_of_a_run_can_be_chosen(tmp_path, which, scale):
 
 def test_a_wrong_choice_says_what_there_is(tmp_path):
     run_folder(tmp_path, returns=[-3.0, -1.0])
-    with pytest.raises(ValueError, match=r"'last', 'best' or one of \[32, 64\], but it is 33"):
+    with pytest.raises(ValueError, match=r"'last', 'best' or one of 32, 64, but it is 33"):
         sw.load_policy(tmp_path, which=33)
     with pytest.raises(ValueError, match="Did you mean 'best'"):
         sw.load_policy(tmp_path, which="bset")
-    with pytest.raises(ValueError, match=r"metrics.csv.*'last' or one of \[32, 64\]"):
-        sw.load_policy(tmp_path / "checkpoints", which="best")
+    policy = shac_policy()
+    checkpoint.save(tmp_path / "other", 8, policy.params, policy.config, {"n": np.ones(1)})
+    with pytest.raises(ValueError, match=r"hold no evaluation.*must be 'last' or one of 8"):
+        sw.load_policy(tmp_path / "other", which="best")
 
 
 def test_where_there_is_no_policy_is_a_clear_error(tmp_path):

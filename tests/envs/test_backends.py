@@ -2,12 +2,15 @@
 allowance eps.
 """
 
+import brax.io.image
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import PENDULUM_SETS, facets, keys, pendulum_step, states_in
 
+import safe_wrappers as sw
+from safe_wrappers import envs
 from safe_wrappers.envs import SafePendulum, dynamics
 
 EPS = 5e-6
@@ -66,7 +69,7 @@ def test_the_mjcf_describes_the_rod_of_the_model():
     """Mass, inertia, gravity, torque, disturbance and time step, read back from what the physics
     engines step.
     """
-    env, parameters = SafePendulum(), dynamics.pendulum().parameters
+    env, parameters = SafePendulum(backend="generalized"), dynamics.pendulum().parameters
     sys = env.sys
     mass, length = parameters["mass"], parameters["length"]
     np.testing.assert_allclose(sys.link.inertia.mass, [mass])
@@ -74,7 +77,7 @@ def test_the_mjcf_describes_the_rod_of_the_model():
     np.testing.assert_allclose(sys.link.inertia.i[0, 1, 1], mass * length**2 / 12, rtol=1e-6)
     np.testing.assert_allclose(sys.gravity, [0, 0, -parameters["gravity"]], rtol=1e-6)
     np.testing.assert_allclose(
-        sys.actuator.gear, [parameters["torque"], mass * length**2 / 3], rtol=1e-6
+        env._physics(sys).actuator.gear, [parameters["torque"], mass * length**2 / 3], rtol=1e-6
     )
     np.testing.assert_allclose(sys.opt.timestep, parameters["dt"], rtol=1e-6)
     assert env.dt == parameters["dt"]
@@ -86,3 +89,48 @@ def test_the_pose_follows_the_angle_for_rendering():
     state = env.reset_to(jnp.array([0.7, 0.0]), jax.random.PRNGKey(0))
     turned = jax.vmap(lambda rot: 2 * jnp.arctan2(rot[2], rot[0]))(state.pipeline_state.x.rot)
     np.testing.assert_allclose(turned, [0.7], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("system", "backend"),
+    [
+        ("safe_pendulum", "closed_form"),
+        ("safe_pendulum", "generalized"),
+        ("safe_pendulum", "mjx"),
+        ("safe_cart_pole", "closed_form"),
+        ("safe_cart_pole", "generalized"),
+    ],
+)
+def test_the_actuators_that_are_shown_are_the_actions(system, backend):
+    """Brax's wrappers for other hosts read the action space off them."""
+    env = sw.SafeguardWrapper(
+        envs.get_environment(system, backend=backend), sw.BoundaryProjection()
+    )
+    assert env.sys.act_size() == env.action_size == 1
+    assert env.sys.mj_model.nu == 1
+    np.testing.assert_array_equal(env.sys.actuator.ctrl_range, [[-1.0, 1.0]])
+
+
+def test_randomised_physics_are_stepped():
+    """What is changed in the system that is shown is what is stepped, actuators included."""
+    env = envs.get_environment("safe_pendulum", backend="generalized", disturbance="none")
+    x = jnp.array([0.0, 0.0])
+
+    def speed_after(env):
+        after = env.step(env.reset_to(x, jax.random.PRNGKey(0)), jnp.array([0.1]))
+        return float(env.system.state(after)[1])
+
+    before = speed_after(env)
+    env.sys = env.sys.replace(actuator=env.sys.actuator.replace(gear=2 * env.sys.actuator.gear))
+    assert speed_after(env) == pytest.approx(2 * before, rel=1e-5)
+
+
+def test_a_trajectory_is_drawn_as_brax_environments_do(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(brax.io.image, "render_array", lambda *given: drawn.append(given) or ["x"])
+    env = sw.SafeguardWrapper(envs.get_environment("safe_pendulum"), sw.BoundaryProjection())
+    state = env.reset(jax.random.PRNGKey(0))
+    assert env.render([state.pipeline_state], 100, 200, "front") == ["x"]
+    assert drawn == [(env.sys, [state.pipeline_state], 100, 200, "front")]
+    with pytest.raises(ValueError, match="`SafeSeeker` has no MJCF file"):
+        envs.get_environment("safe_seeker").render([])

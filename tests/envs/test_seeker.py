@@ -452,7 +452,7 @@ def test_it_is_registered_and_brax_can_batch_it():
             {"initial_states": "generators"},
             "`initial_states` is 'generators', but it must be one of 'uniform'",
         ),
-        ({"safe_set": "wide"}, "`option` is 'safe_set', but it must be one of"),
+        ({"safe_set": "wide"}, "got an unexpected keyword argument 'safe_set'; its options are"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -3,8 +3,8 @@ import pytest
 from safe_wrappers.evaluation import MetricsWriter, read_rows
 
 
-def history(path, resumed_at=0, steps=(0, 10, 20, 30), value=-1.0):
-    with MetricsWriter(path / "metrics.csv", path / "tensorboard", resumed_at) as writer:
+def history(path, before=(), steps=(0, 10, 20, 30), value=-1.0):
+    with MetricsWriter(path / "metrics.csv", path / "tensorboard", before) as writer:
         for step in steps:
             writer.write(step, {"eval/return": value * (step + 1), "eval/violations": 0})
     return read_rows(path / "metrics.csv")
@@ -30,19 +30,15 @@ def test_a_line_that_was_cut_is_not_taken_for_a_row(tmp_path):
         assert [row["interactions"] for row in read_rows(file)] == [0, 10, 20]
 
 
-def test_a_killed_resume_keeps_the_history(tmp_path):
-    before = history(tmp_path)
-    # It goes on from the row at 10, and ends before its next evaluation, or after it.
-    MetricsWriter(tmp_path / "metrics.csv", tmp_path / "tensorboard", 10)
-    assert read_rows(tmp_path / "metrics.csv") == before
-    after = history(tmp_path, resumed_at=10, steps=(10, 20), value=-2.0)
-    assert [row["eval/return"] for row in after] == [-1.0, -11.0, -42.0, -31.0]
-
-
-def test_rows_of_another_schedule_give_way_as_the_run_passes_them(tmp_path):
-    history(tmp_path)
-    rows = history(tmp_path, resumed_at=10, steps=(10, 25, 40), value=-2.0)
-    assert [row["interactions"] for row in rows] == [0, 10, 25, 40]
+def test_the_file_is_a_view_of_what_the_checkpoint_holds(tmp_path):
+    rows = history(tmp_path)
+    before = [row | {"eval/walltime": 1.0} for row in rows[:2]]  # and what the file does not show
+    for damaged in ("", "name,price\nbread,3\n", None):
+        file = tmp_path / "metrics.csv"
+        file.unlink() if damaged is None else file.write_text(damaged)
+        assert history(tmp_path, before, steps=()) == rows[:2]
+        # The run goes on from the row at 10, which it repeats.
+        assert history(tmp_path, before, steps=(10, 20, 30)) == rows
 
 
 def test_another_file_is_refused(tmp_path):

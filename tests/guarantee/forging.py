@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from counts import record
 
 from safe_wrappers.certificates import Block, Claim
 from safe_wrappers.certificates._encoding import decode_array, decode_set
@@ -10,6 +11,12 @@ from safe_wrappers.certificates._file import _checksum
 from safe_wrappers.certificates._fingerprint import fingerprint
 from safe_wrappers.certificates._result import PROVER
 from safe_wrappers.sets import Box, Polytope, Zonotope
+
+
+def record_forgery(believed: bool) -> None:
+    """Counts a forgery: whether it is false and was called proved all the same."""
+    note = "False files, claims and records; caught: refused, not called proved, or true."
+    record(caught=not believed, unsafe=believed, note=note, suite="forged/certificates")
 
 
 def forge(path, content, model, *changes):

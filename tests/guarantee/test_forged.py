@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from guarantee.forgeries import RECORDS, SINGLE
-from guarantee.forging import forge, put, write
+from guarantee.forging import forge, put, record_forgery, write
 from guarantee.oracle import falsehoods
 from plants import pendulum as pendulum_plant
 
@@ -68,6 +68,7 @@ def answer(path, content, *changes):
     """What becomes of a forgery: "refused", or the status of its proof and whether it is false."""
     certificate, reason = loaded(forge(path, content, MODEL, *changes))
     if certificate is None:
+        record_forgery(False)
         return "refused", reason
     claim = certificate.claim
     before = ModelSystem(certificate, state=lambda x: x).guarantee
@@ -77,6 +78,7 @@ def answer(path, content, *changes):
     if before.status == "proved":  # proved before in this process: an equal claim
         assert proof.proved
     false = falsehoods(claim, pendulum_plant)
+    record_forgery(bool(proof.proved and false))
     assert not (proof.proved and false), (proof.reason, false)
     return proof.status, ", ".join(false) or "nothing false was found"
 
@@ -120,9 +122,11 @@ def test_a_forged_record_is_refused_or_named_or_worth_nothing(name, content, tmp
     RECORDS[name](forged)
     certificate, reason = loaded(write(path, forged))
     if certificate is None:
+        record_forgery(False)
         assert "record" in reason
         return
     guarantee = ModelSystem(certificate, state=lambda x: x).guarantee
+    record_forgery(guarantee.status == "proved")
     assert guarantee.status in ("certified", "tested")
     assert "`prove`" in guarantee.by
 

@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 import pytest
+from guarantee.forging import record_forgery
 from guarantee.oracle import falsehoods
 from plants import PLANTS
 
@@ -121,8 +122,10 @@ def answer(claim, change, plant):
         forged = dataclasses.replace(claim, **change(claim))
         proof = prove(forged, max_cells=MAX_CELLS)
     except (SafeWrappersError, TypeError, ValueError) as error:
+        record_forgery(False)
         return "refused", str(error)
     false = falsehoods(forged, plant)
+    record_forgery(bool(proof.proved and false))
     assert not (proof.proved and false), (proof.reason, false)
     assert (guarantee_of(forged, None).status == "proved") == proof.proved
     return proof.status, ", ".join(false) or "nothing false was found"

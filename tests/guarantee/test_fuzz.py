@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+from counts import record
 from guarantee.attack import attack
 from guarantee.random_models import (
     REFUSED_TERMS,
@@ -77,6 +78,13 @@ def fuzz(examples: int, decide=prove):
     broken = [(structure, result) for structure, result in attacks if result.exits]
     steps = sum(result.steps for _, result in attacks)
     print(f"{len(attacks)} attacks, {steps:,} steps: {len(broken)} models with exits")
+    if decide is prove:
+        record(
+            caught=sum(answers.values()) - len(broken),
+            unsafe=len(broken),
+            note="Random models; what is proved is attacked.",
+            suite="fuzz/random models",
+        )
     return answers, parts, attacks, broken
 
 

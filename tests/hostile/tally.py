@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from counts import record
+
 import safe_wrappers as sw
 
 RIGHT = "right"  # it returned what was asked for
@@ -64,6 +66,13 @@ def check(cases: Iterable[Case], count: int) -> Counter[str]:
     found = [(case.name, *outcome(case)) for case in cases]
     bad = [f"{name}: {kind}: {note}" for name, kind, note in found if kind not in GOOD]
     tally = Counter(kind for _, kind, _ in found)
+    record(
+        caught=sum(tally[kind] for kind in GOOD),
+        unsafe=tally[UNSAFE],
+        silently_wrong=tally[WRONG],
+        unclear=tally[UNCLEAR],
+        note="Calls of public entries with hostile values.",
+    )
     assert not bad, "\n".join([str(dict(tally)), *bad])
     assert len(cases) == count, f"there are {len(cases)} cases, not {count}: {dict(tally)}"
     return tally

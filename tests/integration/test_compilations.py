@@ -1,6 +1,8 @@
 """Environments of equal content compile once, and none outlives its last user."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import gymnasium
@@ -118,3 +120,34 @@ def test_a_sweep_of_options_keeps_a_few():
         del env
     gc.collect()
     assert 1 <= sum(reference() is not None for reference in made) <= 4
+
+
+MANY = """
+import gc, os
+import gymnasium, numpy as np
+import safe_wrappers
+
+def megabytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+for i in range(60):
+    env = gymnasium.make("SafeWrappers/Pendulum-v0", safe_set="narrow", target_angle=0.001 * i)
+    env.reset(seed=0)
+    env.step(np.zeros(1, np.float32))
+    env.close()
+    del env
+    gc.collect()
+    if i % 20 == 19:
+        print(megabytes())
+"""
+
+
+@pytest.mark.slow
+def test_environments_that_come_and_go_take_no_more_memory():
+    """Each one is another program: what is measured is that these are freed."""
+    command = [sys.executable, "-c", MANY]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    first, second, third = map(float, printed.split())
+    assert third - second < 40.0
+    assert third - first < 80.0

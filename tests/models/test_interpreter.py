@@ -45,6 +45,7 @@ MATRIX = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, 1.0]])
 
 FUNCTIONS = {
     "unpacking": lambda x, y: jnp.stack([x[0] * y[1], x[2] - y[0]]),
+    "unpacking nothing": lambda x, y: jnp.stack([*x[:0], *y]),
     "matrix product": lambda x, y: jnp.asarray(MATRIX) @ x + y,
     "vector product": lambda x, y: jnp.dot(x, x) * y,
     "batched product": lambda x, y: jnp.einsum("ij,ik->kj", jnp.outer(y, x), jnp.asarray(MATRIX)),

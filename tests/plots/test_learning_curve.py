@@ -1,8 +1,7 @@
-import json
-
 import pytest
 
-from safe_wrappers.evaluation import MetricsWriter, write_json
+from safe_wrappers._records import write_record
+from safe_wrappers.evaluation import MetricsWriter
 from safe_wrappers.plots import learning_curve
 
 
@@ -57,17 +56,20 @@ def test_what_progress_fn_is_called_with_is_enough():
 
 
 def test_the_folder_of_a_run_is_enough(tmp_path):
-    with MetricsWriter(tmp_path / "metrics.csv", tmp_path / "tensorboard", 0) as writer:
+    with MetricsWriter(tmp_path / "metrics.csv", tmp_path / "tensorboard") as writer:
         for each in ROWS:
             writer.write(each["interactions"], each)
     assert len(learning_curve(tmp_path / "metrics.csv").axes[0].get_lines()) == 1
-    write_json(tmp_path / "summary.json", {"lqr_return": -18.0, "evaluation_episodes": 128})
+    write_record(tmp_path / "summary.json", {"lqr_return": -18.0, "evaluation_episodes": 128})
     top = learning_curve(tmp_path).axes[0]
     assert top.get_title() == tmp_path.name
     assert top.get_lines()[0].get_ydata().tolist() == [2000, 50, 20]
     assert top.get_lines()[1].get_ydata() == [18.0, 18.0]
     assert "128 episodes" in top.get_ylabel()
-    (tmp_path / "summary.json").write_text(json.dumps([]))
+    (tmp_path / "summary.json").write_text('{"lqr_return": -18.0}')
+    with pytest.raises(ValueError, match=r"summary.json cannot be read: it has no checksum; del"):
+        learning_curve(tmp_path)
+    (tmp_path / "summary.json").unlink()
     assert len(learning_curve(tmp_path).axes[0].get_lines()) == 1
 
 

@@ -34,6 +34,17 @@ def test_it_is_a_system():
     np.testing.assert_array_equal(system.state(jnp.ones(2)), [1, 1])
 
 
+def test_a_state_may_be_a_list_and_must_be_a_vector_of_real_numbers():
+    system = corridor(anchor=lambda x: -x)
+    of_list, of_array = (system.safe_action_set(x) for x in ([0.5, 0.0], jnp.array([0.5, 0.0])))
+    np.testing.assert_array_equal(of_list.b, of_array.b)
+    assert system.violation([0.5, 2.0]) == 1
+    with pytest.raises(sw.SetDimensionError, match="batch with"):
+        system.safe_action_set(np.zeros((3, 2)))
+    with pytest.raises(sw.SetDimensionError, match="real numbers"):
+        system.violation("inside")
+
+
 @pytest.mark.parametrize(
     ("safeguard", "anchor"),
     [(sw.BoundaryProjection(), None), (sw.RayMask(), lambda x: -jnp.sign(x))],

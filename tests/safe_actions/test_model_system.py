@@ -44,6 +44,24 @@ def test_every_state_of_the_set_has_a_safe_action(env):
     assert worst_margins(facets(env), x, anchor).min() >= 2e-4 - 2e-6
 
 
+def test_rows_tightened_by_the_action_room_leave_a_safe_action(env):
+    room = env.system.action_room
+    assert 1e-6 < room < 1e-3
+    vertices = env.system.safe_state_set.vertices().astype(np.float32) * np.float32(1 - 1e-6)
+    x = np.concatenate([states_in(env, 1000), vertices])
+
+    def depth(x):
+        action_set = env.system.safe_action_set(x)
+        A, b = action_set.unit_rows()
+        return jnp.min(b - A @ action_set.anchor)
+
+    assert np.min(jax.jit(jax.vmap(depth))(x)) >= room
+
+
+def test_without_a_known_gain_there_is_no_action_room():
+    assert system_of(eps=1e-5, gain=0.0).action_room == 0.0
+
+
 def test_margin_and_violation(env):
     x = states_in(env, 1000)
     system = env.system
@@ -170,6 +188,21 @@ def test_generators_are_kept_for_sampling():
     zonotope = Zonotope(np.zeros(2), np.diag([0.5, 4.0]))
     system = system_of(zonotope.to_polytope(), generators=zonotope)
     assert system.sample_generators(jax.random.PRNGKey(0)).shape == (2,)
+
+
+def test_generators_away_from_the_origin_are_sampled_where_they_lie():
+    """Initial states outside of S would start episodes that nothing is promised about."""
+    zonotope = Zonotope([0.8, -7.0], np.diag([0.5, 4.0]))
+    system = system_of(
+        zonotope.to_polytope(),
+        generators=zonotope,
+        center=[0.6, -6.0],
+        constraint_set=Box([-2.0, -20.0], [2.0, 20.0]),
+    )
+    x = np.asarray(jax.jit(jax.vmap(system.sample_generators))(keys(0, 1000)))
+    np.testing.assert_allclose(x.min(axis=0), [0.3, -11.0], atol=0.1)
+    np.testing.assert_allclose(x.max(axis=0), [1.3, -3.0], atol=0.1)
+    assert np.all(jax.vmap(system.safe_state_set.contains)(x))
 
 
 def claim_of(safe_state_set=BOX, **changes):

@@ -88,7 +88,9 @@ def test_a_disturbance_that_was_drawn_must_explain_the_step_by_itself():
     claim = StepCheck.of(system())
     step = (jnp.array([0.25, 0.5]), jnp.array([0.5]), jnp.array([0.5625, 0.25]))  # w = 0.0625
     assert claim.explain(*step).modelled
-    assert claim.explain(*step, jnp.array([0.0625])).modelled
+    drawn = claim.explain(*step, jnp.array([0.0625]))
+    assert drawn.modelled
+    np.testing.assert_allclose(drawn.disturbance, [0.0], atol=1e-6)  # nothing is left over
     other = claim.explain(*step, jnp.array([0.0]))
     assert not other.modelled
     np.testing.assert_allclose(other.disturbance, [0.0625])
@@ -139,6 +141,8 @@ def test_systems_that_claim_nothing_comparable_are_refused():
         match=r"`allowance` has shape \(3,\), but it must be one number or have shape \(2,\)",
     ):
         StepCheck.per_state(MODEL, PUSHES, np.ones(3))
+    with pytest.raises(sw.CertificateError, match="rounding needs some room"):
+        StepCheck.per_state(MODEL, PUSHES, np.array([1e-6, 0.0]))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
-from safe_wrappers.algos.shac.arguments import ARGUMENTS
+from safe_wrappers.algos.shac_arguments import ARGUMENTS
 
 trainer = importlib.import_module("safe_wrappers.algos.shac.train")
 
@@ -60,6 +60,7 @@ BAD = {
     "progress_fn": NO_FUNCTIONS,
     "policy_params_fn": NO_FUNCTIONS,
     "save_checkpoint_path": [5, b"run", "/dev/null/run", __file__],
+    "keep": [-1, 1.5, None, "all"],
     "restore_checkpoint_path": [5, "/no/such/folder", __file__],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]

@@ -10,7 +10,7 @@ from safe_wrappers.algos.shac import checkpoint, make_inference_fn, make_shac_ne
 STATE = {"updates": jnp.int32(7), "weights": [jnp.arange(3.0), jnp.ones(2, bool)]}
 
 
-def save(path, step=8, scale=1.0, factory=make_shac_networks):
+def save(path, step=8, scale=1.0, factory=make_shac_networks, history=()):
     networks = factory(3, 2, running_statistics.normalize)
     normalizer = running_statistics.update(
         running_statistics.init_state(specs.Array((3,), jnp.dtype("float32"))),
@@ -21,9 +21,8 @@ def save(path, step=8, scale=1.0, factory=make_shac_networks):
     )
     params = (normalizer, policy_params, networks.value_network.init(jax.random.PRNGKey(1)))
     config = checkpoint.network_config(3, 2, True, factory)
-    return checkpoint.save(path, step, params, config, STATE), make_inference_fn(networks)(
-        params, deterministic=True
-    )
+    folder = checkpoint.save(path, step, params, config, STATE, history)
+    return folder, make_inference_fn(networks)(params, deterministic=True)
 
 
 def test_a_loaded_policy_acts_like_the_saved_one(tmp_path):
@@ -136,9 +135,36 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning_and_never_loaded(tmp_pat
         checkpoint.load_policy(tmp_path)
 
 
-def test_leftovers_of_killed_trainings_are_removed(tmp_path):
-    save(tmp_path)
-    (tmp_path / ".incomplete-abc" / "deep").mkdir(parents=True)
-    checkpoint.remove_leftovers(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["000000000008"]
-    checkpoint.remove_leftovers(tmp_path / "nowhere")
+def rows(*returns):
+    return [{"interactions": 8 * i, "eval/return": value} for i, value in enumerate(returns)]
+
+
+def test_the_history_comes_back(tmp_path):
+    history = [{"interactions": 8, "eval/return": -0.1, "training/loss": float("inf")}]
+    save(tmp_path, history=history)
+    assert checkpoint.load_history(tmp_path) == history
+
+
+def test_old_checkpoints_are_deleted_but_not_the_best_nor_those_of_others(tmp_path):
+    history = rows(9.0, 1.0, 4.0, float("nan"), 2.0, 4.0, 3.0)
+    for step in (3, 8, 16, 24, 32, 40, 48, 56):
+        (tmp_path / f"{step:012d}").mkdir()
+    checkpoint.prune(tmp_path, history, keep=0)
+    assert len(list(tmp_path.iterdir())) == 8
+    checkpoint.prune(tmp_path, history, keep=2)
+    # The first of the best ones; 3 and 56 are of another training.
+    assert sorted(int(folder.name) for folder in tmp_path.iterdir()) == [3, 16, 40, 48, 56]
+
+
+def test_the_best_can_be_chosen_and_errors_say_what_there_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="must be checkpoints"):
+        checkpoint.choose(tmp_path, "best")
+    history = rows(9.0, 1.0, 0.5)
+    first, _ = save(tmp_path, step=8, history=history[:2])
+    save(tmp_path, step=16, history=history)
+    assert checkpoint.choose(tmp_path, "best") == checkpoint.choose(tmp_path, 8) == first
+    with pytest.raises(ValueError, match="'last', 'best' or one of 8, 16, but it is 4"):
+        checkpoint.choose(tmp_path, 4)
+    (first / "history.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"of 8 inter.* history.json is not what .* can be 16"):
+        checkpoint.choose(tmp_path, "best")

@@ -68,5 +68,6 @@ ARGUMENTS: dict[str, Argument] = {
     "progress_fn": function(),
     "policy_params_fn": function(),
     "save_checkpoint_path": new_folder().or_none(),
+    "keep": integer(0, _MOST + 1),
     "restore_checkpoint_path": old_folder().or_none(),
 }

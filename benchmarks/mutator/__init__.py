@@ -1,0 +1,1 @@
+"""Mutants of the library's source: see `benchmarks/mutation.py`."""
