@@ -150,7 +150,7 @@ class Blend(GradientRule):
 
     name = "blend"
 
-    alpha: Float[Array, ""] | float = 0.5
+    alpha: jax.Array | float = 0.5
 
     def __post_init__(self):
         if is_traced(self.alpha):
@@ -243,7 +243,7 @@ def as_rule(
 
 @jax.custom_jvp
 def _with_identity(
-    safe: Float[jax.Array, " d"], action: Float[jax.Array, " d"], weight: Float[Array, ""] | float
+    safe: Float[jax.Array, " d"], action: Float[jax.Array, " d"], weight: jax.Array | float
 ) -> Float[jax.Array, " d"]:
     """Returns `safe` bit for bit; its derivative gains weight I w.r.t. `action`."""
     del action, weight
@@ -257,9 +257,7 @@ def _with_identity_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _damped(
-    action: Float[jax.Array, " d"], weight: Float[Array, ""] | float
-) -> Float[jax.Array, " d"]:
+def _damped(action: Float[jax.Array, " d"], weight: jax.Array | float) -> Float[jax.Array, " d"]:
     """Returns `action` bit for bit; its derivative is multiplied by 1 - `weight`."""
     del weight
     return action
