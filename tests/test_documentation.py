@@ -98,6 +98,7 @@ PAGES = {
 # certificate.
 EXCERPTS = {("agents.md", 1), ("playground.md", 0)}
 SLOW_PAGES = {
+    "attack.md",
     "certificates.md",
     "conformance.md",
     "logging.md",

@@ -51,13 +51,15 @@ def attack(
         env: A `ModelEnv` such as a `CertifiedEnv`, or a `SafeguardWrapper` around one.
         safeguard: What is tried: a safeguard, its name, or "none". Default: the wrapper's, else
             boundary projection.
-        budget: How long to search, in seconds, compilation included.
+        budget: How long to search, in seconds, compilation included; a round that has begun is
+            finished, and there is at least one.
         seed: Random seed; with `max_steps` the search is the same whenever it runs.
         claim: What the steps are judged against, if that is not what the plant's own system claims:
             the claim that is meant. Default: the claim of `env.system`; without one, the margin of
             `env.system` in float64.
         keep_going: Whether to search on after the first unsafe step.
-        max_steps: Ends the search after about as many steps, if the budget allows. Default: no end.
+        max_steps: Ends the search with the round in which so many steps are reached, unless the
+            budget is used up before. Default: no end.
         progress: Gets a line of text now and then.
 
     Raises:

@@ -1,5 +1,7 @@
 """The picture of the worst trajectory of an attack."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import square_plant
@@ -31,10 +33,12 @@ def test_the_trajectory_is_drawn_in_the_plane_and_its_margin_over_time():
 
 
 def test_a_seeker_is_drawn_on_its_map():
-    env = sw.envs.SafeSeeker()
-    report = sw.attack(env, "none", max_steps=1)
-    plane, _ = sw.plots.attack_figure(report, env).axes
-    np.testing.assert_allclose(lines(plane)["trajectory"], report.trajectory.states[:, :2])
+    report = sw.attack(Bare(tank_claim()), "none", max_steps=1)
+    states = np.array([[0.0, 0.1, -4, 0, 2, 4, 0, 2], [0.0, 0.2, -4, 0, 2, 4, 0, 2]])
+    trajectory = report.trajectory._replace(states=states, margins=np.array([0.1]))
+    report = dataclasses.replace(report, trajectory=trajectory)
+    plane, _ = sw.plots.attack_figure(report, sw.envs.SafeSeeker()).axes
+    np.testing.assert_allclose(lines(plane)["trajectory"], states[:, :2])
     assert len(plane.patches) == 3  # the walls and two obstacles
 
 
