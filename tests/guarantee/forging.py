@@ -16,7 +16,7 @@ from safe_wrappers.sets import Box, Polytope, Zonotope
 def record_forgery(believed: bool) -> None:
     """Counts a forgery: whether it is false and was called proved all the same."""
     note = "False files, claims and records; caught: refused, not called proved, or true."
-    record(caught=not believed, unsafe=believed, note=note, suite="forged/certificates")
+    record(caught=not believed, unsafe=believed, note=note)
 
 
 def forge(path, content, model, *changes):
