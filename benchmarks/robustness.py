@@ -125,12 +125,13 @@ def bit_flips(content: Content) -> list[Row]:
     for what, outcomes in content.items():
         if what == "versions":
             continue
-        found: dict[str, int] = {}
-        for outcome, count in outcomes.items():
-            name = outcome.split(":")[0]  # what follows says which one
-            found[name] = found.get(name, 0) + count
-        said = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
-        rows.append(Row(f"single bits flipped: {what}", f"{sum(found.values()):,}", said))
+        said = []
+        for outcome, count in sorted(outcomes.items()):
+            name, _, which = outcome.partition(": ")
+            said.append(f"{count:,} {name}" + (f" ({which})" if which else ""))
+        rows.append(
+            Row(f"single bits flipped: {what}", f"{sum(outcomes.values()):,}", ", ".join(said))
+        )
     return rows
 
 

@@ -91,7 +91,7 @@ def test_files_of_each_kind_are_read(tmp_path):
         "75.0% before",
         "3 kills of 2 runs (1 importing, 2 training) | 1 of 2 runs differ",
         "version 9.8, machine not recorded",
-        "| single bits flipped: certificates | 5 | 3 refused, 2 silent |",
+        "| single bits flipped: certificates | 5 | 3 refused, 1 silent (a), 1 silent (b) |",
     ):
         assert text in table, text
 
