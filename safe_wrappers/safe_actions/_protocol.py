@@ -5,7 +5,6 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 from jaxtyping import Float
 
-from .._gate import Array
 from ..models import Model
 from ..sets import Box
 from ._action_set import SafeActionSet
@@ -29,7 +28,7 @@ class System(Protocol):
         """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
         ...
 
-    def state(self, env_state: Any, /) -> Float[Array, " n"]:
+    def state(self, env_state: Any, /) -> Float[Any, " n"]:
         """The model's state x, shape (n,), read from the environment's state."""
         ...
 
