@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import Array, function, instance_of
+from .._gate import function, instance_of
 from ..models import ActionUnits, Model
 from ..sets import Box, Polytope, Zonotope
 from ._protocol import System
@@ -90,7 +90,7 @@ class SystemOfModel(BoxSystem):
 
 def require_sets(
     model: Model,
-    state: Callable[[Any], Float[Array, " n"]],
+    state: Callable[[Any], Float[Any, " n"]],
     *,
     safe_state_set: Polytope | Zonotope,
     kind: type,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import Array, as_integer, as_state, function
+from .._gate import as_integer, as_state, function
 from ._action_set import SafeActionSet
 from ._common import BoxSystem
 
@@ -64,7 +64,7 @@ class ExplicitSystem(BoxSystem):
     rows: Callable[[Float[jax.Array, " n"]], tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]]
     margin: Callable[[Float[jax.Array, " n"]], Float[jax.Array, ""]]
     sample_initial: Callable[[jax.Array], Float[jax.Array, " n"]]
-    state: Callable[[Any], Float[Array, " n"]]
+    state: Callable[[Any], Float[Any, " n"]]
     anchor: Callable[[Float[jax.Array, " n"]], Float[jax.Array, " d"]] | None = None
 
     def __post_init__(self):

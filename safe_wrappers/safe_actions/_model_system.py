@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
-from .._gate import Array, as_state, function
+from .._gate import as_state, function
 from .._margins import tau
 from .._one_line import count, one_line
 from .._own import own
@@ -60,7 +60,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
 
     promise: dataclasses.InitVar[Claim | Certificate]
     _: dataclasses.KW_ONLY
-    state: Callable[[Any], Float[Array, " n"]]
+    state: Callable[[Any], Float[Any, " n"]]
     claim: Claim = dataclasses.field(init=False)
     certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)

@@ -28,7 +28,7 @@ class System(Protocol):
         """What is executed, flagged, when the state itself is not finite. Shape (d,)."""
         ...
 
-    def state(self, env_state: Any, /) -> Any:
+    def state(self, env_state: Any, /) -> Float[Any, " n"]:
         """The model's state x, shape (n,), read from the environment's state."""
         ...
 

@@ -11,7 +11,6 @@ from jaxtyping import Float
 
 from .._action_box import ActionBox
 from .._errors import CertificateError
-from .._gate import Array
 from .._products import dot
 from .._read_only import ReadOnly
 from ..models import ActionUnits
@@ -45,7 +44,7 @@ class RoundedActions(ReadOnly, BoxSystem):
         """The system's own, if it has any."""
         return units_of(self.system)
 
-    def state(self, env_state: Any) -> Float[Array, " n"]:
+    def state(self, env_state: Any) -> Any:
         """The state x of the system."""
         return self.system.state(env_state)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
-from .._gate import Array, as_bound, as_state
+from .._gate import as_bound, as_state
 from .._margins import first_largest
 from .._one_line import count, one_line
 from .._products import dot
@@ -66,7 +66,7 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
     safe_state_set: Zonotope
     disturbance_set: Box
     constraint_set: Box | Polytope
-    state: Callable[[Any], Float[Array, " n"]]
+    state: Callable[[Any], Float[Any, " n"]]
     eps: float = 2e-5
     certificate: None = dataclasses.field(default=None, init=False)
     _normals: Float[np.ndarray, "n p"] = dataclasses.field(init=False, repr=False)
