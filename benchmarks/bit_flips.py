@@ -4,8 +4,7 @@ without effect?
 After each flip the run is read as `evaluate`, `export` and a resumed `train` read it: options,
 which checkpoint, its evaluations, summary, policy. The result must be that of the whole run, or an
 error of one line that names the file and says what to do, or the checkpoint before with a line that
-says so, which names the checkpoint if it is a manifest that was hit. A certificate must be refused
-by a `CertificateError`, or be equal.
+says so and names the file. A certificate must be refused by a `CertificateError`, or be equal.
 
     python benchmarks/bit_flips.py
     python benchmarks/bit_flips.py --flips 100
@@ -112,20 +111,12 @@ def judged(found, expected, file):
             names = file.name in text or all(part in text for part in file.parts[-2:])
             clear = known and "\n" not in text and names and any(r in text for r in REMEDIES)
             kinds.append("refused" if clear else f"unclear: {name}: {type(error).__name__}: {text}")
-        elif _named(file, said) and said.count("\n") <= 2:
+        elif file.name in said and said.count("\n") <= 2:
             kinds.append("the checkpoint before")
         else:
             kinds.append(f"silent: {name}: {file}")
     order = ("equal", "the checkpoint before", "refused")
     return max(kinds, key=lambda kind: order.index(kind) if kind in order else len(order))
-
-
-def _named(file, said):
-    """Whether a line names the file; of a manifest, whose lines are about other files, the
-    checkpoint.
-    """
-    step = file.parts[1] if file.name == "manifest.json" else ""
-    return file.name in said or (step and (step in said or f"of {int(step):,} inter" in said))
 
 
 @contextlib.contextmanager

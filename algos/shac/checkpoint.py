@@ -24,6 +24,7 @@ from ml_collections import config_dict
 from orbax import checkpoint as ocp
 
 from safe_wrappers._files import INCOMPLETE, new_folder, write_text
+from safe_wrappers._records import read_record, write_record
 from safe_wrappers._gate import as_integer, one_of
 
 from . import networks as shac_networks
@@ -105,7 +106,7 @@ def _save_policy(folder: Path, params: types.Params, config: config_dict.ConfigD
 
 def _seal(folder: Path) -> None:
     """Writes the manifest; last, so that a file which a full disk has shortened is noticed."""
-    write_text(folder / _MANIFEST, json.dumps(_digests(folder), indent=1) + "\n")
+    write_record(folder / _MANIFEST, _digests(folder))
 
 
 def prune(path: str | os.PathLike, history: Sequence[Mapping[str, Any]], keep: int) -> None:
@@ -166,14 +167,12 @@ def newest(path: str | os.PathLike) -> tuple[Path | None, dict[Path, str]]:
 def damage(folder: Path) -> str | None:
     """Why a checkpoint cannot be read, in a few words; None if it is what was written."""
     try:
-        expected = json.loads((folder / _MANIFEST).read_text())
+        expected = read_record(folder / _MANIFEST)
         stored = _digests(folder)
     except FileNotFoundError:
         return f"it has no {_MANIFEST}"
     except (OSError, ValueError) as error:
         return f"its {_MANIFEST} cannot be read ({error})"
-    if not isinstance(expected, dict):
-        return f"its {_MANIFEST} is none"
     different = sorted(
         name for name in {*expected, *stored} if expected.get(name) != stored.get(name)
     )

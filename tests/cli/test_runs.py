@@ -220,10 +220,11 @@ def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
         for _ in range(signals):
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
-        assert process.wait(60) == 130
+        ended = process.wait(60)
+    # The second one may come while the interpreter ends, which dies of it, and not quietly.
+    assert ended == 130 or (signals == 2 and ended == -signal.SIGINT)
     said = capfd.readouterr().err
     assert "nterrupted" in said
-    # The second one may come while the interpreter ends, which is not quiet about it.
     assert signals == 2 or "Traceback" not in said
     if signals == 2:
         assert run_main(*TINY, "--logdir", tmp_path / "run") == 0

@@ -130,7 +130,11 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning_and_never_loaded(tmp_pat
     np.testing.assert_array_equal(found(obs, key)[0], policy(obs, key)[0])
     with pytest.raises(ValueError, match="cannot be read: its file training_state/_METADATA"):
         checkpoint.load_policy(second)
-    (first / "manifest.json").write_text("[]")
+    manifest = first / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("0", "1", 1))
+    changed = "its manifest.json cannot be read (its content has changed since it was written)"
+    assert checkpoint.damage(first) == changed
+    manifest.write_text("[]")
     with pytest.raises(ValueError, match=r"No checkpoint in .* can be read"):
         checkpoint.load_policy(tmp_path)
 
