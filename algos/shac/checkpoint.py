@@ -24,8 +24,8 @@ from ml_collections import config_dict
 from orbax import checkpoint as ocp
 
 from safe_wrappers._files import INCOMPLETE, new_folder, write_text
-from safe_wrappers._records import read_record, write_record
 from safe_wrappers._gate import as_integer, one_of
+from safe_wrappers._records import read_record, write_record
 
 from . import networks as shac_networks
 
