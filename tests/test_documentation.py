@@ -96,7 +96,7 @@ PAGES = {
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
-EXCERPTS = {("agents.md", 1), ("playground.md", 0)}
+EXCERPTS = {("agents.md", 2), ("playground.md", 0)}
 SLOW_PAGES = {
     "attack.md",
     "certificates.md",

@@ -84,6 +84,7 @@ MORE_TESTS = {
         "certificates/test_certificate.py",
     ),
     "certificates/_proof.py": ("certificates/test_mutants.py",),
+    "certificates/_proof_parts.py": ("auditing/test_audit.py",),
     "certificates/_result.py": ("certificates/test_guarantee.py",),
     "certificates/_room.py": ("certificates/test_center.py",),
     "certificates/_rounded.py": (

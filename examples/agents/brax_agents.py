@@ -15,6 +15,8 @@ from brax.training.agents.sac import train as sac
 
 import safe_wrappers as sw
 
+sw.adapters.enable_brax_trainers()  # for JAX 0.10 and newer
+
 EPISODE, HIDDEN = 240, (64, 64)
 
 

@@ -1,5 +1,6 @@
 """Brax's own trainers on versions of JAX that are newer than they are."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,13 @@ def enable_brax_trainers() -> None:
 
     Example:
         >>> enable_brax_trainers()
-        >>> callable(jax.device_put_replicated)
+        >>> "device_put_replicated" in dir(jax) or hasattr(jax, "device_put_replicated")
         True
     """
-    if not hasattr(jax, _NAME):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # where it is, it is deprecated
+        found = hasattr(jax, _NAME)
+    if not found:
         setattr(jax, _NAME, _device_put_replicated)
 
 

@@ -46,7 +46,11 @@ def test_it_is_about_the_bundled_model_and_proved(system, name):
     assert certificate.claim.model.name == system
     result = prove(certificate.claim)
     assert result.status == "proved", result.reason
-    assert result.record == certificate.record  # the shipped file records this very proof
+    # The shipped file records this very proof, and perhaps those under other versions of JAX.
+    assert result.record._replace(program=certificate.record.program) == certificate.record
+    assert certificate.record.is_of(result.record.program), (
+        "run `python benchmarks/record_programs.py` under this version of JAX"
+    )
     assert result.margin >= certificate.claim.sigma == 2e-4
     assert result.counterexample is None
     assert result.seconds < 60  # about 1 s each on an idle core

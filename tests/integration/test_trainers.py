@@ -19,6 +19,8 @@ from counting import CountingPendulum
 
 import safe_wrappers as sw
 
+sw.adapters.enable_brax_trainers()
+
 # Brax's trainers call names that jax and optax have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

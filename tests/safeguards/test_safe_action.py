@@ -67,7 +67,6 @@ def test_a_state_that_overflows_is_infeasible_and_its_derivatives_are_finite():
 @pytest.mark.parametrize(
     ("shape", "hint"),
     [
-        ((), "give one value per actuator"),
         ((2,), "give one value per actuator"),
         ((4, 1), "batch with jax.vmap"),
     ],
@@ -78,6 +77,17 @@ def test_actions_of_another_shape_are_refused_at_trace_time(shape, hint):
             lambda a: sw.safe_action(ENV.system, sw.BoundaryProjection(), jnp.zeros(2), a),
             jax.ShapeDtypeStruct(shape, jnp.float32),
         )
+
+
+def test_a_single_action_may_be_a_number():
+    """Agents with one action sometimes squeeze it."""
+    protect = jax.jit(
+        lambda a: sw.safe_action(ENV.system, sw.BoundaryProjection(), jnp.zeros(2), a)
+    )
+    for request in (0.2, 0.9, jnp.float32(-0.9)):
+        number, vector = protect(request), protect(jnp.array([request]))
+        assert number.action.shape == (1,)
+        np.testing.assert_array_equal(number.action, vector.action)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 2), (2, 2)])

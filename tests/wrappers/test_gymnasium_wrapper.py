@@ -291,7 +291,7 @@ def test_a_space_of_other_actions_is_refused(space):
     """Integers would round a safe action to an unsafe one."""
     plant = Asymmetric()
     plant.action_space = space
-    with pytest.raises(sw.CertificateError, match="The action space must be"):
+    with pytest.raises(sw.CertificateError, match="The action space is .*, but it must be"):
         sw.GymSafeguardWrapper(plant, sw.BoundaryProjection(), system=system())
 
 
@@ -393,7 +393,7 @@ def test_misuse_is_refused():
     with pytest.raises(sw.WrapperOrderError, match="contains a `GymSafeguardWrapper`"):
         sw.GymSafeguardWrapper(wrapped(), guard, system=system())
     with pytest.raises(
-        sw.CertificateError, match=r"bounded box of the system's 1 action\(s\), but it is Discrete"
+        sw.CertificateError, match=r"is Discrete.*bounded box of the system's 1 action\(s\)"
     ):
         sw.GymSafeguardWrapper(gymnasium.make("CartPole-v1"), guard, system=system())
     with pytest.raises(TypeError, match="safeguard the environments before vectorising them"):

@@ -302,6 +302,8 @@ def test_it_must_be_the_innermost_wrapper(playground, env, raw, system):
 def test_a_trainer_of_brax_trains_it(playground, env):
     from brax.training.agents.ppo import train as ppo
 
+    sw.adapters.enable_brax_trainers()
+
     sizes = dict(
         num_envs=16,
         num_eval_envs=16,
