@@ -291,7 +291,7 @@ def test_a_space_of_other_actions_is_refused(space):
     """Integers would round a safe action to an unsafe one."""
     plant = Asymmetric()
     plant.action_space = space
-    with pytest.raises(sw.CertificateError, match="The action space is .*, but it must be"):
+    with pytest.raises(sw.CertificateError, match=r"The action space is .*, but it must be"):
         sw.GymSafeguardWrapper(plant, sw.BoundaryProjection(), system=system())
 
 
