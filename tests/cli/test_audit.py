@@ -13,6 +13,7 @@ import pytest
 import square_plant
 
 import safe_wrappers as sw
+from safe_wrappers._records import read_record, write_record
 from safe_wrappers.auditing import _conformance_finding, _trials
 from safe_wrappers.falsification import AttackReport, SoakReport, Trajectory
 
@@ -138,8 +139,8 @@ def test_a_run_says_what_happened_in_it(audited, finished_run):
 def test_a_run_whose_program_has_changed_fails(audited, finished_run, tmp_path):
     folder = tmp_path / "changed"
     shutil.copytree(finished_run, folder)
-    options = json.loads((folder / "options.json").read_text())
-    (folder / "options.json").write_text(json.dumps({**options, "program": "sha256:other"}))
+    options = folder / "options.json"
+    write_record(options, {**read_record(options), "program": "sha256:other"})
     code, found = audited(folder)
     assert code == 1
     assert found["findings"]["program"]["status"] == "failed"
@@ -148,8 +149,8 @@ def test_a_run_whose_program_has_changed_fails(audited, finished_run, tmp_path):
 def test_a_run_without_a_safeguard_fails(audited, finished_run, tmp_path, trials):
     folder = tmp_path / "unsafe"
     shutil.copytree(finished_run, folder)
-    options = json.loads((folder / "options.json").read_text())
-    (folder / "options.json").write_text(json.dumps({**options, "safeguard": "none"}))
+    options = folder / "options.json"
+    write_record(options, {**read_record(options), "safeguard": "none"})
     code, found = audited(folder)
     assert code == 1
     assert found["safeguard"] == "none"

@@ -127,11 +127,11 @@ def test_arrows_end_at_safe_actions_and_lost_gradients_are_coloured():
         ("show safe_pendulum --safeguard none", "unknown safeguard 'none'"),
         (
             "show safe_pendulum --mapping linear",
-            "'mapping' is no option of the safeguard 'boundary_projection'.",
+            "'boundary_projection' got an unexpected keyword argument 'mapping'; its options are",
         ),
         (
             "show safe_pendulum --center box",
-            "'center' is no option of the safeguard 'boundary_projection'.",
+            "'boundary_projection' got an unexpected keyword argument 'center'; its options are",
         ),
         (
             "show safe_pendulum --safeguard ray_mask --mapping linar",
