@@ -247,7 +247,7 @@ def test_make(make):
     for name, value in OPTIONS:
         word = name if isinstance(value, str) and ".json" in value else f"`{name}`"
         word = "certificate" if "passwd.json" in str(value) else word
-        word = "`option`" if name == "goal" else word
+        word = "unexpected keyword argument 'goal'" if name == "goal" else word
         call = functools.partial(make, PENDULUM, **{name: value})
         cases.append(Case(f"{name} = {value}", call, None, word))
     cases += [

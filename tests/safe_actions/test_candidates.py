@@ -19,14 +19,16 @@ B = np.full(2, 1.5 * MARGIN, np.float32)
 def test_an_anchor_with_room_to_spare_stays_and_any_other_gives_way(depth, stays):
     given = np.array([(1.5 - depth) * MARGIN, 0.25], np.float32)
     expected = given if stays else [0.0, 0.0]
-    np.testing.assert_array_equal(safest(jnp.asarray(A), jnp.asarray(B), given), expected)
+    np.testing.assert_array_equal(
+        safest(jnp.asarray(A), jnp.asarray(B), jnp.asarray(given)), expected
+    )
 
 
 def test_an_anchor_gives_way_to_a_candidate_that_is_much_deeper():
     b = np.full(2, 0.1, np.float32)
     for depth, stays in ((0.1 - MARGIN, True), (0.1 - 3 * MARGIN, False)):
         given = np.array([0.1 - depth, 0.25], np.float32)
-        chosen = safest(jnp.asarray(A), jnp.asarray(b), given)
+        chosen = safest(jnp.asarray(A), jnp.asarray(b), jnp.asarray(given))
         assert np.array_equal(chosen, given) == stays
 
 
