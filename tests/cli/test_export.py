@@ -54,7 +54,7 @@ def test_what_was_written_is_said(finished_run, run_main, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--checkpoint", "33"), "must be last, best or one of 32, 64"),
+        (("--checkpoint", "33"), "must be 'last', 'best' or one of 32, 64"),
         (("--safeguard", "boundary"), "did you mean 'boundary_projection'?"),
         (("--task", "goal=1,2"), "unknown task 'goal'"),
     ],

@@ -64,8 +64,9 @@ class Oracle:
             return (FLAGGED, "") if not output.inside or near else (WRONG, "outside, not flagged")
         if not output.feasible:
             return WRONG, f"no safe action at {state}"
-        asked = numbers(request)
-        assert asked is not None
+        found = numbers(request)
+        assert found is not None
+        asked = np.atleast_1d(found)
         admissible = np.isfinite(asked).all() and np.abs(asked.astype(np.float32)).max() <= 1
         if not output.intervened and not (admissible and self.margin(state, asked) >= -1e-6):
             return WRONG, f"the unsafe request {asked} is not reported"

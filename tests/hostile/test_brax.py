@@ -37,7 +37,10 @@ def judged_step(oracle, x, state):
 
 @pytest.mark.parametrize(
     ("values", "count"),
-    [(few(actions(1)), 26), pytest.param(actions(1), 55, marks=pytest.mark.slow)],
+    [
+        (few(actions(1, number=True)), 26),
+        pytest.param(actions(1, number=True), 55, marks=pytest.mark.slow),
+    ],
     ids=["few", "all"],
 )
 def test_actions(env, oracle, values, count):

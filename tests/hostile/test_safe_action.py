@@ -44,7 +44,7 @@ def cases(name, safeguard, of):
     call = caller(known.system, safeguard)
     x = (known.edge * (1 - 1e-6)).astype(np.float32)
     ones = np.ones(known.d, np.float32)
-    given = actions(known.d) if of == "action" else states(known.edge)
+    given = actions(known.d, number=True) if of == "action" else states(known.edge)
     for case, (value, taken) in given.items():
         arguments = (x, value) if of == "action" else (value, ones)
         yield Case(

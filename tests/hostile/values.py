@@ -30,8 +30,8 @@ def _with(array, **flags):
     return array
 
 
-def actions(d: int) -> dict[str, Value]:
-    """Requests of d actions."""
+def actions(d: int, number: bool = False) -> dict[str, Value]:
+    """Requests of d actions; `number`: whether one action may also be a single number."""
     base = np.linspace(0.9, 0.5, d).astype(np.float32)
     strided = np.zeros(2 * d, np.float32)
     strided[::2] = base
@@ -82,8 +82,6 @@ def actions(d: int) -> dict[str, Value]:
         "None": None,
         "list of None": [None] * d,
         "str": "0.5",
-        "0-d": np.float32(0.5),
-        "Python number": 0.5,
         "rank 2": base[None],
         "too long": np.zeros(d + 1, np.float32),
         "empty": np.zeros(0, np.float32),
@@ -94,6 +92,8 @@ def actions(d: int) -> dict[str, Value]:
         "dates": np.zeros(d, "datetime64[s]"),
         "tensor with a gradient": Tensor(),
     }
+    single = {"0-d": np.float32(0.5), "Python number": 0.5}
+    (taken if number and d == 1 else refused).update(single)
     return _values(taken, refused)
 
 
@@ -142,7 +142,17 @@ def states(edge: np.ndarray) -> dict[str, Value]:
 
 def few(values: dict[str, Value]) -> dict[str, Value]:
     """All that are refused, and of those that are taken one of each sort: quick to run."""
-    sorts = ("NaN", "1e30", "1e-45", "int 3", "uint8 255", "float16 inf", "list")
+    sorts = (
+        "NaN",
+        "1e30",
+        "1e-45",
+        "int 3",
+        "uint8 255",
+        "float16 inf",
+        "list",
+        "0-d",
+        "Python number",
+    )
     return {name: v for name, v in values.items() if not v.taken or name in sorts}
 
 
