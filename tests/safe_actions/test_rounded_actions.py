@@ -13,6 +13,9 @@ from safe_wrappers.safe_actions._rounded_actions import RoundedActions
 SAFE = jax.jit(lambda A, b, a: sw.BoundaryProjection()(SafeActionSet.from_rows(A, b), a))
 
 
+ROUNDING = np.array([0.02, 0.005])
+
+
 def wedge(A, b):
     """A system of two actions that has these rows at all states."""
     return sw.ExplicitSystem(
@@ -24,17 +27,21 @@ def wedge(A, b):
     )
 
 
+@jax.jit  # compiled once for all examples
+def rounded_rows(A, b):
+    return RoundedActions(wedge(A, b), ROUNDING).safe_action_set(jnp.zeros(1))
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=50)
 def test_an_action_that_is_safe_for_the_tightened_rows_stays_safe_when_it_is_rounded(seed):
     rng = np.random.default_rng(seed)
     A = rng.normal(size=(6, 2)).astype(np.float32)
     b = rng.uniform(0.3, 1, 6).astype(np.float32)
-    rounding = np.array([0.02, 0.005])
-    rows = RoundedActions(wedge(A, b), rounding).safe_action_set(jnp.zeros(1))
+    rows = rounded_rows(A, b)
     out = SAFE(rows.A, rows.b, rng.uniform(-3, 3, 2).astype(np.float32))
     assert bool(out.feasible)
-    corners = np.asarray(out.action, float) + rounding * np.array(
+    corners = np.asarray(out.action, float) + ROUNDING * np.array(
         [[1, 1], [1, -1], [-1, 1], [-1, -1]]
     )
     assert np.all(corners @ A.T.astype(float) <= b)
