@@ -31,7 +31,7 @@ from safe_wrappers.algos.shac import checkpoint
 from safe_wrappers.cli import main
 from safe_wrappers.cli._run_folder import RunFolder
 from safe_wrappers.cli._usage import UsageError
-from safe_wrappers.evaluation import versions, write_json
+from safe_wrappers.evaluation import machine, versions, write_json
 from safe_wrappers.plots import learning_curve
 
 OPTIONS = (
@@ -194,7 +194,7 @@ def measure():
         counts["interrupted run"] = flips_of_a_run(halted, draw, given.flips // 2)
         counts["finished run"] = flips_of_a_run(root / "finished", draw, given.flips // 2)
     print(json.dumps(counts, indent=2))
-    write_json(given.output, {**counts, "versions": versions()})
+    write_json(given.output, {**counts, "versions": versions(), "machine": machine()})
     good = {"equal", "refused", "the checkpoint before"}
     return int(any(set(each) - good for each in counts.values()))
 

@@ -27,7 +27,7 @@ from orbax import checkpoint as ocp
 
 from safe_wrappers.algos.shac import checkpoint
 from safe_wrappers.cli import main
-from safe_wrappers.evaluation import read_rows, versions, write_json
+from safe_wrappers.evaluation import machine, read_rows, versions, write_json
 
 OPTIONS = (
     *("train", "safe_pendulum", "--num-timesteps", "3200", "--num-evals", "13"),
@@ -230,6 +230,7 @@ def measure():
                 },
                 "seconds_of_an_uninterrupted_run": round(whole, 1),
                 "versions": versions(),
+                "machine": machine(),
             },
         )
     return int(any(chain["different"] for chain in chains))

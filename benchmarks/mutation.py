@@ -277,6 +277,10 @@ def main() -> None:
                     flush=True,
                 )
     result = summary(mutants, order, log, equivalents, options.seed)
+    # Only now: what forks must not have started JAX.
+    from safe_wrappers.evaluation import machine, versions
+
+    result |= {"versions": versions(), "machine": machine()}
     options.result.parent.mkdir(exist_ok=True)
     options.result.write_text(json.dumps(result, indent=1) + "\n")
     brief = {name: value for name, value in result.items() if name not in ("files", "kinds")}

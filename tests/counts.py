@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from safe_wrappers.evaluation import machine, versions
+
 NUMBERS = ("tried", "caught", "unsafe", "silently_wrong", "unclear")
 
 # What the test that runs now has recorded; `conftest.py` attaches it to the test's report.
@@ -63,9 +65,16 @@ def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write(path: Path, entries: Iterable[dict[str, Any]]) -> None:
     """Writes the counts of suites as JSON lines; other suites in the file stay as they are."""
-    fresh = merged(entries)
+    made_with = {"version": versions()["safe_wrappers"], "machine": machine()}
+    fresh = [entry | made_with for entry in merged(entries)]
     names = {entry["suite"] for entry in fresh}
     lines = path.read_text().splitlines() if path.exists() else []
     kept = [entry for entry in map(json.loads, lines) if entry["suite"] not in names]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{json.dumps(entry)}\n" for entry in merged([*kept, *fresh])))
+    path.write_text(
+        "".join(f"{json.dumps(entry)}\n" for entry in sorted([*kept, *fresh], key=_suite))
+    )
+
+
+def _suite(entry: dict[str, Any]) -> str:
+    return entry["suite"]

@@ -1,9 +1,12 @@
 """Counts of the suites are added up, and those of suites that did not run stay in the file."""
 
+import importlib.metadata
 import json
 
 import counts
 import pytest
+
+from safe_wrappers.evaluation import machine
 
 
 @pytest.fixture
@@ -32,6 +35,8 @@ def test_a_file_holds_one_line_a_suite_whose_numbers_add_up(recorded, tmp_path):
         "silently_wrong": 0,
         "unclear": 1,
         "note": "Calls.",
+        "version": importlib.metadata.version("safe-wrappers"),
+        "machine": machine(),
     }
 
 

@@ -5,7 +5,7 @@ import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
-from ..evaluation import versions
+from ..evaluation import machine, versions
 from ..falsification import as_json, as_text
 from ..falsification import attack as search
 from ._options import Attack
@@ -24,7 +24,12 @@ def attack(options: Attack) -> int:
             env, options.safeguard, budget=options.budget, seed=options.seed, progress=line.show
         )
     if options.json:
-        about = {"target": options.target, "safe_set": options.safe_set, "versions": versions()}
+        about = {
+            "target": options.target,
+            "safe_set": options.safe_set,
+            "versions": versions(),
+            "machine": machine(),
+        }
         print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
     else:
         print(as_text(report))

@@ -5,7 +5,7 @@ import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
-from ..evaluation import versions
+from ..evaluation import machine, versions
 from ..falsification import as_json, as_text
 from ..falsification import soak as run
 from ._options import Soak
@@ -32,7 +32,12 @@ def soak(options: Soak) -> int:
     except OSError as error:
         raise UsageError(f"{options.state} cannot be used: {error.strerror}.") from error
     if options.json:
-        about = {"target": options.target, "safe_set": options.safe_set, "versions": versions()}
+        about = {
+            "target": options.target,
+            "safe_set": options.safe_set,
+            "versions": versions(),
+            "machine": machine(),
+        }
         print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
     else:
         print(as_text(report))

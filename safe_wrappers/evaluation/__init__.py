@@ -18,5 +18,6 @@ from ._summary import describe as describe
 from ._summary import describe_evaluation as describe_evaluation
 from ._summary import gap as gap
 from ._summary import interactions_to as interactions_to
+from ._summary import machine as machine
 from ._summary import training_numbers as training_numbers
 from ._summary import versions as versions

@@ -1,6 +1,7 @@
 """Numbers that sum up a training, and how they compare with a reference."""
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(package) for name, package in packages.items()
     }
+
+
+def machine() -> str:
+    """The machine that computes, in a few words, such as "Linux x86_64, 2 cores"."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def against(value: float, lqr_return: float | None, no_regulator: str | None = None) -> str:
