@@ -166,5 +166,5 @@ def _picture(claim: Claim) -> Picture | None:
     if claim.model.state_size < 2:
         return None
     shown = "" if claim.model.state_size == 2 else ", projected onto pairs of states"
-    caption = f"The safe set S (blue) and the limits X (red, dotted){shown}."
+    caption = f"The safe set S (blue) and the limits X (dotted){shown}."
     return drawn(safe_set(claim), caption)
