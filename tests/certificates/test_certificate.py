@@ -277,3 +277,11 @@ def test_a_model_without_parameters_can_be_certified(tmp_path):
     )
     Certificate(claim, "plain").save(tmp_path / "plain.json")
     assert Certificate.load(tmp_path / "plain.json", model).claim.digest == claim.digest
+
+
+def test_a_number_beyond_all_others_is_refused(path):
+    text = path.read_text()
+    assert '"sigma": 0.0002' in text
+    path.write_text(text.replace('"sigma": 0.0002', '"sigma": 1e999'))
+    with pytest.raises(CertificateError, match="1e999 is no finite number"):
+        load(path)

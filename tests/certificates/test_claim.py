@@ -6,6 +6,7 @@ import pytest
 
 from safe_wrappers import CertificateError, ModelError, SetDimensionError
 from safe_wrappers.certificates import Claim, prove
+from safe_wrappers.certificates._initial_states import _rounding
 from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 from safe_wrappers.sets import Box, Polytope, Zonotope
@@ -165,3 +166,10 @@ def test_what_is_claimed_is_described(upright):
     assert "X     [-1.047, 1.047] x [-8, 8]" in text
     assert "W     [-0.1, 0.1]" in text
     assert "sigma 0.0002, eps 5e-06" in text
+
+
+def test_what_a_centre_may_lose_by_rounding_does_not_depend_on_its_sign():
+    H, largest = np.eye(2), np.array([0.5, 2.0])
+    found = [_rounding(H, largest, 3, np.array([s * 7.0, 0.0])) for s in (1, -1)]
+    np.testing.assert_array_equal(*found)
+    assert found[0][0] > _rounding(H, largest, 3, np.zeros(2))[0]

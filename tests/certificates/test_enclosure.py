@@ -5,8 +5,10 @@ import pytest
 from float64_program import exactly
 
 from safe_wrappers import ModelError
+from safe_wrappers.certificates._branches import Branches
 from safe_wrappers.certificates._enclosure import ModelEnclosure
 from safe_wrappers.certificates._intervals import Interval
+from safe_wrappers.certificates._taylor import SMOOTH, Taylor
 from safe_wrappers.envs.dynamics import cart_pole, pendulum
 from safe_wrappers.models import Model
 
@@ -145,3 +147,23 @@ def test_a_pole_inside_the_box_is_unbounded_not_wrong():
         Interval(np.array([[-1.0]]), np.array([[1.0]])), Interval.point(np.zeros((1, 1)))
     )
     assert not value.hi[0, 0] <= 1e300
+
+
+def test_the_derivatives_of_the_cube_root_are_those_of_the_root():
+    root = SMOOTH["cbrt"](Taylor.variable(Interval.point(np.array([8.0])), 0, order=2))
+    for found, expected in (
+        (root.value.lo, 2.0),
+        (root.gradient[0].lo, 1 / 12),
+        (root.hessian[0, 0].hi, -2 / 9 / 8 ** (5 / 3)),
+    ):
+        np.testing.assert_allclose(found, [expected], rtol=1e-9)
+
+
+def test_a_sign_that_is_decided_makes_no_jump():
+    branches = Branches(1)
+    found = branches.arithmetic().operations["sign"](
+        Taylor.variable(Interval.point(np.array([2.0])), 0, order=2)
+    )
+    np.testing.assert_array_equal(found.value.lo, [1.0])
+    np.testing.assert_array_equal(found.value.hi, [1.0])
+    assert not branches.jumps

@@ -138,3 +138,13 @@ def test_a_guarantee_reads_as_a_sentence():
     assert str(Guarantee("tested", "by y")) == "tested, not proved: by y"
     both = Guarantee("certified", "by z", ("one holds", "two holds"))
     assert str(both) == "certified: by z; assuming that one holds; that two holds"
+
+
+def test_a_record_may_name_the_programs_of_several_versions_of_jax():
+    record = ProofRecord(PROVER, "sha256:c", "sha256:a", 2, 0.1)
+    both = record.with_program("sha256:b")
+    assert both.program == "sha256:a sha256:b"
+    assert both.is_of("sha256:a")
+    assert both.is_of("sha256:b")
+    assert not both.is_of("sha256:")
+    assert both.with_program("sha256:a") is both

@@ -131,3 +131,10 @@ def test_every_operation_rounds_outwards():
     total = tenth + tenth + tenth
     assert total.lo[0] < 3 * Fraction(0.1) < total.hi[0]
     assert (tenth * tenth).lo[0] < Fraction(0.1) ** 2 < (tenth * tenth).hi[0]
+
+
+@pytest.mark.parametrize(("exponent", "value"), [(0.5, 2.0), (1.5, 8.0), (-0.5, 0.5), (0.0, 1.0)])
+def test_real_powers_contain_the_value_and_are_tight(exponent, value):
+    found = Interval.point(np.array([4.0])).real_power(exponent)
+    assert found.lo[0] <= value <= found.hi[0]
+    assert found.hi[0] - found.lo[0] < 1e-13

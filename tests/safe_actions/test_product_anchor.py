@@ -35,6 +35,8 @@ def test_rows_that_are_not_numbers_give_an_action_in_the_box():
 def test_a_block_with_several_actions_has_no_closed_form():
     with pytest.raises(sw.SetDimensionError, match="at most one action"):
         ProductAnchor((Block((0, 1), (0, 1)),), H)
+    with pytest.raises(sw.SetDimensionError, match="at most one action"):
+        ProductAnchor((Block((0,), (0, 1)), Block((1,), (2,))), H)
 
 
 def test_samples_have_their_coordinates_in_order_and_independent():

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import volts
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,3 +67,12 @@ def test_an_ordinary_space_leaves_the_system_as_it_is():
     assert not box.coarse
     with pytest.raises(sw.CertificateError, match="would be rounded by up to"):
         onto_space(system, spaces.Box(1000.0, 1002.0, (2,)))
+
+
+@pytest.mark.parametrize("space", [spaces.Box(-1.0, 1.0, (1,)), spaces.Box(-12.0, 11.0, (1,))])
+def test_a_space_of_other_units_than_the_models_is_refused(space):
+    system = volts.system()
+    box, _ = onto_space(system, spaces.Box(-12.0, 12.0, (1,)))
+    assert not box.coarse
+    with pytest.raises(sw.CertificateError, match="must have the bounds of the model's"):
+        onto_space(system, space)

@@ -302,3 +302,10 @@ def test_a_polytope_without_rows_is_the_whole_space():
     space = Polytope(np.zeros((0, 2)), np.zeros(0))
     assert float(space.margin(np.ones(2))) == np.inf
     assert bool(space.contains(np.ones(2)))
+
+
+def test_scaled_scales_about_a_centre():
+    box = Polytope(np.concatenate([np.eye(2), -np.eye(2)]), np.array([3.0, 5.0, -1.0, -1.0]))
+    half = box.scaled(0.5, center=[1.0, 3.0])
+    np.testing.assert_allclose(half.h, [2.0, 4.0, -1.0, -2.0])
+    np.testing.assert_array_equal(half.H, box.H)
