@@ -145,7 +145,7 @@ KINDS = (
         counts,
     ),
     Kind("mutation.json", "mutants of the source", "python benchmarks/mutation.py", mutation),
-    Kind("kills.json", "trainings that are killed", "python benchmarks/kills.py", kills),
+    Kind("kills*.json", "trainings that are killed", "python benchmarks/kills.py", kills),
     Kind("bit_flips.json", "single bits flipped", "python benchmarks/bit_flips.py", bit_flips),
 )
 

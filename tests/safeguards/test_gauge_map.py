@@ -11,6 +11,7 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
+from safe_wrappers._margins import tau
 from safe_wrappers.safeguards._base import Rows
 from safe_wrappers.safeguards._centers import safe_center
 from safe_wrappers.testing._action_sets import boxed, product, random_sets, violations
@@ -135,3 +136,12 @@ def test_the_orthogonal_center_and_unknown_ones_are_refused():
         sw.GaugeMap(center="orthogonal")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="`center` is 'middle'"):
         sw.safeguards.make_safeguard("gauge_map", center="middle")
+
+
+def test_a_set_without_any_room_has_finite_derivatives():
+    """The tightened rows hold with equality at the centre: nothing is divided by their slack."""
+    slack = np.float32(tau(2, np.float32))
+    rows = sw.SafeActionSet(jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.full(2, slack), jnp.zeros(2))
+    for request in ([0.5, 0.5], [0.0, 0.0], [1.0, -0.2]):
+        jacobian = jax.jacobian(lambda a: sw.GaugeMap()(rows, a).action)(jnp.array(request))
+        assert np.isfinite(jacobian).all()
