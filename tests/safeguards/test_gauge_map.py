@@ -11,7 +11,6 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
-from safe_wrappers._margins import tau
 from safe_wrappers.safeguards._base import Rows
 from safe_wrappers.safeguards._centers import safe_center
 from safe_wrappers.testing._action_sets import boxed, product, random_sets, violations
