@@ -10,7 +10,7 @@ from brax import envs
 from jax.typing import ArrayLike
 
 from .._frozen import Frozen
-from .._gate import as_integer
+from .._gate import as_action, as_integer
 from .._optional import require
 from .._pytree import frozen_pytree
 from . import _gym_env as single
@@ -145,7 +145,7 @@ class GymnaxEnv(Frozen):
         """`step` without the start of a next episode; `key` is not used."""
         del key
         params = self._params if params is None else params
-        request = jnp.asarray(action, jnp.float32).reshape((self.env.action_size,))
+        request = as_action(action, self.env.action_size)
         after, seen, reward, terminated = single.step(self.env, state.env_state, request)
         time = state.time + 1
         out_of_time = time >= params.max_steps_in_episode

@@ -1,15 +1,13 @@
 """`safe-wrappers attack`."""
 
-import json
 import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
-from ..evaluation import machine, versions
-from ..falsification import as_json, as_text
 from ..falsification import attack as search
 from ._options import Attack
 from ._subject import target_environment
+from ._trial_report import print_report
 from ._usage import require_new_file, usage_errors
 
 
@@ -23,16 +21,7 @@ def attack(options: Attack) -> int:
         report = search(
             env, options.safeguard, budget=options.budget, seed=options.seed, progress=line.show
         )
-    if options.json:
-        about = {
-            "target": options.target,
-            "safe_set": options.safe_set,
-            "versions": versions(),
-            "machine": machine(),
-        }
-        print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
-    else:
-        print(as_text(report))
+    print_report(options, report)
     if options.plot is not None:
         from ..plots import attack_figure, save_figure
 

@@ -1,15 +1,13 @@
 """`safe-wrappers soak`."""
 
-import json
 import sys
 
 from .._compilation_cache import use_compilation_cache
 from .._status_line import StatusLine
-from ..evaluation import machine, versions
-from ..falsification import as_json, as_text
 from ..falsification import soak as run
 from ._options import Soak
 from ._subject import target_environment
+from ._trial_report import print_report
 from ._usage import UsageError, require_new_file, usage_errors
 
 
@@ -31,14 +29,5 @@ def soak(options: Soak) -> int:
             )
     except OSError as error:
         raise UsageError(f"{options.state} cannot be used: {error.strerror}.") from error
-    if options.json:
-        about = {
-            "target": options.target,
-            "safe_set": options.safe_set,
-            "versions": versions(),
-            "machine": machine(),
-        }
-        print(json.dumps({**about, **as_json(report)}, indent=2, allow_nan=False))
-    else:
-        print(as_text(report))
+    print_report(options, report)
     return 0 if report.held else 1

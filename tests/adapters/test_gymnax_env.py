@@ -90,6 +90,13 @@ def test_single_actions_may_be_numbers_and_gradients_flow():
     assert abs(float(jax.grad(reward)(jnp.array(0.01)))) > 1e-3
 
 
+@pytest.mark.parametrize("action", [np.zeros((1, 1)), np.zeros(2), np.array([0.1 + 1j]), "0.1"])
+def test_actions_pass_the_gate_of_all_others(action):
+    _, state = jax.eval_shape(ENV.reset, jax.random.PRNGKey(0))
+    with pytest.raises(sw.SetDimensionError, match="action"):
+        jax.eval_shape(lambda state: ENV.step_env(None, state, action), state)
+
+
 def test_what_is_no_environment_is_refused():
     with pytest.raises(TypeError, match=r"must be a `brax\.envs\.Env`"):
         GymnaxEnv(3)
