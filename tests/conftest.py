@@ -3,6 +3,7 @@ rules that hold in whole folders of tests.
 """
 
 import contextlib
+import sys
 from pathlib import Path
 
 import counts
@@ -69,3 +70,16 @@ def strict_promotion(request):
             stack.enter_context(jax.numpy_rank_promotion("raise"))
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def modules_of_one_test(tmp_path_factory):
+    """A module that a test wrote and imported is forgotten with it: the next test of the same
+    process may write another one of that name.
+    """
+    yield
+    written = tmp_path_factory.getbasetemp()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and written in Path(file).parents:
+            del sys.modules[name]
