@@ -23,3 +23,5 @@ from ._proof_json import proof_as_json as proof_as_json
 from ._proof_parts import ProofPart as ProofPart
 from ._result import Proof as Proof
 from ._result import ProofRecord as ProofRecord
+from ._virtual_blocks import BlockForm as BlockForm
+from ._virtual_blocks import VirtualBlocks as VirtualBlocks

@@ -12,11 +12,12 @@ from .._one_line import count, one_line
 from ..models import Model
 from ..sets import Box, Polytope, Zonotope
 from ._block import Block
-from ._claim import Claim
+from ._claim import VIRTUAL, Claim
 from ._encoding import decode_array, decode_set, require_entries
 from ._file import PathLike, Source, read, write
 from ._fingerprint import POINTS, agrees, distance, fingerprint
 from ._result import Proof, ProofRecord
+from ._virtual_blocks import decode_virtual
 
 _NAME_LENGTH = 100
 _ENTRIES = (
@@ -132,14 +133,15 @@ class Certificate:
             "record": None if self.record is None else self.record._asdict(),
             "metadata": dict(self.metadata),
             "next_states": _rounded(
-                fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+                fingerprint(claim.model, _around(claim), claim.disturbance_set)
             ),
         }
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], model: Model) -> "Certificate":
         n = model.state_size
-        require_entries("The content", {_CENTER: [0.0] * n, **content}, (*_ENTRIES, _CENTER))
+        optional = {_CENTER: [0.0] * n, VIRTUAL: None}
+        require_entries("The content", {**optional, **content}, (*_ENTRIES, *optional))
         name = str(content["name"])[:_NAME_LENGTH]
         _require_model(name, content, model)
         generators = content["generators"]
@@ -152,6 +154,7 @@ class Certificate:
             sigma=content["sigma"],
             blocks=tuple(map(_block, content["blocks"])),
             generators=None if generators is None else decode_set(generators, Zonotope),
+            virtual=decode_virtual(content[VIRTUAL]) if VIRTUAL in content else None,
             eps=decode_array("eps", content["eps"], "float32"),
             gain=decode_array("gain", content["gain"], "float32"),
         )
@@ -169,7 +172,7 @@ class Certificate:
 
     def _require_fingerprint(self, stored: np.ndarray) -> None:
         claim = self.claim
-        found = fingerprint(claim.model, claim.safe_state_set, claim.disturbance_set)
+        found = fingerprint(claim.model, _around(claim), claim.disturbance_set)
         apart = distance(found, stored, claim.center)
         _require(
             agrees(found, stored, claim.center),
@@ -196,6 +199,13 @@ def model_name(source: Source) -> str:
         return str(read(source)["model"]["name"])
     except (KeyError, TypeError) as error:
         raise CertificateError(f"{source} does not name its model.") from error
+
+
+def _around(claim: Claim) -> Box | Polytope:
+    """What the points of the fingerprint are derived from: S, or X where S has too many vertices."""
+    if claim.virtual is not None and isinstance(claim.constraint_set, Box):
+        return claim.constraint_set
+    return claim.safe_state_set
 
 
 def _block(content: dict[str, Any]) -> Block:

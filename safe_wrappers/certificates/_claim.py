@@ -22,8 +22,12 @@ from ._center import as_center, offset_in_words, placed
 from ._encoding import SET_FIELDS, encode_set
 from ._room import seen_from
 from ._rounding import rounding_bound
+from ._virtual_blocks import VirtualBlocks, as_virtual_blocks, encode_virtual
+from ._virtual_rounding import virtual_rounding_bound
 
 SIGMA = 2e-4
+# The entry of a file that only claims in virtual inputs have.
+VIRTUAL = "virtual_inputs"
 # The least allowance per facet. A tenth of it covers the residual of Brax's generalized pipeline
 # and of MJX (at most 4e-7 of the set per step); more would move the boundary of the safe action set
 # where an action has little authority.
@@ -31,6 +35,8 @@ MIN_EPS = 5e-6
 # What is left of sigma beyond the rounding margins, so that a certified state has a float32 action
 # with room to spare.
 RESERVE = 1e-5
+# The largest margin that rounding may ask for where the margin of a facet follows from it.
+_MOST = 0.1
 # How much larger than their sum the terms of a facet may be before a user is told.
 _CANCELS = 20.0
 
@@ -61,11 +67,15 @@ class Claim(ReadOnly):
         center: A point strictly inside S, shape (n,), rounded to float32. Default: the origin if it
             lies well inside, at least a tenth of the way across S from every facet, else the centre
             of volume. With the origin, S = {x : H x <= 1}.
-        sigma: The margin to be proved, in the scale in which the centre has margin 1.
+        sigma: The margin to be proved, in the scale in which the centre has margin 1. With virtual
+            inputs it is the least one: a facet whose rounding needs more gets more (`margins`).
         blocks: The groups of states and actions that share out S, if it is a product; then it is
             proved block by block, and anchors and initial states come block by block.
         generators: A zonotope whose copy, shrunk by the factor 1 - 1e-4 about `center`, lies in
             S; then initial states can be sampled in its generator space.
+        virtual: The box V of virtual inputs and the linear form of each block, for a set that is
+            proved in virtual inputs; then `blocks` share out these instead of the actions, and X is
+            a bounded box.
         eps: Allowance for run-time rounding per facet, shape (m,). Default: the bound that is
             computed from the model's own operations, at least 5e-6. Give it only for a model whose
             operations have no rounding rule, or to read it from a file; `prove` refuses an
@@ -90,6 +100,7 @@ class Claim(ReadOnly):
     sigma: float = SIGMA
     blocks: tuple[Block, ...] = ()
     generators: Zonotope | None = None
+    virtual: VirtualBlocks | None = None
     eps: np.ndarray = None  # pyright: ignore[reportAssignmentType]
     gain: np.ndarray = None  # pyright: ignore[reportAssignmentType]
 
@@ -106,6 +117,7 @@ class Claim(ReadOnly):
             sigma: float = SIGMA,
             blocks: Sequence[Block] = (),
             generators: Zonotope | None = None,
+            virtual: VirtualBlocks | None = None,
             eps: ArrayLike | None = None,
             gain: ArrayLike | None = None,
         ): ...
@@ -135,7 +147,14 @@ class Claim(ReadOnly):
         self._set("blocks", tuple(_block(block, self.model) for block in self.blocks))
         if self.blocks:
             require_product(self.blocks, self.safe_state_set, self.model.action_size)
-        self._set("center", as_center(self.center, self.safe_state_set, self.blocks))
+        center = self.center
+        if self.virtual is not None:
+            size = self.model.action_size
+            virtual = as_virtual_blocks(self.virtual, self.blocks, self.constraint_set, size)
+            self._set("virtual", virtual)
+            # The default centre needs vertices, of which these sets have too many.
+            center = np.zeros(n) if center is None else center
+        self._set("center", as_center(center, self.safe_state_set, self.blocks))
         self._set("safe_state_set", placed(self.safe_state_set, self.center))
         eps, gain = self._allowances()
         self._set("eps", eps)
@@ -151,9 +170,7 @@ class Claim(ReadOnly):
             gain = np.zeros(facets) if self.gain is None else self.gain
             return _allowance("eps", self.eps, facets), _allowance("gain", gain, facets)
         try:
-            eps, gain = rounding_bound(
-                self.model, self.centered_set, self.disturbance_set, self.center
-            )
+            eps, gain = self.rounding()
         except ModelError as error:
             raise ModelError(
                 f"The rounding of the model {self.model.name!r} cannot be bounded: {error} "
@@ -173,14 +190,54 @@ class Claim(ReadOnly):
         gain = np.nextafter(gain.astype(np.float32), up)
         return _allowance("eps", eps, facets), _allowance("gain", gain, facets)
 
+    def rounding(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the float32 errors and of the actions' effect along each facet, shapes (m,),
+        computed anew.
+
+        Raises:
+            ModelError: Naming the primitive, if the model uses one without a rule.
+        """
+        if self.virtual is not None:
+            return virtual_rounding_bound(
+                self.model,
+                self.virtual.inputs,
+                self.blocks,
+                self.centered_set,
+                self.constraint_set,
+                self.disturbance_set,
+                self.center,
+            )
+        return rounding_bound(self.model, self.centered_set, self.disturbance_set, self.center)
+
+    @functools.cached_property
+    def margins(self) -> np.ndarray:
+        """The margin to be proved at each facet, shape (m,), float64: sigma, or what rounding needs
+        if a set in virtual inputs needs more.
+        """
+        if self.virtual is None:
+            return np.full(len(self.eps), self.sigma)
+        return np.maximum(self.sigma, self._needed())
+
+    def _needed(self) -> np.ndarray:
+        test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
+        return 2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE
+
     def _require_room(self) -> None:
         """With err_i <= eps_i the error of a row as computed, a certified state leaves the float32
         rows a slack of sigma - eps_i - err_i, less 2^-23 if the room had to be rounded down, of
         which the safeguards use 2 tau |H_i B|.
         """
-        test = tau(self.model.action_size, np.float32) * self.gain.astype(np.float64)
-        needed = 2.0 * self.eps.astype(np.float64) + 2.0 * test + RESERVE
+        needed = self._needed()
         facet = int(needed.argmax())
+        if self.virtual is not None:
+            if not needed[facet] <= _MOST:
+                raise CertificateError(
+                    f"The rounding of the model {self.model.name!r} needs a margin of "
+                    f"{needed[facet]:.3g} at facet {facet} of S, which is too much of a set whose "
+                    "centre has margin 1. Give `Mechanical` the `armature` of its motors, use units "
+                    "in which numbers are moderate, or a longer time step."
+                )
+            return
         if not self.sigma >= needed[facet]:
             raise CertificateError(
                 f"`sigma` is {self.sigma:.3g}, but the rounding of the model {self.model.name!r} "
@@ -236,6 +293,7 @@ class Claim(ReadOnly):
             "sigma": self.sigma,
             "blocks": [{key: list(v) for key, v in b._asdict().items()} for b in self.blocks],
             "generators": generators,
+            **({} if self.virtual is None else {VIRTUAL: encode_virtual(self.virtual)}),
             "eps": [float(str(value)) for value in self.eps],
             "gain": [float(str(value)) for value in self.gain],
         }

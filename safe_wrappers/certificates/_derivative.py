@@ -37,6 +37,16 @@ def require_one_derivative(model: Model, safe_state_set: Polytope, center: np.nd
         ModelError: If a subclass computes the step or its affine form by itself, or both disagree
             at a state of S.
     """
+    require_own_methods(model)
+    require_derivative(model, Interval.point(_states(safe_state_set, center)))
+
+
+def require_own_methods(model: Model) -> None:
+    """Checks that a subclass leaves the affine form and the step as `Model` defines them.
+
+    Raises:
+        ModelError: Naming what it replaces.
+    """
     for name in ("affine", "unit_step", "natural_action", "__call__"):
         if getattr(getattr(model, name), "__func__", None) is not getattr(Model, name):
             raise ModelError(
@@ -44,7 +54,18 @@ def require_one_derivative(model: Model, safe_state_set: Polytope, center: np.nd
                 f"is proved are `step` and its derivative, but {type(model).__name__} replaces it. "
                 "Write all of the dynamics in `step`."
             )
-    x = Interval.point(_states(safe_state_set, center))
+
+
+def require_derivative(model: Model, x: Interval) -> None:
+    """Checks `affine` at states.
+
+    Args:
+        model: An affine model with n states.
+        x: Points, shape (n, states).
+
+    Raises:
+        ModelError: If both disagree at a state.
+    """
     n, count = x.lo.shape
     with np.errstate(all="ignore"):
         derivative = _derivative(model, x)

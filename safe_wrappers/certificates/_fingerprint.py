@@ -18,17 +18,22 @@ _TOLERANCE = 1e-5
 _FAR = 0.06
 
 
-def fingerprint(model: Model, safe_state_set: Polytope, disturbance_set: Box) -> np.ndarray:
-    """Next states at 64 points of a Halton sequence in the bounding box of S, the action box and W.
+def fingerprint(model: Model, around: Box | Polytope, disturbance_set: Box) -> np.ndarray:
+    """Next states at 64 points of a Halton sequence in the bounding box of a set of states, the
+    action box and W.
 
     Shape (64, n), float32.
     """
     from scipy.stats import qmc  # late: importing it takes longer than all that is computed here
 
-    vertices = safe_state_set.vertices()
+    if isinstance(around, Box):
+        lower, upper = np.asarray(around.lower), np.asarray(around.upper)
+    else:
+        vertices = around.vertices()
+        lower, upper = vertices.min(axis=0), vertices.max(axis=0)
     ones = np.ones(model.action_size)
-    lower = np.concatenate([vertices.min(axis=0), -ones, np.asarray(disturbance_set.lower)])
-    upper = np.concatenate([vertices.max(axis=0), ones, np.asarray(disturbance_set.upper)])
+    lower = np.concatenate([lower, -ones, np.asarray(disturbance_set.lower)])
+    upper = np.concatenate([upper, ones, np.asarray(disturbance_set.upper)])
     points = qmc.Halton(len(lower), scramble=False).random(POINTS)
     # Six digits: vertices are computed, and may differ in the last place between machines.
     points = np.round(lower + points * (upper - lower), 6).astype(np.float32)

@@ -10,7 +10,7 @@ A claim is proved when
 4. S lies in X; and
 5. S is robust control invariant with margin sigma: S is covered by simplices (`_coverage`), which
    a branch and bound (`_branch_and_bound`) proves one by one, and the cover lies where the rounding
-   was bounded.
+   was bounded. A set in virtual inputs is proved block by block instead (`_virtual_proof`).
 
 The cover is checked in rationals, and all other numbers are bounded by outward-rounded intervals:
 "proved" is a statement about real numbers.
@@ -35,8 +35,9 @@ from ._inputs import best_inputs
 from ._product import candidates, reduction
 from ._proof_parts import Ledger
 from ._result import PROVER, Proof, ProofRecord, inconclusive
-from ._rounding import rounding_bound
 from ._rows import RowBounds
+from ._virtual_derivative import require_virtual_derivatives
+from ._virtual_proof import prove_virtual
 
 # The claims that were proved in this process, by the digests of their numbers and programs.
 _PROVED: dict[tuple[str, str], ProofRecord] = {}
@@ -61,7 +62,10 @@ def prove(claim: Claim, *, max_cells: int = 1_000_000, max_depth: int = 200) -> 
     start, ledger = time.perf_counter(), Ledger()
     require_affine(claim.model)
     ledger.passed("The program of the model is affine in action and disturbance")
-    require_one_derivative(claim.model, claim.safe_state_set, claim.center)
+    if claim.virtual is None:
+        require_one_derivative(claim.model, claim.safe_state_set, claim.center)
+    else:
+        require_virtual_derivatives(claim)
     ledger.passed("The rows that run are the derivative of the function that is enclosed")
     with np.errstate(all="ignore"):
         result = _refused(claim, ledger) or _decided(claim, max_cells, max_depth, ledger)
@@ -82,7 +86,7 @@ def proved_here(claim: Claim) -> ProofRecord | None:
 
 def _refused(claim: Claim, ledger: Ledger) -> Proof | None:
     """The answer if an allowance is too small or an initial state may lie outside, else None."""
-    eps, gain = rounding_bound(claim.model, claim.centered_set, claim.disturbance_set, claim.center)
+    eps, gain = claim.rounding()
     for name, found, needed, meaning in (
         ("eps", claim.eps, eps, "float32 may lose"),
         ("gain", claim.gain, gain, "the length of H_i B may be"),
@@ -109,6 +113,8 @@ def _refused(claim: Claim, ledger: Ledger) -> Proof | None:
 
 
 def _decided(claim: Claim, max_cells: int, max_depth: int, ledger: Ledger) -> Proof:
+    if claim.virtual is not None:
+        return prove_virtual(claim, ledger)
     if claim.blocks:
         return _prove_product(claim, max_cells, max_depth, ledger)
     bounded = _bounded(claim, range(claim.model.state_size))

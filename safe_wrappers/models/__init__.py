@@ -5,6 +5,9 @@ encloses them.
 from ._action_units import ActionUnits as ActionUnits
 from ._affinity import require_affine as require_affine
 from ._known_operations import require_known_operations as require_known_operations
+from ._mechanical import POSITIVE_SEMIDEFINITE as POSITIVE_SEMIDEFINITE
+from ._mechanical import Cascade as Cascade
+from ._mechanical import Mechanical as Mechanical
 from ._model import Affine as Affine
 from ._model import Model as Model
 from ._program import jaxpr_digest as jaxpr_digest
@@ -12,3 +15,6 @@ from ._program import program_digest as program_digest
 from ._remainder import EnclosedModel as EnclosedModel
 from ._remainder import Remainder as Remainder
 from ._remainder import enclosed as enclosed
+from ._virtual import Inputs as Inputs
+from ._virtual import InVirtualInputs as InVirtualInputs
+from ._virtual import VirtualInputs as VirtualInputs

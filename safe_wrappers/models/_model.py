@@ -19,11 +19,13 @@ from .._gate import (
     as_state,
     function,
     instance_of,
+    shown,
 )
 from .._one_line import count, one_line
 from ..sets import Box
 from ._action_units import ActionUnits
 from ._names import as_names, as_units, labelled, size_of
+from ._virtual import VirtualInputs
 
 
 class Affine(NamedTuple):
@@ -57,6 +59,7 @@ class Model:
         state_names: A name for each state, for figures and errors.
         action_names: A name for each action.
         units: Units by the names of states and actions, for example {"gap": "m"}.
+        virtual: The virtual inputs through which `step` acts; `Mechanical` and `Cascade` set it.
 
     Raises:
         TypeError: If the name is no text, `step` no function, a size no integer, a parameter no
@@ -94,6 +97,7 @@ class Model:
     state_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    virtual: VirtualInputs | None = None
     action_units: ActionUnits = dataclasses.field(init=False)
 
     def __post_init__(self):
@@ -113,6 +117,7 @@ class Model:
         instance_of("parameters", self.parameters, Mapping)
         for name, value in self.parameters.items():
             as_number(f"parameters[{name!r}]", value)
+        self._require_virtual()
         self._set("units", as_units(self.units, (*self.state_names, *self.action_names)))
         one = np.ones(self.action_size, np.float32)
         box = Box(-one, one) if self.action_box is None else self.action_box
@@ -121,6 +126,18 @@ class Model:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    def _require_virtual(self) -> None:
+        virtual = self.virtual
+        if virtual is None:
+            return
+        instance_of("virtual", virtual, VirtualInputs, hint="see `Mechanical` and `Cascade`")
+        if self.step != virtual.plant or virtual.size != self.action_size:
+            raise ModelError(
+                f"`step` of the model {self.name!r} must be `virtual.plant`, with as many actions "
+                f"as virtual inputs, but it is {shown(self.step)} with {self.action_size} actions. "
+                "Use `Mechanical` or `Cascade`."
+            )
 
     def __call__(self, x: ArrayLike, action: ArrayLike, disturbance: ArrayLike) -> jax.Array:
         """The next state x' = f(x, a, w), shape (n,), for an action in natural units.

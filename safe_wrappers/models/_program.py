@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from .._jaxpr_writer import JaxprWriter
 from ._model import Model
+from ._virtual import InVirtualInputs
 
 
 def program_digest(model: Model) -> str:
@@ -30,7 +31,20 @@ def program_digest(model: Model) -> str:
         # Traced anew each time, see `trace`.
         step = jax.make_jaxpr(lambda *arguments: model.unit_step(*arguments))(*shapes)
         affine = jax.make_jaxpr(lambda x: tuple(model.affine(x)))(shapes[0])
-    return jaxpr_digest(step, affine)
+        parts = () if model.virtual is None else _in_virtual_inputs(model, shapes)
+    return jaxpr_digest(step, affine, *parts)
+
+
+def _in_virtual_inputs(model: Model, shapes: list[jax.ShapeDtypeStruct]) -> tuple[Any, ...]:
+    """The further programs that run where a model has virtual inputs."""
+    parts = InVirtualInputs(model)
+    x = shapes[0]
+    return (
+        jax.make_jaxpr(parts.step)(*shapes),
+        jax.make_jaxpr(lambda x: tuple(parts.affine(x)))(x),
+        jax.make_jaxpr(lambda x: tuple(parts.inputs(x)))(x),
+        jax.make_jaxpr(parts.actions)(x, shapes[1]),
+    )
 
 
 def jaxpr_digest(*programs: Any) -> str:

@@ -31,6 +31,7 @@ from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
+from ._virtual_rows import VirtualRows
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -66,6 +67,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
     _generators: Zonotope | None = dataclasses.field(init=False, repr=False)
     _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
+    _rows: VirtualRows | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self, promise: Claim | Certificate):
         certificate = promise if isinstance(promise, Certificate) else None
@@ -79,9 +81,15 @@ class ModelSystem(SystemOfModel, Guaranteed):
         object.__setattr__(self, "certificate", certificate)
         function("state", self.state, "(environment's state) -> x, shape (n,)")
         inner = claim.centered_set.scaled(1 - RESET_SHRINK)
-        blocks = self.blocks
-        initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
-        anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if blocks else None
+        blocks, rows = self.blocks, None
+        if claim.virtual is not None:
+            rows = VirtualRows(claim)
+            initial = ProductSampler(blocks, inner, _seen_from(claim.constraint_set, claim.center))
+        else:
+            initial = ProductSampler(blocks, inner) if blocks else inner.triangulate()
+        plain = bool(blocks) and rows is None
+        anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if plain else None
+        object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_initial", initial)
         object.__setattr__(self, "_generators", _around(claim.center, claim.generators))
         object.__setattr__(self, "_anchor", anchor)
@@ -149,17 +157,21 @@ class ModelSystem(SystemOfModel, Guaranteed):
         still leaves a safe action at every state of S: 0 if the claim's gain is not known.
         """
         claim = self.claim
-        slack = claim.sigma - 2.0 * claim.eps.astype(np.float64) - RESERVE
+        slack = claim.margins - 2.0 * claim.eps.astype(np.float64) - RESERVE
         gain = claim.gain.astype(np.float64)
         room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
         return max(0.0, float(room.min()) - 2.0 * tau(self.action_size, np.float32))
 
     def safe_action_set(self, x: ArrayLike) -> SafeActionSet:
-        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor.
+        """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor. A set in
+        virtual inputs has two rows for each of these (`_virtual_rows`), not one for each facet.
 
         Differentiable in x.
         """
-        c, B, E = self.model.affine(as_state("x", x, self.model.state_size))
+        x = as_state("x", x, self.model.state_size)
+        if self._rows is not None:
+            return self._rows(x)
+        c, B, E = self.model.affine(x)
         H, room = self.claim.centered_set.halfspaces()
         H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
         # Elementwise, as in `_products`: rounded factors would void eps.
@@ -199,6 +211,14 @@ class ModelSystem(SystemOfModel, Guaranteed):
                 "initial_states='uniform'."
             )
         return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
+
+
+def _seen_from(box: Box | Polytope, center: Float[np.ndarray, " n"]) -> Box:
+    """A box of states as seen from a point, in float64."""
+    assert isinstance(box, Box)
+    return Box(
+        *(np.asarray(end, np.float64) - center.astype(np.float64) for end in (box.lower, box.upper))
+    )
 
 
 def _around(center: Float[np.ndarray, " n"], generators: Zonotope | None) -> Zonotope | None:

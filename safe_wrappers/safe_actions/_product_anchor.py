@@ -10,8 +10,9 @@ from jaxtyping import Float
 
 from .._errors import SetDimensionError
 from ..certificates import Block
-from ..sets import Polytope
+from ..sets import Box, Polytope, Triangulation
 from ._action_set import midpoint
+from ._state_table import StateTable
 
 
 class ProductAnchor:
@@ -62,10 +63,21 @@ class ProductSampler:
     Args:
         blocks: They share out the coordinates.
         safe_state_set: The product set.
+        around: A box around it, for blocks of more than two coordinates, whose points are then
+            drawn from a table. Default: all blocks are divided into simplices.
     """
 
-    def __init__(self, blocks: Sequence[Block], safe_state_set: Polytope):
-        self._cells = [block.factor(safe_state_set).triangulate() for block in blocks]
+    def __init__(
+        self, blocks: Sequence[Block], safe_state_set: Polytope, around: Box | None = None
+    ):
+        self._cells: list[Triangulation | StateTable] = []
+        for seed, block in enumerate(blocks):
+            factor, states = block.factor(safe_state_set), list(block.states)
+            if around is None or len(states) <= 2:
+                self._cells.append(factor.triangulate())
+            else:
+                lower, upper = np.asarray(around.lower)[states], np.asarray(around.upper)[states]
+                self._cells.append(StateTable(factor, lower, upper, seed))
         self._order = np.argsort(list(itertools.chain(*(block.states for block in blocks))))
 
     def sample(self, key: jax.Array) -> Float[jax.Array, " n"]:

@@ -1,0 +1,130 @@
+"""Whether the actuators bring about every virtual input: the action of (x, v) lies in [-1, 1]^d for
+all states of X and all v in V.
+
+The action is enclosed over cells of X in two ways, of which the better one counts for each of its
+components: by interval arithmetic, and in the middle of the cell plus derivative over the cell times
+half-widths. A cell that fails is halved along the state whose derivative varies most over it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..models import InVirtualInputs, Model
+from ..models._interpreter import interpret
+from ..models._trace import trace
+from ..sets import Box
+from ._branches import HULLS
+from ._intervals import Interval, round_up
+from ._taylor import Taylor, spread
+
+_CELLS = 50_000
+
+
+class Authority(NamedTuple):
+    """The largest actions that were found.
+
+    Attributes:
+        largest: An upper bound of |u_j| over X and V, shape (d,).
+        cells: How many cells it took.
+        state: The middle of the cell in which it is largest, shape (n,).
+    """
+
+    largest: np.ndarray
+    cells: int
+    state: np.ndarray
+
+    @property
+    def enough(self) -> bool:
+        """Whether every action is in its box; false for NaN."""
+        return bool(np.all(self.largest <= 1.0))
+
+
+def authority(model: Model, X: Box, V: Box, cells: int = _CELLS) -> Authority:
+    """The largest actions of virtual inputs in V at states of X.
+
+    Args:
+        model: With virtual inputs, or without: then these are the actions.
+        X: Bounded.
+        V: The box of virtual inputs.
+        cells: Most cells.
+    """
+    lower, upper = (np.asarray(end, np.float64)[:, None] for end in (X.lower, X.upper))
+    largest, widths = over_cells(model, V, lower, upper)
+    while lower.shape[1] < cells:
+        failed = ~np.all(largest <= 1.0, axis=0)
+        side = np.argmax(np.where(np.isnan(widths), np.inf, widths), axis=0)
+        split = failed & (np.take_along_axis(widths, side[None], axis=0)[0] > 0)
+        if not split.any():
+            break
+        # The worst ones first, where there is not room for all.
+        chosen = np.flatnonzero(split)
+        if lower.shape[1] + len(chosen) > cells:
+            order = np.argsort(-np.nan_to_num(largest[:, chosen].max(axis=0), nan=np.inf))
+            chosen = chosen[order[: max(1, cells - lower.shape[1])]]
+        new_lower, new_upper = (np.repeat(end[:, chosen], 2, axis=1) for end in (lower, upper))
+        axis, first = np.repeat(side[chosen], 2), np.arange(2 * len(chosen))
+        middle = (new_lower[axis, first] + new_upper[axis, first]) / 2
+        new_upper[axis[::2], first[::2]] = middle[::2]
+        new_lower[axis[1::2], first[1::2]] = middle[1::2]
+        kept = np.setdiff1d(np.arange(lower.shape[1]), chosen)
+        of_new = over_cells(model, V, new_lower, new_upper)
+        lower, upper, largest, widths = (
+            np.concatenate([old[:, kept], new], axis=1)
+            for old, new in zip(
+                (lower, upper, largest, widths), (new_lower, new_upper, *of_new), strict=True
+            )
+        )
+    worst = int(np.argmax(np.nan_to_num(largest.max(axis=0), nan=np.inf)))
+    state = (lower[:, worst] + upper[:, worst]) / 2
+    return Authority(largest.max(axis=1), lower.shape[1], state)
+
+
+def over_cells(
+    model: Model, V: Box, lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Upper bounds of the actions' sizes over cells of states, and by how much the derivative of an
+    action by each state varies over the cell.
+
+    Args:
+        model: n states, d actions.
+        V: Virtual inputs.
+        lower: Shape (n, cells).
+        upper: The same.
+
+    Returns:
+        Shapes (d, cells) and (n, cells).
+    """
+    n, d = model.state_size, model.action_size
+    cells = lower.shape[1]
+    middle = (lower + upper) / 2
+    half = round_up(np.maximum(upper - middle, middle - lower))
+    of_V = [np.asarray(end, np.float64) for end in (V.lower, V.upper)]
+    between = (of_V[0] + of_V[1]) / 2
+    half = np.concatenate([half, np.repeat(round_up(of_V[1] - between)[:, None], cells, axis=1)])
+    half[n:] = np.maximum(half[n:], round_up(between - of_V[0])[:, None])
+    program = trace(InVirtualInputs(model).actions, n, d)
+    x = [Taylor.variable(Interval(lower[i], upper[i]), i, order=1) for i in range(n)]
+    v = [
+        Taylor.variable(Interval(np.full(cells, lo), np.full(cells, hi)), n + j, order=1)
+        for j, (lo, hi) in enumerate(zip(*of_V, strict=True))
+    ]
+    still = [Taylor(Interval.point(middle[i])) for i in range(n)]
+    at = [Taylor(Interval.point(np.full(cells, value))) for value in between]
+    with np.errstate(all="ignore"):
+        (over,) = interpret(program, HULLS, x, v)
+        (center,) = interpret(program, HULLS, still, at)
+    largest, widths = np.empty((d, cells)), np.zeros((n, cells))
+    for j, (whole, point) in enumerate(zip(over, center, strict=True)):
+        slopes = spread(whole.gradient, whole.support, tuple(range(n + d)))
+        if slopes is None:
+            largest[j] = np.broadcast_to(whole.value.magnitude, (cells,))
+            continue
+        push = (slopes.magnitude * half).sum(axis=0) * (1 + (n + d) * 2.0**-51)
+        by_slope = round_up(np.broadcast_to(point.value.magnitude, (cells,)) + round_up(push))
+        by_value = np.broadcast_to(whole.value.magnitude, (cells,))
+        # NaN where nothing is known in one of the two ways.
+        largest[j] = np.fmin(by_slope, by_value)
+        varying = np.broadcast_to(slopes.hi - slopes.lo, (n + d, cells))[:n] * half[:n]
+        widths = np.maximum(widths, varying)
+    return largest, widths
