@@ -358,4 +358,3 @@ def _rationals(matrix: np.ndarray) -> list[list[Fraction]]:
 
 def _fraction(value: float) -> Fraction:
     return Fraction(float(value))
-

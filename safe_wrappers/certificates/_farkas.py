@@ -211,10 +211,15 @@ def _sum(first: Sequence[Sequence[Fraction]], second: Sequence[Row]) -> list[Row
     return [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
 
 
-def _product(first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]) -> list[Row]:
+def _product(
+    first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]
+) -> list[Row]:
     columns = list(zip(*second, strict=True))
     return [
-        [sum((a * b for a, b in zip(row, column, strict=True) if a), Fraction(0)) for column in columns]
+        [
+            sum((a * b for a, b in zip(row, column, strict=True) if a), Fraction(0))
+            for column in columns
+        ]
         for row in first
     ]
 

@@ -64,7 +64,11 @@ def linear_parts(model: Model, z: Interval, order: int = 1) -> LinearParts:
     n, d = model.state_size, model.action_size
     with np.errstate(all="ignore"):
         (outputs,) = interpret(
-            traced_step(model), reader.arithmetic(), scalars[:n], scalars[n : n + d], scalars[n + d :]
+            traced_step(model),
+            reader.arithmetic(),
+            scalars[:n],
+            scalars[n : n + d],
+            scalars[n + d :],
         )
     rows = [output.combination for output in outputs]
     if any(_INFINITE in row for row in rows):

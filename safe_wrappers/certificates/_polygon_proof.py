@@ -133,9 +133,7 @@ def _slack(
     candidates = [-limits.lower, limits.upper]
     rising = [line for line in lines if line[0] > 0]
     falling = [line for line in lines if line[0] < 0]
-    candidates += [
-        (up[1] - down[1]) / (up[0] - down[0]) for up in rising for down in falling
-    ]
+    candidates += [(up[1] - down[1]) / (up[0] - down[0]) for up in rising for down in falling]
     inside = [v for v in candidates if -limits.lower <= v <= limits.upper]
     return max(min(level - slope * v for slope, level in lines) for v in inside)
 

@@ -66,9 +66,10 @@ def as_virtual_blocks(
             f"A claim in virtual inputs must have one form for each block, but it has {len(forms)} "
             f"forms and {len(blocks)} blocks."
         )
-    bounded = isinstance(constraint_set, Box) and np.isfinite(
-        [np.asarray(constraint_set.lower), np.asarray(constraint_set.upper)]
-    ).all()
+    bounded = (
+        isinstance(constraint_set, Box)
+        and np.isfinite([np.asarray(constraint_set.lower), np.asarray(constraint_set.upper)]).all()
+    )
     if not bounded:
         raise CertificateError(
             "`constraint_set` must be a box with finite bounds for a claim in virtual inputs, but "

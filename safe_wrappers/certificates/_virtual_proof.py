@@ -68,9 +68,7 @@ def prove_virtual(claim: Claim, ledger: Ledger) -> Proof:
                 "not be finite over X.",
                 cells,
             )
-        ledger.passed(
-            f"The motion of {states} is linear up to bounded terms", None, _rests(form)
-        )
+        ledger.passed(f"The motion of {states} is linear up to bounded terms", None, _rests(form))
         answer = _kept(claim, index, form)
         if answer.failed is not None:
             return inconclusive(

@@ -293,11 +293,7 @@ def _ends(box: Box) -> list[tuple[np.ndarray, np.ndarray]]:
 def _dot(row: np.ndarray, column: Sequence[Rounded]) -> Rounded:
     """The product of a float32 row with computed numbers, without those that it does not see."""
     return total(
-        [
-            Rounded.constant(h) * value
-            for h, value in zip(row, column, strict=True)
-            if h != 0
-        ]
+        [Rounded.constant(h) * value for h, value in zip(row, column, strict=True) if h != 0]
     )
 
 
@@ -307,3 +303,23 @@ def _norm(vector: np.ndarray) -> float:
 
 def _max(value: np.ndarray | float) -> float:
     return float(np.max(value))
+
+
+def input_allowance(model: Model, inputs: Box, constraint_set: Box) -> np.ndarray:
+    """How much of each virtual input the rounding of a safeguarded step takes, shape (d,): about
+    what a facet's margin must be along that input, beside that of its own arithmetic.
+
+    Args:
+        model: With virtual inputs or without.
+        inputs: V.
+        constraint_set: X, bounded.
+    """
+    test = (4 * model.action_size + 12) * float(np.finfo(np.float32).eps)
+    allowance = np.full(model.action_size, np.inf)
+    with np.errstate(all="ignore"):
+        for x in _grids(model, constraint_set):
+            moved = _Inputs.over(model, inputs, x)
+            allowance = 2.0 * (moved.row + moved.step) + 2.0 * test * moved.length
+            if np.isfinite(allowance).all():
+                break
+    return allowance

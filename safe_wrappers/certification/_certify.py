@@ -26,6 +26,10 @@ from ._task import (
     require_feasible_product,
     require_feasible_size,
 )
+from ._virtual import certify_in_virtual_inputs
+
+# More states have more vertices than can be searched.
+_MOST_STATES = 6
 
 
 def certify(
@@ -35,6 +39,8 @@ def certify(
     disturbances: Box | None = None,
     facets: int | None = None,
     center: ArrayLike | None = None,
+    inputs: Box | None = None,
+    blocks: Sequence[Block] | None = None,
     name: str | None = None,
     symmetric: bool | None = None,
     seeds: int = 4,
@@ -56,6 +62,12 @@ def certify(
     falls into blocks of states that do not enter each other's motion is searched block by block,
     if the constraints are a box. With one state the set is an interval, found without a search.
 
+    A plant with virtual inputs (`models.Mechanical`, `models.Cascade`), or with more than six
+    states that do not fall apart, gets another kind of set: a product over blocks that are kept by
+    their virtual inputs whatever the other blocks do. These blocks may have any number of states;
+    of the arguments below only `facets`, for each joint's polygon, `center`, `inputs`, `blocks`,
+    `name` and `progress` count then, and the constraints must be a bounded box.
+
     Args:
         model: x' = f(x, a, w) with n states, affine in action and disturbance.
         constraints: The states that are allowed, dimension n, in the units of the state and
@@ -68,6 +80,12 @@ def certify(
             and such that an action can hold it, at least nearly. Default: the one deepest inside
             the constraints that an action holds while the disturbance is in the middle of its
             box; every bounded safe set contains such a state.
+        inputs: For virtual inputs: the box V in which they are to stay, in natural units. Every
+            one of them must be brought about by an action at every state of the constraints.
+            Default: the largest such box, for which the speed limits count the most. Smaller
+            inputs disturb other blocks less.
+        blocks: For virtual inputs: the groups of states with the virtual inputs that keep them.
+            Default: found from the model's derivatives.
         name: Name of the certificate. Default: that of the model.
         symmetric: Whether the set is its own mirror image about `center`, which halves the work.
             Default: whether constraints, disturbances and model are symmetric about it.
@@ -129,6 +147,23 @@ def certify(
     X, W = as_constraints(constraints, model), as_disturbances(disturbances, model)
     require_affine(model)
     require_known_operations(model)
+    if model.virtual is not None or inputs is not None or _is_large(model, X):
+        if not isinstance(X, Box):
+            raise TypeError(
+                "`constraints` must be a `Box` for a set in virtual inputs, but it is a `Polytope`."
+            )
+        with StatusLine(progress) as line:
+            return certify_in_virtual_inputs(
+                model,
+                X,
+                W,
+                center=None if center is None else as_center(center, model),
+                inputs=inputs,
+                blocks=blocks,
+                facets=facets,
+                name=name,
+                line=line,
+            )
     point = equilibrium(model, X, W) if center is None else as_center(center, model)
     require_inside(X, point)
     task = Task(model, X, W, point, center is not None, symmetric, effort)
@@ -151,6 +186,14 @@ def certify(
         facts = metadata(tasks, found, blocks, proof)
         line.leave(summary(model.name, facts, time.perf_counter() - began))
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
+
+
+def _is_large(model: Model, X: Box | Polytope) -> bool:
+    """Whether a block of the plant has more states than a search by vertices can take."""
+    parts = independent_blocks(dependence(model), model.action_size)
+    parts = parts if isinstance(X, Box) else parts[:1]
+    largest = max(len(block.states) for block in parts) if len(parts) > 1 else model.state_size
+    return largest > _MOST_STATES
 
 
 def _found(task: Task, model: Model, line: StatusLine, blocks: int, index: int) -> Found:

@@ -66,9 +66,7 @@ def _kept_of_box(
     return None
 
 
-def _walks(
-    H: np.ndarray, h: np.ndarray, scale: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _walks(H: np.ndarray, h: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     points = np.zeros((_STATES, H.shape[1]))
     room = np.broadcast_to(h, (_STATES, len(h))).copy()
     for _ in range(_STEPS * H.shape[1]):
