@@ -270,7 +270,7 @@ def _grids(model: Model, constraint_set: Box) -> Iterator[list[Rounded]]:
         count = 2**parts
         if parts and (not curved or count ** len(curved) > _BOXES):
             return
-        index = np.indices((count,) * len(curved)).reshape(len(curved), -1)
+        index = np.indices((count,) * len(curved)).reshape(len(curved), count ** len(curved))
         boxes = []
         for i, (lo, hi) in enumerate(zip(lower.astype(float), upper.astype(float), strict=True)):
             if i in curved:

@@ -23,13 +23,14 @@ from ._task import (
     as_center,
     as_constraints,
     as_disturbances,
+    is_feasible_product,
     require_feasible_product,
     require_feasible_size,
 )
 from ._virtual import certify_in_virtual_inputs
 
 # More states have more vertices than can be searched.
-_MOST_STATES = 6
+_MOST_STATES = 5
 
 
 def certify(
@@ -62,7 +63,7 @@ def certify(
     falls into blocks of states that do not enter each other's motion is searched block by block,
     if the constraints are a box. With one state the set is an interval, found without a search.
 
-    A plant with virtual inputs (`models.Mechanical`, `models.Cascade`), or with more than six
+    A plant with virtual inputs (`models.Mechanical`, `models.Cascade`), or with more than five
     states that do not fall apart, gets another kind of set: a product over blocks that are kept by
     their virtual inputs whatever the other blocks do. These blocks may have any number of states;
     of the arguments below only `facets`, for each joint's polygon, `center`, `inputs`, `blocks`,
@@ -147,7 +148,8 @@ def certify(
     X, W = as_constraints(constraints, model), as_disturbances(disturbances, model)
     require_affine(model)
     require_known_operations(model)
-    if model.virtual is not None or inputs is not None or _is_large(model, X):
+    large = facets is None and _is_large(model, X)
+    if model.virtual is not None or inputs is not None or blocks is not None or large:
         if not isinstance(X, Box):
             raise TypeError(
                 "`constraints` must be a `Box` for a set in virtual inputs, but it is a `Polytope`."
@@ -167,9 +169,9 @@ def certify(
     point = equilibrium(model, X, W) if center is None else as_center(center, model)
     require_inside(X, point)
     task = Task(model, X, W, point, center is not None, symmetric, effort)
-    blocks = independent_blocks(dependence(model), model.action_size)
-    blocks = blocks if isinstance(X, Box) else blocks[:1]
-    tasks = [part(task, block) for block in blocks] if len(blocks) > 1 else [task]
+    parts = independent_blocks(dependence(model), model.action_size)
+    parts = parts if isinstance(X, Box) else parts[:1]
+    tasks = [part(task, block) for block in parts] if len(parts) > 1 else [task]
     for each in tasks:
         require_feasible_size(each)
     require_feasible_product(tasks)
@@ -179,21 +181,24 @@ def certify(
             claim, proof = found[0].claim, found[0].proof
         else:
             line.show(f"{model.name}: proving the product of {len(tasks)} blocks")
-            claim = _joint(task, blocks, found)
+            claim = _joint(task, parts, found)
             proof = prove(claim, max_cells=max_cells)
             if not proof.proved:
                 raise not_proved(claim, proof, 1)
-        facts = metadata(tasks, found, blocks, proof)
+        facts = metadata(tasks, found, parts, proof)
         line.leave(summary(model.name, facts, time.perf_counter() - began))
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
 
 
 def _is_large(model: Model, X: Box | Polytope) -> bool:
-    """Whether a block of the plant has more states than a search by vertices can take."""
+    """Whether a block of the plant has more states than a search by vertices can take, and the
+    constraints are such that there is another way.
+    """
+    if not isinstance(X, Box) or not np.isfinite([np.asarray(X.lower), np.asarray(X.upper)]).all():
+        return False
     parts = independent_blocks(dependence(model), model.action_size)
-    parts = parts if isinstance(X, Box) else parts[:1]
-    largest = max(len(block.states) for block in parts) if len(parts) > 1 else model.state_size
-    return largest > _MOST_STATES
+    sizes = [len(block.states) for block in parts] if len(parts) > 1 else [model.state_size]
+    return max(sizes) > _MOST_STATES or not is_feasible_product(sizes)
 
 
 def _found(task: Task, model: Model, line: StatusLine, blocks: int, index: int) -> Found:

@@ -171,6 +171,12 @@ def require_feasible_size(task: Task) -> None:
     )
 
 
+def is_feasible_product(sizes: list[int]) -> bool:
+    """Whether blocks of so many states, with as many facets as by default, can be proved as one."""
+    vertices = [most_vertices(n, FACETS.get(n, 4 * n)) for n in sizes]
+    return len(sizes) == 1 or math.prod(vertices) <= _PRODUCT_VERTICES
+
+
 def require_feasible_product(tasks: list[Task]) -> None:
     """Refuses blocks whose product could not be proved.
 

@@ -10,9 +10,9 @@ from scipy.linalg import LinAlgError, solve_discrete_are
 
 from ._admissible_set import admitted
 
-_RAYS = 1024
+_RAYS = 256
 _STARTS = 120
-_ROUNDS = 6
+_ROUNDS = 5
 
 
 def best_gain(
