@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import CertificateError, SetDimensionError
+from .._one_line import count
 from .._status_line import StatusLine
 from ..certificates import Block, BlockForm, Certificate, Claim, Proof, VirtualBlocks, prove
 from ..certificates._coupling import Coupling, Range, coupling
@@ -112,7 +113,7 @@ def certify_in_virtual_inputs(
     line.leave(
         f"{model.name}: {facts['facets']} facets in {len(parts)} blocks, "
         f"{facts['share_of_constraints']:.1%} of the constraints ({shares}); proved with "
-        f"{proof.cells:,} cells, {time.perf_counter() - began:.0f} s"
+        f"{count(proof.cells, 'cell')}, {time.perf_counter() - began:.0f} s"
     )
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
 
