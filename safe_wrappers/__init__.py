@@ -119,6 +119,7 @@ _NAMES = {
     "simulators": (
         "BraxPlant",
         "GymPlant",
+        "PlaygroundPlant",
         "fit_remainder",
         "fit_surrogate",
     ),
@@ -232,9 +233,10 @@ if _typing.TYPE_CHECKING:
     from .sets import Zonotope as Zonotope
     from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 
-    # simulators: models read off environments of Brax and Gymnasium.
+    # simulators: models read off environments of Brax, Playground and Gymnasium.
     from .simulators import BraxPlant as BraxPlant
     from .simulators import GymPlant as GymPlant
+    from .simulators import PlaygroundPlant as PlaygroundPlant
     from .simulators import fit_remainder as fit_remainder
     from .simulators import fit_surrogate as fit_surrogate
 

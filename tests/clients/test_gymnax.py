@@ -1,0 +1,61 @@
+"""gymnax and the agents in its manner: `pip install -e ".[clients,test]"`."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+from clients import EPISODE, brax_env, require_exits, require_safe
+
+import safe_wrappers as sw
+
+pytestmark = pytest.mark.clients
+PACKAGES = ("gymnax",)
+ENVS, STEPS = 8, 200
+
+
+def bang_bang(env, key):
+    """Random requests at the limits, in one compiled scan, as PureJaxRL collects."""
+    from gymnax.wrappers import FlattenObservationWrapper, LogWrapper
+
+    env = LogWrapper(FlattenObservationWrapper(env))
+    keys = jax.random.split(key, ENVS)
+
+    def step(state, key):
+        request = jax.random.rademacher(key, (ENVS, 1), jnp.float32)
+        keys = jax.random.split(key, ENVS)
+        _, state, _, done, info = jax.vmap(env.step, (0, 0, 0, None))(
+            keys, state, request, env.default_params
+        )
+        return state, (done, info)
+
+    _, state = jax.vmap(env.reset, (0, None))(keys, env.default_params)
+    return jax.lax.scan(step, state, jax.random.split(key, STEPS))[1]
+
+
+@functools.cache
+def made(safeguarded):
+    return sw.GymnaxEnv(brax_env(safeguarded), max_steps_in_episode=EPISODE)
+
+
+def test_the_wrappers_of_gymnax(count):
+    done, info = jax.jit(functools.partial(bang_bang, made(True)))(jax.random.PRNGKey(0))
+    assert int(done.sum()) == ENVS * (STEPS // EPISODE)
+    assert (info["returned_episode_lengths"][-1] == EPISODE).all()
+    assert (info["cost"] == 0).all()
+    require_safe(count, ENVS * STEPS)
+
+
+def test_without_a_safeguard(count):
+    jax.jit(functools.partial(bang_bang, made(False)))(jax.random.PRNGKey(0))
+    require_exits(count, ENVS * STEPS)
+
+
+def test_the_spaces_are_those_of_gymnax():
+    from gymnax.environments import spaces
+
+    env = made(True)
+    space = env.observation_space(env.default_params)
+    assert isinstance(space, spaces.Box)
+    assert space.contains(env.reset(jax.random.PRNGKey(0))[0])
+    assert env.action_space().shape == (1,)
