@@ -41,6 +41,7 @@ _NAMES = {
     "_errors": (
         "CertificateError",
         "ContractError",
+        "ForkedProcessError",
         "MissingDependencyError",
         "ModelError",
         "SafeWrappersError",
@@ -156,6 +157,7 @@ if _typing.TYPE_CHECKING:
     # Errors: each says what must hold, what was found and what to write instead.
     from ._errors import CertificateError as CertificateError
     from ._errors import ContractError as ContractError
+    from ._errors import ForkedProcessError as ForkedProcessError
     from ._errors import MissingDependencyError as MissingDependencyError
     from ._errors import ModelError as ModelError
     from ._errors import SafeWrappersError as SafeWrappersError

@@ -1,5 +1,5 @@
-"""CleanRL's scripts, unchanged. They were written for Gymnasium 0.29; here is what they expect of it
-and what Gymnasium 1 does otherwise.
+"""CleanRL's scripts, unchanged. They were written for Gymnasium 0.29; here is what they expect of
+it and what Gymnasium 1 does otherwise.
 
 git clone https://github.com/vwxyzjn/cleanrl
 python examples/agents/cleanrl.py cleanrl/cleanrl/ppo_continuous_action.py \

@@ -1,4 +1,5 @@
-"""Plants read off a simulator of Brax, Playground or Gymnasium: models come from the environment's own steps.
+"""Plants read off a simulator of Brax, Playground or Gymnasium: models come from the environment's
+own steps.
 
 What is said of them is tested, never proved.
 """

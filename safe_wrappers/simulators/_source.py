@@ -69,8 +69,8 @@ def source_of(plant: Model | BraxPlant | PlaygroundPlant | GymPlant) -> Source:
         units = ActionUnits(plant.action_box)
         return Source(plant.name, n, plant.action_size, n, labels, units.unit, steps, pushes)
     raise TypeError(
-        "`plant` must be a `Model`, a `BraxPlant`, a `PlaygroundPlant` or a `GymPlant`, whose steps "
-        f"can be sampled, but it is a `{type(plant).__name__}`."
+        "`plant` must be a `Model`, a `BraxPlant`, a `PlaygroundPlant` or a `GymPlant`, whose "
+        f"steps can be sampled, but it is a `{type(plant).__name__}`."
     )
 
 

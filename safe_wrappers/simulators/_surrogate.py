@@ -81,9 +81,9 @@ def fit_surrogate(
 
     Args:
         plant: The plant that the polynomials are to follow: a `BraxPlant`, a `PlaygroundPlant`, a
-            `GymPlant`, or any model x' = f(x, a, w). The model need not be affine in the action; the composition of
-            several frames under one action, for example, is not. Only its steps are used, and for
-            its own disturbances the derivative with respect to w.
+            `GymPlant`, or any model x' = f(x, a, w). The model need not be affine in the action;
+            the composition of several frames under one action, for example, is not. Only its steps
+            are used, and for its own disturbances the derivative with respect to w.
         states: A bounded set, dimension n, that contains the safe set to be found. Half of the
             samples are uniform in it, half lie near its corners and edges; the actions are extreme
             half of the time.

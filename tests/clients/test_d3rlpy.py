@@ -1,5 +1,6 @@
-"""d3rlpy: `pip install -e ".[test]" torch`, then `pip install --no-deps d3rlpy` and what it asks for
-without Gymnasium, of which it pins 1.0.0: `pip install dataclasses-json h5py structlog colorama`.
+"""d3rlpy, in an environment of its own, since it pins Gymnasium 1.0.0: `pip install -e ".[test]"
+torch`, then `pip install --no-deps d3rlpy` and what else it asks for, `pip install
+dataclasses-json gym h5py structlog`.
 """
 
 import pytest

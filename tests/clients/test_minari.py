@@ -24,8 +24,9 @@ def test_a_data_set_is_collected_loaded_and_its_environment_recovered(count, mon
     data = minari.load_dataset("safe/pendulum-v0")
     assert data.total_steps == 240
     for episode in data.iterate_episodes():
-        assert (episode.infos["safeguard"]["inside"] == 1).all()
-        assert (episode.infos["safeguard"]["action"] != episode.infos["safeguard"]["requested"]).any()
+        record = episode.infos["safeguard"]
+        assert (record["inside"] == 1).all()
+        assert (record["action"] != record["requested"]).any()
         assert (episode.infos["cost"] == 0).all()
     again = data.recover_environment()
     observation, _ = again.reset(seed=0)

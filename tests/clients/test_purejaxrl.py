@@ -1,5 +1,5 @@
-"""PureJaxRL's script, unchanged: `pip install -e ".[clients,test]" distrax navix`, and a checkout of
-https://github.com/luchris429/purejaxrl whose folder is in the environment variable PUREJAXRL.
+"""PureJaxRL's script, unchanged: `pip install -e ".[clients,test]" distrax navix`, and a checkout
+of https://github.com/luchris429/purejaxrl whose folder is in the environment variable PUREJAXRL.
 """
 
 import importlib

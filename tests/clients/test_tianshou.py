@@ -24,9 +24,7 @@ def train(make, steps=1_536):
     def body():
         return Net(state_shape=(4,), hidden_sizes=(32,))
 
-    actor = ContinuousActorProbabilistic(
-        preprocess_net=body(), action_shape=(1,), unbounded=True
-    )
+    actor = ContinuousActorProbabilistic(preprocess_net=body(), action_shape=(1,), unbounded=True)
     policy = ProbabilisticActorPolicy(
         actor=actor,
         dist_fn=lambda x: torch.distributions.Independent(torch.distributions.Normal(*x), 1),
