@@ -1,10 +1,11 @@
-"""PureJaxRL's script, unchanged: `pip install -e ".[clients,test]" distrax navix`, and a checkout
-of https://github.com/luchris429/purejaxrl whose folder is in the environment variable PUREJAXRL.
+"""PureJaxRL's script, unchanged: `pip install -e ".[clients,test]" distrax`, and a checkout of
+https://github.com/luchris429/purejaxrl whose folder is in the environment variable PUREJAXRL.
 """
 
 import importlib
 import os
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -37,6 +38,8 @@ CONFIG = {
 
 @pytest.fixture
 def script(monkeypatch):
+    # which its module of wrappers imports for one of grid worlds, not used here
+    monkeypatch.setitem(sys.modules, "navix", types.ModuleType("navix"))
     monkeypatch.setattr(sys, "path", [str(Path(os.environ["PUREJAXRL"]) / "purejaxrl"), *sys.path])
     return importlib.import_module("ppo_continuous_action")
 
