@@ -165,10 +165,13 @@ class PlaygroundPlant:
 def _require_playground(env: Any) -> None:
     """Raises a TypeError that says what to write, unless it is a bare environment of Playground."""
     name = type(env).__name__
-    known = not isinstance(env, envs.Env | gymnasium.Env) and all(
-        hasattr(env, part) for part in ("reset", "step", "mjx_model", "mj_model", "action_size")
+    parts = ("reset", "step", "mjx_model", "action_size")
+    known = (
+        not isinstance(env, envs.Env | gymnasium.Env)
+        and all(hasattr(env, part) for part in parts)
+        and isinstance(getattr(env, "mj_model", None), mujoco.MjModel)
     )
-    if not known or not isinstance(env.mj_model, mujoco.MjModel):
+    if not known:
         hints = {
             envs.Env: "Write `BraxPlant(env)` for an environment of Brax.",
             gymnasium.Env: "Write `GymPlant(env)` for an environment of Gymnasium.",

@@ -1,6 +1,9 @@
-"""gymnax and the agents in its manner: `pip install -e ".[clients,test]"`."""
+"""gymnax and what is in its manner: `pip install -e ".[clients,test]"`, which brings gymnax 0.0; and
+once more after `pip install --no-deps "gymnax>=1"`.
+"""
 
 import functools
+import importlib.metadata
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +27,10 @@ def bang_bang(env, key):
     def step(state, key):
         request = jax.random.rademacher(key, (ENVS, 1), jnp.float32)
         keys = jax.random.split(key, ENVS)
-        _, state, _, done, info = jax.vmap(env.step, (0, 0, 0, None))(
+        _, state, _, *ends, info = jax.vmap(env.step, (0, 0, 0, None))(
             keys, state, request, env.default_params
         )
-        return state, (done, info)
+        return state, (functools.reduce(jnp.logical_or, ends), info)
 
     _, state = jax.vmap(env.reset, (0, None))(keys, env.default_params)
     return jax.lax.scan(step, state, jax.random.split(key, STEPS))[1]
@@ -35,7 +38,8 @@ def bang_bang(env, key):
 
 @functools.cache
 def made(safeguarded):
-    return sw.GymnaxEnv(brax_env(safeguarded), max_steps_in_episode=EPISODE)
+    separate = int(importlib.metadata.version("gymnax").split(".")[0]) >= 1
+    return sw.GymnaxEnv(brax_env(safeguarded), max_steps_in_episode=EPISODE, separate_ends=separate)
 
 
 def test_the_wrappers_of_gymnax(count):

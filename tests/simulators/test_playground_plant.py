@@ -2,6 +2,7 @@
 that is written by hand; Playground's own are in `test_playground_environments.py`.
 """
 
+import copy
 import types
 
 import brax.envs
@@ -126,6 +127,14 @@ def test_which_components_are_disturbed_can_be_chosen():
     plant = sw.PlaygroundPlant(Resting(), q=[0], qd=[0], disturbed=[1])
     np.testing.assert_array_equal(plant.model.disturbance_matrix, [[0.0], [1.0]])
     assert sw.PlaygroundPlant(Resting()).model.state_size == 4
+
+
+def test_a_copy_is_the_same_plant():
+    plant = sw.PlaygroundPlant(Resting(), q=[0], qd=[0])
+    twin = copy.deepcopy(plant)
+    x, action = jnp.array([0.1, -0.2]), jnp.array([0.3])
+    programs = [str(jax.make_jaxpr(p.model.unit_step)(x, action, x)) for p in (plant, twin)]
+    assert programs[0] == programs[1]
 
 
 def test_the_observation_can_be_given():
