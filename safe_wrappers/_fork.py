@@ -7,29 +7,37 @@ hang.
 """
 
 import os
+import sys
 
 from ._errors import ForkedProcessError
 
-_used = False
+_started = False
 _inherited = False
 
 
-def _forked() -> None:
+def _before() -> None:
+    """Asked in the parent, since the child could wait for a lock that nobody there can open."""
+    global _started
+    # None of JAX's public functions says it without starting a backend.
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    asked = getattr(bridge, "backends_are_initialized", None)
+    _started = asked is not None and asked()
+
+
+def _in_child() -> None:
     global _inherited
-    _inherited = _used
+    _inherited = _started
 
 
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(before=_before, after_in_child=_in_child)
 
 
 def require_own_backend() -> None:
     """To be called before JAX computes something.
 
     Raises:
-        ForkedProcessError: If the library had already computed in the process from which this one
-            was forked.
+        ForkedProcessError: If JAX had computed in the process from which this one was forked.
     """
-    global _used
     if _inherited:
         raise ForkedProcessError(
             "JAX must have been started in the process that uses it, but this process was forked "
@@ -40,4 +48,3 @@ def require_own_backend() -> None:
             "`multiprocessing.set_start_method('forkserver')` once for all. Or leave "
             "`vectorization_mode` out: then all copies are one compiled step in this process."
         )
-    _used = True

@@ -1,5 +1,5 @@
-"""gymnax and what is in its manner: `pip install -e ".[clients,test]"`, which brings gymnax 0.0; and
-once more after `pip install --no-deps "gymnax>=1"`.
+"""gymnax: `pip install -e ".[clients,test]"`, which brings gymnax 0.0; and once more after
+`pip install --no-deps "gymnax>=1"`.
 """
 
 import functools
