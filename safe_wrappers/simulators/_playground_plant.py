@@ -182,7 +182,7 @@ def _require_playground(env: Any) -> None:
             "`env` must be an environment of MuJoCo Playground, with `mj_model`, `mjx_model` and "
             f"states that hold `data`, but it is a `{name}`. {hint}"
         )
-    if env.unwrapped is not env or hasattr(env, "safeguard"):
+    if getattr(env, "unwrapped", env) is not env or hasattr(env, "safeguard"):
         raise TypeError(
             "`env` must be an environment of MuJoCo Playground without wrappers and without a "
             f"safeguard, but it is a `{name}`. Write `PlaygroundPlant(env.env)`."
