@@ -25,6 +25,9 @@ Items = tuple[tuple[str, Any], ...]
 class _Continues(EzPickle):
     """Copies and pickles are made from the constructor's arguments, so that they share what is
     compiled, and go on from the same state and with the same random numbers.
+
+    Its subclasses name `EzPickle` again: skrl knows environments of Gymnasium by their direct
+    bases.
     """
 
     may_change: ClassVar[frozenset[str]]
@@ -38,7 +41,7 @@ class _Continues(EzPickle):
         vars(self).update(state["running"])
 
 
-class SafeGymEnv(GymEnv, _Continues):
+class SafeGymEnv(GymEnv, _Continues, EzPickle):
     """A bundled system, safeguarded, as a `gymnasium.Env`; spaces, info and reset options are those
     of `GymEnv`.
 
@@ -102,7 +105,7 @@ class SafeGymEnv(GymEnv, _Continues):
         )
 
 
-class SafeGymVectorEnv(GymVectorEnv, _Continues):
+class SafeGymVectorEnv(GymVectorEnv, _Continues, EzPickle):
     """Copies of a bundled system, safeguarded, as a `gymnasium.vector.VectorEnv`: one compiled step
     for all of them.
 

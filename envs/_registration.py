@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from safe_wrappers._fork import require_own_backend
 from safe_wrappers._gate import one_of
 from safe_wrappers._keywords import require_known_keywords
 from safe_wrappers._registered import register as register
@@ -43,7 +44,9 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     Raises:
         ValueError: If the name is unknown; the message lists the valid ones.
         UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
+        ForkedProcessError: In a process that was forked after JAX had run.
     """
+    require_own_backend()
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
     require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)

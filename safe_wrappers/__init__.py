@@ -41,6 +41,7 @@ _NAMES = {
     "_errors": (
         "CertificateError",
         "ContractError",
+        "ForkedProcessError",
         "MissingDependencyError",
         "ModelError",
         "SafeWrappersError",
@@ -119,6 +120,7 @@ _NAMES = {
     "simulators": (
         "BraxPlant",
         "GymPlant",
+        "PlaygroundPlant",
         "fit_remainder",
         "fit_surrogate",
     ),
@@ -155,6 +157,7 @@ if _typing.TYPE_CHECKING:
     # Errors: each says what must hold, what was found and what to write instead.
     from ._errors import CertificateError as CertificateError
     from ._errors import ContractError as ContractError
+    from ._errors import ForkedProcessError as ForkedProcessError
     from ._errors import MissingDependencyError as MissingDependencyError
     from ._errors import ModelError as ModelError
     from ._errors import SafeWrappersError as SafeWrappersError
@@ -232,9 +235,10 @@ if _typing.TYPE_CHECKING:
     from .sets import Zonotope as Zonotope
     from .sets import zonotope_in_zonotope as zonotope_in_zonotope
 
-    # simulators: models read off environments of Brax and Gymnasium.
+    # simulators: models read off environments of Brax, Playground and Gymnasium.
     from .simulators import BraxPlant as BraxPlant
     from .simulators import GymPlant as GymPlant
+    from .simulators import PlaygroundPlant as PlaygroundPlant
     from .simulators import fit_remainder as fit_remainder
     from .simulators import fit_surrogate as fit_surrogate
 

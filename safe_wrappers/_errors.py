@@ -31,6 +31,10 @@ class ModelError(SafeWrappersError, ValueError):
     """A one-step model is not what is needed, for example not affine in action and disturbance."""
 
 
+class ForkedProcessError(SafeWrappersError, RuntimeError):
+    """JAX is used in a process that was forked from one in which it had run."""
+
+
 class MissingDependencyError(SafeWrappersError, ImportError):
     """An optional dependency is not installed."""
 

@@ -9,10 +9,16 @@ from gymnasium import wrappers
 
 from ._errors import WrapperOrderError
 
+# Not `RecordVideo`, though it passes actions on: its videos and their numbers would be those of all
+# resets, also of those that ended outside of the safe set and were drawn again.
 _HARMLESS = (
     wrappers.PassiveEnvChecker,
     wrappers.OrderEnforcing,
     wrappers.TimeLimit,
+    wrappers.RecordEpisodeStatistics,
+    wrappers.NormalizeReward,
+    wrappers.RenderCollection,
+    wrappers.HumanRendering,
     gymnasium.ObservationWrapper,
     gymnasium.RewardWrapper,
 )

@@ -21,6 +21,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
+from ._fork import require_own_backend
 from ._jaxpr_writer import JaxprWriter
 from ._recent import Recent
 
@@ -52,6 +53,7 @@ def compiled_by_content(function: Callable[..., Result]) -> Callable[..., Result
 
     @functools.wraps(function)
     def call(owner: Any, *arguments: Any) -> Result:
+        require_own_backend()
         leaves, tree = jax.tree.flatten(arguments)
         if jax.config.jax_disable_jit or any(isinstance(leaf, Tracer) for leaf in leaves):  # pyright: ignore[reportAttributeAccessIssue]
             return function(owner, *arguments)

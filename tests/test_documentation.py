@@ -44,7 +44,7 @@ MODULES = sorted(
     )
     for folder in ("safe_wrappers", "envs", "algos")
     for path in (ROOT / folder).rglob("*.py")
-    if ">>> " in path.read_text() and path.name != "_playground_wrapper.py"  # needs its extra
+    if ">>> " in path.read_text() and not path.name.startswith("_playground_")  # need their extra
 )
 
 
@@ -96,7 +96,7 @@ PAGES = {
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
 # certificate.
-EXCERPTS = {("agents.md", 2), ("playground.md", 0)}
+EXCERPTS = {("agents.md", 2), ("playground.md", 0), ("playground.md", 1)}
 SLOW_PAGES = {
     "attack.md",
     "certificates.md",

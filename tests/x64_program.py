@@ -46,6 +46,20 @@ def check_environment(name, backend):
         assert types(jax.eval_shape(act, x, request)) == {"float32", "bool"}
 
 
+def check_functional(env):
+    """A scan, as of gymnax's agents, through the end of an episode."""
+
+    def run(key):
+        def step(state, key):
+            observation, state, reward, done, _ = env.step(key, state, jnp.zeros(1))
+            return state, (observation, reward, done)
+
+        return jax.lax.scan(step, env.reset(key)[1], jax.random.split(key, 3))[1]
+
+    observation, _, done = jax.eval_shape(run, jax.random.PRNGKey(0))
+    assert (observation.dtype, done.dtype) == (np.float32, np.bool_)
+
+
 def check_hosts():
     """Gymnasium, one and many at a time, and the trainer of the library."""
     env = sw.envs.get_environment("safe_pendulum", safe_set="narrow")
@@ -57,6 +71,7 @@ def check_hosts():
         assert observation.dtype == np.float32
         assert np.asarray(reward).dtype == np.float64
         assert np.all(info["safeguard"]["inside"] == 1)
+    check_functional(sw.GymnaxEnv(guarded))
     hyper = learner.Hyperparameters(
         1, 1e-3, 1e-3, 0.1, (0.7, 0.95), 1.0, 0.99, 0.95, 0.1, 1.0, 0.1, normalize_rewards=1.0
     )

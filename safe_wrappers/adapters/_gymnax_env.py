@@ -10,7 +10,7 @@ from brax import envs
 from jax.typing import ArrayLike
 
 from .._frozen import Frozen
-from .._gate import as_action, as_integer
+from .._gate import as_action, as_flag, as_integer
 from .._optional import require
 from .._pytree import frozen_pytree
 from . import _gym_env as single
@@ -57,6 +57,9 @@ class GymnaxEnv(Frozen):
     Args:
         env: A `SafeguardWrapper`, or a bare environment with a `system`, which has no guarantee.
         max_steps_in_episode: The length of an episode in `default_params`.
+        separate_ends: False: `step` returns five values, with whether the episode ended, as gymnax
+            0.0, rejax and PureJaxRL. True: it returns six, with `terminated` and `truncated`, as
+            gymnax 1.0.
 
     Raises:
         WrapperOrderError, TypeError, CertificateError: As `GymEnv`.
@@ -67,7 +70,9 @@ class GymnaxEnv(Frozen):
         before a reset. And:
         truncated: 1 if the episode ended only because its time was up, so that a value function
             must go on from `final_obs`; else 0.
-        final_obs: The observation of the state that the step reached.
+        final_obs: The observation of the state that the step reached; with `separate_ends` also
+            under gymnax's name, `final_observation`.
+        terminated: With `separate_ends`: whether the environment itself ended the episode.
         discount: 0 if the environment itself ended the episode, else 1.
 
     Example:
@@ -81,9 +86,12 @@ class GymnaxEnv(Frozen):
         1.0
     """
 
-    def __init__(self, env: envs.Env, *, max_steps_in_episode: int = 240):
+    def __init__(
+        self, env: envs.Env, *, max_steps_in_episode: int = 240, separate_ends: bool = False
+    ):
         single.require_single(env)
         self.env: Any = env
+        self.separate_ends = as_flag("separate_ends", separate_ends)
         self._params = GymnaxParams(as_integer("max_steps_in_episode", max_steps_in_episode, 1))
 
     def reset(
@@ -107,7 +115,7 @@ class GymnaxEnv(Frozen):
         state: GymnaxState,
         action: ArrayLike,
         params: GymnaxParams | None = None,
-    ) -> tuple[jax.Array, GymnaxState, jax.Array, jax.Array, Info]:
+    ) -> tuple[Any, ...]:
         """One step under the safe replacement of `action`, and the start of the next episode if it
         ended this one.
 
@@ -118,16 +126,21 @@ class GymnaxEnv(Frozen):
             params: Default: `default_params`.
 
         Returns:
-            Observation, state, reward, whether the episode ended (bool), and infos.
+            Observation, state, reward, whether the episode ended (bool; with `separate_ends` two of
+            them, terminated and truncated), and infos.
 
         Raises:
             SetDimensionError: At trace time, if the action has another shape, or is not made of
                 real numbers.
         """
-        observation, reached, reward, done, info = self.step_env(key, state, action, params)
+        observation, reached, reward, terminated, truncated, info = self._step(
+            state, action, params
+        )
+        done = terminated | truncated
         fresh, started = self.reset(key, params)
         following = jax.tree.map(lambda new, old: jnp.where(done, new, old), started, reached)
-        return jnp.where(done, fresh, observation), following, reward, done, info
+        ends = (terminated, truncated) if self.separate_ends else (done,)
+        return jnp.where(done, fresh, observation), following, reward, *ends, info
 
     def reset_env(
         self, key: jax.Array, params: GymnaxParams | None = None
@@ -142,8 +155,20 @@ class GymnaxEnv(Frozen):
         action: ArrayLike,
         params: GymnaxParams | None = None,
     ) -> tuple[jax.Array, GymnaxState, jax.Array, jax.Array, Info]:
-        """`step` without the start of a next episode; `key` is not used."""
+        """`step` without the start of a next episode, and `key` is not used. The fourth value is
+        whether the episode ended; with `separate_ends` whether the environment itself ended it.
+        """
         del key
+        observation, reached, reward, terminated, truncated, info = self._step(
+            state, action, params
+        )
+        done = terminated if self.separate_ends else terminated | truncated
+        return observation, reached, reward, done, info
+
+    def _step(
+        self, state: GymnaxState, action: ArrayLike, params: GymnaxParams | None
+    ) -> tuple[jax.Array, GymnaxState, jax.Array, jax.Array, jax.Array, Info]:
+        """Observation, state, reward, terminated, out of time (both bool), infos."""
         params = self._params if params is None else params
         request = as_action(action, self.env.action_size)
         after, seen, reward, terminated = single.step(self.env, state.env_state, request)
@@ -155,8 +180,11 @@ class GymnaxEnv(Frozen):
             "final_obs": seen.observation,
             "discount": 1.0 - jnp.asarray(terminated, jnp.float32),
         }
-        done = terminated | out_of_time
-        return seen.observation, GymnaxState(after, time), reward, done, info
+        if self.separate_ends:
+            info |= {"terminated": terminated, "truncated": out_of_time}
+            info["final_observation"] = seen.observation
+        reached = GymnaxState(after, time)
+        return seen.observation, reached, reward, terminated, out_of_time, info
 
     def _started(self, env_state: envs.State) -> tuple[jax.Array, GymnaxState]:
         time = jnp.zeros((), jnp.int32)

@@ -10,19 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
-from .._errors import ModelError, SetDimensionError
-from .._gate import as_integer, instance_of
-from ._mujoco_model import (
-    Touching,
-    influence_from_outside,
-    names_of_joints,
-    quaternions,
-    short_episodes,
-    touching_at,
-    velocity_of,
-)
+from .._errors import ModelError
+from ._chosen_joints import ChosenJoints
+from ._mujoco_model import Touching, touching_at
 from ._simulator_model import SimulatorModel
-from ._support import PAGE, warn_of_many_states
+from ._support import warn_of_many_states
 
 # The others move bodies, not joints: what their next step does is not a function of q and qd.
 _BACKENDS = ("generalized", "mjx")
@@ -92,34 +84,31 @@ class BraxPlant:
                 "`envs.get_environment(name, backend='generalized')`."
             )
         self.env = env
-        self._q = _indices("q", q, env.sys.q_size())
-        self._qd = _indices("qd", qd, env.sys.qd_size())
-        n = len(self._q) + len(self._qd)
+        self._joints = ChosenJoints.of(q, qd, disturbed, (env.sys.q_size(), env.sys.qd_size()))
         name = type(env).__name__
         physics = env.sys.mj_model  # what is asked of it is independent of the backend
         if physics is not None:
-            _require_state(name, physics, self._q, self._qd, np.asarray(env.sys.init_q, np.float64))
-        warn_of_many_states(f"`{name}`", n, stacklevel=2)
+            start = np.asarray(env.sys.init_q, np.float64)
+            self._joints.require_derivatives(name, physics)
+            self._joints.require_independence(name, physics, start)
+        warn_of_many_states(f"`{name}`", self._joints.size, stacklevel=2)
         self._some_state = jax.jit(env.reset)(jax.random.PRNGKey(0))
-        self._E = np.eye(n, dtype=np.float32)[:, _indices("disturbed", disturbed, n)]
         self.model = SimulatorModel(
             name=f"{name} ({env.backend})",
             step=self._step,
-            state_size=n,
+            state_size=self._joints.size,
             action_size=env.action_size,
-            disturbance_size=self._E.shape[1],
+            disturbance_size=self._joints.disturbances.shape[1],
             parameters={"dt": float(env.dt)},
-            disturbance_matrix=self._E,
+            disturbance_matrix=self._joints.disturbances,
             watch=None if physics is None else self._watch,
-            state_names=()
-            if physics is None
-            else names_of_joints(physics, self._q.tolist(), self._qd.tolist()),
+            state_names=() if physics is None else self._joints.names(physics),
         )
 
     def state(self, env_state: Any) -> jax.Array:
         """x, shape (n,), of the environment's state."""
         joints = env_state.pipeline_state
-        return jnp.concatenate([joints.q[self._q], joints.qd[self._qd]])
+        return self._joints.read(joints.q, joints.qd)
 
     def reset_to(self, x: jax.Array, rng: jax.Array) -> envs.State:
         """A reset of the environment, with the joints in x, shape (n,), put where x says;
@@ -131,7 +120,7 @@ class BraxPlant:
         placed = []
 
         def pipeline_init(q, qd, *args, **options):
-            placed.append(self.env.pipeline_init(*self._place(x, q, qd), *args, **options))
+            placed.append(self.env.pipeline_init(*self._joints.place(x, q, qd), *args, **options))
             return placed[-1]
 
         twin: Any = copy.copy(self.env)
@@ -144,16 +133,8 @@ class BraxPlant:
             )
         return state
 
-    def _place(self, x: jax.Array, q: jax.Array, qd: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """q and qd with the components in x as x says, in its dtype."""
-        position, velocity = jnp.split(x, [len(self._q)])
-        return jnp.asarray(q, x.dtype).at[self._q].set(position), jnp.asarray(qd, x.dtype).at[
-            self._qd
-        ].set(velocity)
-
     def _watch(self, x: np.ndarray) -> Touching:
-        positions = np.tile(np.asarray(self._some_state.pipeline_state.q, np.float64), (len(x), 1))
-        positions[:, self._q] = x[:, : len(self._q)]
+        positions = self._joints.positions(x, self._some_state.pipeline_state.q)
         return touching_at(self.env.sys.mj_model, positions)
 
     def _step(self, x: jax.Array, action: jax.Array, disturbance: jax.Array) -> jax.Array:
@@ -161,63 +142,11 @@ class BraxPlant:
         state = jax.tree.map(lambda leaf: leaf, self._some_state)
         joints: Any = state.pipeline_state
         state = state.replace(
-            pipeline_state=self.env.pipeline_init(*self._place(x, joints.q, joints.qd))
+            pipeline_state=self.env.pipeline_init(*self._joints.place(x, joints.q, joints.qd))
         )
         # As in `SafeguardWrapper`: accelerators may round matrix products to 10 bits.
         with jax.default_matmul_precision("highest"):
             after = self.env.step(state, action)
         return self.state(after).astype(x.dtype) + jnp.sum(
-            self._E.astype(x.dtype) * disturbance, axis=1
+            self._joints.disturbances.astype(x.dtype) * disturbance, axis=1
         )
-
-
-def _require_state(
-    name: str, physics: Any, q: np.ndarray, qd: np.ndarray, start: np.ndarray
-) -> None:
-    """Checks that the chosen joints are a state, and warns of contacts.
-
-    Args:
-        name: Name of the environment.
-        physics: MuJoCo's model of it.
-        q: Indices of the chosen positions.
-        qd: Indices of the chosen velocities.
-        start: Positions where episodes begin, shape (nq,).
-
-    Raises:
-        ModelError: If they are none.
-    """
-    turning, derivative = quaternions(physics), velocity_of(physics)
-    quaternion = sorted({turning[i] for i in q.tolist() if i in turning})
-    if quaternion:
-        raise ModelError(
-            "The state must be a vector whose parts have derivatives, but the chosen positions of "
-            f"`{name}` hold the quaternion of the {', the '.join(quaternion)}. Choose joints with "
-            f"`q=` and `qd=` that move on their own, if there are such. {PAGE}"
-        )
-    lonely = [i for i in q.tolist() if derivative[i] not in qd.tolist()]
-    if lonely:
-        raise ModelError(
-            f"The state must hold the velocity of every position in it, but q[{lonely[0]}] of "
-            f"`{name}` comes without qd[{derivative[lonely[0]]}]; add it to `qd=`."
-        )
-    touching, speeds = short_episodes(physics, start)
-    found = influence_from_outside(physics, q, qd, start, speeds)
-    if found is not None:
-        raise ModelError(
-            f"The state must be all that its step depends on, but {found}, and the former is not "
-            f"among the chosen states of `{name}`. Add it to `q=` or `qd=`, or choose joints that "
-            f"move on their own. {PAGE}"
-        )
-    touching.warn_of_contacts(f"`{name}`", "of short episodes", stacklevel=3)
-
-
-def _indices(name: str, chosen: Sequence[int] | None, size: int) -> np.ndarray:
-    given = range(size) if chosen is None else chosen
-    instance_of(name, given, Sequence, np.ndarray, hint="give a list of indices")
-    indices = np.array([as_integer(f"{name}[{i}]", v, 0) for i, v in enumerate(given)], np.int32)
-    if len(set(indices.tolist())) != len(indices) or not np.all((indices >= 0) & (indices < size)):
-        raise SetDimensionError(
-            f"`{name}` must hold different indices from 0 to {size - 1}, but "
-            f"it is {indices.tolist()}."
-        )
-    return indices

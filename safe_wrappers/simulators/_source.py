@@ -13,6 +13,7 @@ from ..models import ActionUnits, Model
 from ._brax_plant import BraxPlant
 from ._gym_plant import GymPlant
 from ._mujoco_model import Touching
+from ._playground_plant import PlaygroundPlant
 from ._simulator_model import SimulatorModel
 
 # States x (N, n), actions a (N, d) in [-1, 1]^d -> next states (N, n), float64, undisturbed, and
@@ -49,13 +50,13 @@ class Source:
     pushes: Pushes
 
 
-def source_of(plant: Model | BraxPlant | GymPlant) -> Source:
+def source_of(plant: Model | BraxPlant | PlaygroundPlant | GymPlant) -> Source:
     """The source that a plant is.
 
     Raises:
         TypeError: If it is none.
     """
-    if isinstance(plant, BraxPlant):
+    if isinstance(plant, BraxPlant | PlaygroundPlant):
         plant = plant.model
     if isinstance(plant, SimulatorModel):
         return _of_model(plant, _added(plant.disturbance_matrix))
@@ -68,8 +69,8 @@ def source_of(plant: Model | BraxPlant | GymPlant) -> Source:
         units = ActionUnits(plant.action_box)
         return Source(plant.name, n, plant.action_size, n, labels, units.unit, steps, pushes)
     raise TypeError(
-        "`plant` must be a `Model`, a `BraxPlant` or a `GymPlant`, whose steps can be sampled, but "
-        f"it is a `{type(plant).__name__}`."
+        "`plant` must be a `Model`, a `BraxPlant`, a `PlaygroundPlant` or a `GymPlant`, whose "
+        f"steps can be sampled, but it is a `{type(plant).__name__}`."
     )
 
 

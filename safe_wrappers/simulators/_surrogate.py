@@ -17,6 +17,7 @@ from ..models import Model
 from ..sets import Box, Polytope
 from ._brax_plant import BraxPlant
 from ._gym_plant import GymPlant
+from ._playground_plant import PlaygroundPlant
 from ._samples import extreme_samples
 from ._source import source_of
 from ._support import PAGE
@@ -66,7 +67,7 @@ class Surrogate:
 
 
 def fit_surrogate(
-    plant: Model | BraxPlant | GymPlant,
+    plant: Model | BraxPlant | PlaygroundPlant | GymPlant,
     states: Box | Polytope,
     key: jax.Array,
     *,
@@ -79,10 +80,10 @@ def fit_surrogate(
     """Fits the polynomials by least squares over a set, and measures what they leave over.
 
     Args:
-        plant: The plant that the polynomials are to follow: a `BraxPlant`, a `GymPlant`, or any
-            model x' = f(x, a, w). The model need not be affine in the action; the composition of
-            several frames under one action, for example, is not. Only its steps are used, and for
-            its own disturbances the derivative with respect to w.
+        plant: The plant that the polynomials are to follow: a `BraxPlant`, a `PlaygroundPlant`, a
+            `GymPlant`, or any model x' = f(x, a, w). The model need not be affine in the action;
+            the composition of several frames under one action, for example, is not. Only its steps
+            are used, and for its own disturbances the derivative with respect to w.
         states: A bounded set, dimension n, that contains the safe set to be found. Half of the
             samples are uniform in it, half lie near its corners and edges; the actions are extreme
             half of the time.

@@ -40,7 +40,9 @@ class GymSafeguardWrapper(
 
     Args:
         env: An environment as `gymnasium.make` returns it; other wrappers around the safeguarded
-            one, except those of observations and rewards.
+            one, except those of observations and rewards, `RecordEpisodeStatistics`,
+            `RenderCollection` and `HumanRendering`. (The last two, inside, draw a reset before
+            `set_state` has moved it.)
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set; its `state` gets `env.unwrapped` and returns the
             model's x, shape (n,).

@@ -48,8 +48,9 @@ class PlaygroundSafeguardWrapper(Frozen, MjxEnv):
         safeguard: How unsafe actions are mapped to safe ones.
         system: The plant's model and safe set.
         regularisation: c >= 0; subtracts c |a_s - a|^2 (a the sanitised request) from the reward.
-        reset_to: (x, key) -> the environment's state at x, with which episodes start at random in
-            the safe set; as in `SafeguardWrapper`.
+        reset_to: (x, key) -> the environment's state at x, for example that of a
+            `PlaygroundPlant`, with which episodes start at random in the safe set; as in
+            `SafeguardWrapper`.
         diagnostics: Whether to report what the safeguard does to the gradient; see
             `diagnose_gradient`.
         monitor: Whether to report which steps the model and W do not explain.

@@ -80,6 +80,23 @@ def test_the_length_of_an_episode_is_a_parameter():
     assert not step(jax.random.PRNGKey(1), state, jnp.zeros(1), ENV.default_params)[3]
 
 
+def test_ends_may_be_separate_as_of_gymnax_1():
+    """The same step as with five values, but for them."""
+    separate = GymnaxEnv(BRAX, max_steps_in_episode=1, separate_ends=True)
+    joint = GymnaxEnv(BRAX, max_steps_in_episode=1)
+    key, action = jax.random.PRNGKey(1), jnp.ones(1)
+    _, state = joint.reset(jax.random.PRNGKey(0))
+    *found, terminated, truncated, info = jax.jit(separate.step)(key, state, action)
+    *expected, done, other = jax.jit(joint.step)(key, state, action)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert (terminated, truncated, done) == (False, True, True)
+    assert info["truncated"] == 1 == other["truncated"]
+    np.testing.assert_array_equal(info["final_observation"], other["final_obs"])
+    # which says only whether the environment itself ended the episode
+    assert not jax.jit(separate.step_env)(key, state, action)[3]
+    assert jax.jit(joint.step_env)(key, state, action)[3]
+
+
 def test_single_actions_may_be_numbers_and_gradients_flow():
     _, state = ENV.reset(jax.random.PRNGKey(0))
 

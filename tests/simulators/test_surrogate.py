@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(ValueError, match=f"`{name}` is {value}, but it must be .* at least 1"):
             sw.fit_surrogate(CUBIC, X, KEY, **{name: value})
     for other in (CUBIC.step, None, sw.BoundaryProjection()):
-        with pytest.raises(TypeError, match="`plant` must be a `Model`, a `BraxPlant` or a `Gym"):
+        with pytest.raises(TypeError, match="`plant` must be a `Model`, a `BraxPlant`, a `Playgr"):
             sw.fit_surrogate(other, X, KEY)
     for n, message in ((8, "at least 4 for each coef"), (13, "at most 12 states to be sampled")):
         many = sw.Model("many", lambda x, a, w: x, n, 3)
