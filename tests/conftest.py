@@ -3,7 +3,10 @@ rules that hold in whole folders of tests.
 """
 
 import contextlib
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import counts
@@ -11,6 +14,8 @@ import jax
 import pytest
 
 PROPERTY = "counts"
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+CACHE_FROM = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # quicker ones are not worth a file
 # Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies
 # conditions with numbers when it reads a physics.
 STRICT = {"sets", "solvers"}
@@ -27,8 +32,31 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    share_compiled_programs(config)
     if config.getoption("--record-counts"):
         config.pluginmanager.register(Collector(config), "counts of the suites")
+
+
+def share_compiled_programs(config):
+    """A program that one test file compiled is not compiled again in another one, nor in another
+    process of the same run: the cache lies in a folder that goes with the run.
+
+    What is executed is what this compiler made in this run, as it is without a cache. Somebody who
+    names a folder, `JAX_COMPILATION_CACHE_DIR=...`, keeps it between runs.
+    """
+    if CACHE not in os.environ:  # the processes that this one starts find it there
+        folder = tempfile.mkdtemp(prefix="compiled-for-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop(CACHE))
+        os.environ[CACHE] = folder
+        os.environ.setdefault(CACHE_FROM, "0.1")
+        # XLA logs false alarms for each cached program, see `_compilation_cache.py`.
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # JAX was imported before, and read the environment then.
+    jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
+    if CACHE_FROM in os.environ:
+        seconds = float(os.environ[CACHE_FROM])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,8 +106,8 @@ def modules_of_one_test(tmp_path_factory):
     process may write another one of that name.
     """
     yield
-    written = tmp_path_factory.getbasetemp()
+    # Texts are compared, not paths: there are thousands of modules and of tests.
+    written = f"{tmp_path_factory.getbasetemp()}{os.sep}"
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and written in Path(file).parents:
+        if (getattr(module, "__file__", None) or "").startswith(written):
             del sys.modules[name]
