@@ -12,6 +12,7 @@ from pathlib import Path
 import counts
 import jax
 import pytest
+from jax._src import xla_bridge
 
 PROPERTY = "counts"
 CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -52,6 +53,8 @@ def share_compiled_programs(config):
         os.environ.setdefault(CACHE_FROM, "0.1")
         # XLA logs false alarms for each cached program, see `_compilation_cache.py`.
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        # Each of several processes would take three quarters of a GPU's memory.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # JAX was imported before, and read the environment then.
     jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
     if CACHE_FROM in os.environ:
@@ -98,6 +101,20 @@ def strict_promotion(request):
             stack.enter_context(jax.numpy_rank_promotion("raise"))
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def default_device_alone(request, monkeypatch):
+    """Tests of GPUs may not ask for the CPU by name: with JAX_PLATFORMS=cuda there is none."""
+    if request.node.get_closest_marker("gpu"):
+        get_backend = xla_bridge.get_backend
+
+        def default_alone(platform=None):
+            if platform == "cpu":
+                raise RuntimeError("Unknown backend cpu")
+            return get_backend(platform)
+
+        monkeypatch.setattr(xla_bridge, "get_backend", default_alone)
 
 
 @pytest.fixture(autouse=True)

@@ -153,6 +153,7 @@ def test_states_and_actions_of_any_real_dtype_give_the_same(kind):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.gpu
 def test_inside_tells_where_the_guarantee_ends():
     """Just outside all other flags are still green, since a safe action exists there too."""
     inner = np.asarray(states_in(ENV, 2000)[1000:], np.float64)  # within 1e-6 of the boundary
@@ -173,6 +174,7 @@ def test_a_safeguard_that_is_called_with_a_set_itself_takes_the_state_to_be_insi
     assert output.inside
 
 
+@pytest.mark.gpu
 def test_all_matrix_products_run_at_the_highest_precision():
     """Accelerators round products to 10 bits or fewer by default, which would void eps."""
     turn = np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)

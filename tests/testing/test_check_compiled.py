@@ -63,6 +63,7 @@ SHIPPED = [
 ]
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(("name", "safe_set"), SHIPPED)
 def test_every_shipped_set_is_right_in_large_batches(name, safe_set):
     """The last facets of the last states were the wrong ones when a compiler failed."""
@@ -76,6 +77,7 @@ def test_every_shipped_set_is_right_in_large_batches(name, safe_set):
         assert found["least margin of a next state"] > 0
 
 
+@pytest.mark.gpu
 def test_a_right_program_passes_with_room():
     report = check_compiled(sw.SafeguardWrapper(ENV, sw.BoundaryProjection()))
     assert report.unchecked == ()
