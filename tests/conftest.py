@@ -17,6 +17,7 @@ from jax._src import xla_bridge
 PROPERTY = "counts"
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHE_FROM = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # quicker ones are not worth a file
+QUIET = "3"  # of XLA's log: fatal errors alone
 # Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies
 # conditions with numbers when it reads a physics.
 STRICT = {"sets", "solvers"}
@@ -51,11 +52,13 @@ def share_compiled_programs(config):
         config.add_cleanup(lambda: os.environ.pop(CACHE))
         os.environ[CACHE] = folder
         os.environ.setdefault(CACHE_FROM, "0.1")
-        # XLA logs false alarms for each cached program, see `_compilation_cache.py`.
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = QUIET
         # Each of several processes would take three quarters of a GPU's memory.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    # JAX was imported before, and read the environment then.
+    # JAX was imported before, and read the environment then. XLA stays silent, which logs false
+    # alarms for each cached program (see `_compilation_cache.py`); Python's loggers are as before.
+    for level in ("CRITICAL", jax.config.values["jax_logging_level"]):
+        jax.config.update("jax_logging_level", level)
     jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
     if CACHE_FROM in os.environ:
         seconds = float(os.environ[CACHE_FROM])

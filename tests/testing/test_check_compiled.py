@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import mutants
+import numpy as np
 import pytest
 
 import safe_wrappers as sw
@@ -123,15 +124,18 @@ def test_rows_that_jit_changes_are_found_without_a_claim():
 
 def test_a_set_that_is_not_proved_need_not_have_a_safe_action_everywhere():
     """But where one is found it must be safe."""
-    claim = ENV.system.claim
-    weaker = dataclasses.replace(claim, disturbance_set=claim.disturbance_set.scaled(40.0))
-    report = check_compiled(ModelSystem(weaker, state=ENV.system.state), 1024)
+    W = ENV.system.claim.disturbance_set
+    stronger = sw.Box(1000 * np.asarray(W.lower), 1000 * np.asarray(W.upper))
+    claim = dataclasses.replace(ENV.system.claim, disturbance_set=stronger)
+    system = ModelSystem(claim, state=ENV.system.state)
+    x = jax.vmap(system.sample_initial)(jax.random.split(jax.random.PRNGKey(0), 100))
+    found = jax.vmap(lambda x: sw.safe_action(system, sw.BoundaryProjection(), x, jnp.zeros(1)))(x)
+    assert 0 < found.feasible.mean() < 1
+    report = check_compiled(system, 1024)
     assert "the set is not proved" in report.unchecked[0]
     assert report.findings["least margin of a next state"] > 0
     with pytest.raises(sw.ContractError, match="next state must lie in the safe set"):
-        check_compiled(
-            ModelSystem(weaker, state=ENV.system.state), 1024, safeguard=mutants.Nothing()
-        )
+        check_compiled(system, 1024, safeguard=mutants.Nothing())
 
 
 def test_unsafe_actions_are_found():
