@@ -59,7 +59,7 @@ def test_a_compiler_that_is_wrong_is_exit_code_1(run_main, capsys, at_home, monk
 
     monkeypatch.setattr(_conform_command, "check_compiled", wrong)
     assert run_main("conform", "mine:exact", "--samples", 50) == 1
-    assert "The rows of ModelSystem are wrong." in capsys.readouterr().out
+    assert "System are wrong." in capsys.readouterr().out
     assert run_main("conform", "mine:exact", "--samples", 50, "--json") == 1
     record = json.loads(capsys.readouterr().out)
     assert record["conforms"] is True
