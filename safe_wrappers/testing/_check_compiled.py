@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
@@ -94,7 +95,6 @@ def check_compiled(
         True
     """
     system, env, guard = _parts(subject, safeguard)
-    claim = system.claim if isinstance(system, ModelSystem) else None
     facets = jax.eval_shape(
         system.safe_action_set, jax.eval_shape(system.sample_initial, jax.random.PRNGKey(0))
     ).b.shape[0]
@@ -104,9 +104,10 @@ def check_compiled(
     findings |= check_known_defect(_INSTEAD)
     batch = _compiled(system, guard, size, seed)
     unchecked = []
-    if claim is None:
+    if not isinstance(system, ModelSystem):
         unchecked.append(f"rows and next states: `{type(system).__name__}` has no claim")
     else:
+        claim = system.claim
         bounds = RowBounds(
             claim.model, claim.safe_state_set, claim.disturbance_set, np.asarray(claim.center)
         )
@@ -284,7 +285,7 @@ def _check_steps(
 
 
 def _check_eager_rows(system: System, batch: _Batch) -> dict[str, float]:
-    rows = jax.vmap(system.safe_action_set)(batch.x)
+    rows = jax.vmap(system.safe_action_set)(jnp.asarray(batch.x))
     A, b = np.asarray(rows.A, np.float64), np.asarray(rows.b, np.float64)
     # By how much b - A a differs for some a in the action box, of its size.
     error = np.abs(A - batch.A).sum(axis=2) + np.abs(b - batch.b)
