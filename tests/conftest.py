@@ -3,14 +3,21 @@ rules that hold in whole folders of tests.
 """
 
 import contextlib
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import counts
 import jax
 import pytest
+from jax._src import xla_bridge
 
 PROPERTY = "counts"
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+CACHE_FROM = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # quicker ones are not worth a file
+QUIET = "3"  # of XLA's log: fatal errors alone
 # Not the systems and the safeguards, whose tests load the bundled plants: Brax multiplies
 # conditions with numbers when it reads a physics.
 STRICT = {"sets", "solvers"}
@@ -27,8 +34,35 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    share_compiled_programs(config)
     if config.getoption("--record-counts"):
         config.pluginmanager.register(Collector(config), "counts of the suites")
+
+
+def share_compiled_programs(config):
+    """A program that one test file compiled is not compiled again in another one, nor in another
+    process of the same run: the cache lies in a folder that goes with the run.
+
+    What is executed is what this compiler made in this run, as it is without a cache. Somebody who
+    names a folder, `JAX_COMPILATION_CACHE_DIR=...`, keeps it between runs.
+    """
+    if CACHE not in os.environ:  # the processes that this one starts find it there
+        folder = tempfile.mkdtemp(prefix="compiled-for-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop(CACHE))
+        os.environ[CACHE] = folder
+        os.environ.setdefault(CACHE_FROM, "0.1")
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = QUIET
+        # Each of several processes would take three quarters of a GPU's memory.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # JAX was imported before, and read the environment then. XLA stays silent, which logs false
+    # alarms for each cached program (see `_compilation_cache.py`); Python's loggers are as before.
+    for level in ("CRITICAL", jax.config.values["jax_logging_level"]):
+        jax.config.update("jax_logging_level", level)
+    jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
+    if CACHE_FROM in os.environ:
+        seconds = float(os.environ[CACHE_FROM])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -73,13 +107,27 @@ def strict_promotion(request):
 
 
 @pytest.fixture(autouse=True)
+def default_device_alone(request, monkeypatch):
+    """Tests of GPUs may not ask for the CPU by name: with JAX_PLATFORMS=cuda there is none."""
+    if request.node.get_closest_marker("gpu"):
+        get_backend = xla_bridge.get_backend
+
+        def default_alone(platform=None):
+            if platform == "cpu":
+                raise RuntimeError("Unknown backend cpu")
+            return get_backend(platform)
+
+        monkeypatch.setattr(xla_bridge, "get_backend", default_alone)
+
+
+@pytest.fixture(autouse=True)
 def modules_of_one_test(tmp_path_factory):
     """A module that a test wrote and imported is forgotten with it: the next test of the same
     process may write another one of that name.
     """
     yield
-    written = tmp_path_factory.getbasetemp()
+    # Texts are compared, not paths: there are thousands of modules and of tests.
+    written = f"{tmp_path_factory.getbasetemp()}{os.sep}"
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and written in Path(file).parents:
+        if (getattr(module, "__file__", None) or "").startswith(written):
             del sys.modules[name]

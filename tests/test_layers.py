@@ -30,6 +30,7 @@ GROUND = "the ground floor"
 SHARED = {
     "certificates._intervals": "the check of compiled programs computes rows without JAX",
     "certificates._rows": "the check of compiled programs computes rows without JAX",
+    "conformance._subject": "the command checks the compiled program of the same system",
     "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",

@@ -5,6 +5,7 @@ import pathlib
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -40,36 +41,48 @@ def test_the_hosted_check_is_the_one_check():
     assert "\n\t.ci/run\n" in (ROOT / "Makefile").read_text()
 
 
-def locked():
-    """The versions that the lock file pins, by package, with the number of their digests."""
+LOCKS = ["requirements.lock", "requirements-oldest.lock"]
+
+
+def locked(file):
+    """The versions that a lock file pins, by package, with the number of their digests."""
     found = {}
-    for entry in re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text()):
+    for entry in re.split(r"\n(?=\S)", (ROOT / file).read_text()):
         name, version = re.match(r"([\w.-]+)==([\w.]+)", entry).groups()
         digests = len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry))
         found.setdefault(canonicalize_name(name), []).append((version, digests))
     return found
 
 
-def test_the_lock_file_pins_all_that_the_check_installs_with_digests():
-    pins = locked()
+@pytest.mark.parametrize("file", LOCKS)
+def test_the_lock_files_pin_all_that_the_check_installs_with_digests(file):
+    pins = locked(file)
     extras = PROJECT["optional-dependencies"]
+    docs = extras["docs"] if file == "requirements.lock" else []
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    for text in [*PROJECT["dependencies"], *extras["test"], *extras["docs"], *build]:
+    for text in [*PROJECT["dependencies"], *extras["test"], *docs, *build]:
         asked = Requirement(text)
         versions = [version for version, _ in pins[canonicalize_name(asked.name)]]
         assert all(asked.specifier.contains(version) for version in versions), (text, versions)
     assert all(digests > 0 for pinned in pins.values() for _, digests in pinned)
 
 
-def test_the_lock_file_names_no_place():
-    text = (ROOT / "requirements.lock").read_text()
+def test_the_oldest_lock_file_pins_the_oldest_jax():
+    (needed,) = (text for text in PROJECT["dependencies"] if text.startswith("jax>="))
+    assert [version for version, _ in locked(LOCKS[1])["jax"]] == re.findall(r">=([\d.]+)", needed)
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_the_lock_files_name_no_place(file):
+    text = (ROOT / file).read_text()
     assert "://" not in text
     assert "index" not in text
 
 
-def test_the_hosted_check_installs_from_the_lock_file_alone():
+def test_the_hosted_check_installs_from_the_lock_files_alone():
     workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
-    fetched = workflow.index("--require-hashes")
+    fetched = max(workflow.index(f"--requirement {file}\n") for file in LOCKS)
+    assert workflow.count("--require-hashes") == workflow.count("pip download") == len(LOCKS)
     assert fetched < workflow.index("- run: .ci/run") < workflow.index('PIP_NO_INDEX: "1"')
 
 

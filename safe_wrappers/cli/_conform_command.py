@@ -8,9 +8,13 @@ import gymnasium
 
 from .. import envs
 from .._compilation_cache import use_compilation_cache
+from .._errors import ContractError
 from ..conformance import as_json, as_text
 from ..conformance import conform as compare
+from ..conformance._subject import subject_of
 from ..models import Model
+from ..safe_actions import System
+from ..testing import CheckReport, check_compiled
 from ._imported import is_own, made
 from ._options import Conform
 from ._targets import require_safe_set, require_system
@@ -18,25 +22,43 @@ from ._usage import UsageError, flag, require_new_file, usage_errors
 
 
 def conform(options: Conform) -> int:
-    """Samples the simulator and says what was found. Returns 0 only if it conforms."""
+    """Samples the simulator, checks the compiled program of its system on this machine, and says
+    what was found. Returns 0 only if the simulator conforms and the program is right.
+    """
     if options.plot is not None:
         require_new_file("--plot", options.plot, ".png")
     env, allowance, title = _environment(options)
     use_compilation_cache()
     with usage_errors():
         report = compare(env, samples=options.samples, allowance=allowance, seed=options.seed)
+    compiled, wrong = _compiled(subject_of(env, None, None).system)
     if options.json:
         record = {"system": options.system, "safe_set": options.safe_set, **as_json(report)}
+        record["compiled"] = {
+            "right": wrong is None,
+            "findings": dict(compiled.findings) if compiled else None,
+            "unchecked": list(compiled.unchecked) if compiled else None,
+            "message": wrong,
+        }
         print(json.dumps(record, indent=2, allow_nan=False))
     else:
         print(as_text(report, title))
+        print(compiled or wrong)
     if options.plot is not None:
         from ..plots import residual_figure, save_figure
 
         save_figure(residual_figure(report, title=title), options.plot)
         if not options.json:
             print(f"Wrote {options.plot}.")
-    return 0 if report.conforms else 1
+    return 0 if report.conforms and wrong is None else 1
+
+
+def _compiled(system: System) -> tuple[CheckReport | None, str | None]:
+    """What the check of the compiled program found, or why it failed."""
+    try:
+        return check_compiled(system), None
+    except ContractError as error:
+        return None, str(error)
 
 
 def _environment(options: Conform) -> tuple[Any, float | None, str]:

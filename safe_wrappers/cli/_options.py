@@ -183,8 +183,8 @@ class Certify:
 @with_ranges
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Conform:
-    """Compare a simulator with its model by sampling: does W cover the difference? Exit code 0 only
-    when it does.
+    """Compare a simulator with its model by sampling: does W cover the difference, and is what JAX
+    compiles here right? Exit code 0 only if both hold.
     """
 
     system: Annotated[Positional[str], arg(metavar="SYSTEM|MODULE:NAME")]

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from brax import envs
 
@@ -14,6 +15,7 @@ from ..safe_actions import ModelSystem, System
 from ..safeguards import BoundaryProjection, Safeguard, safe_unit_action
 from ..wrappers import SafeguardWrapper
 from ._check_report import CheckReport, require_all
+from ._known_defect import check_known_defect
 
 # Facets x batch from which an XLA compiler was seen to compute wrong rows (jaxlib 0.10.2 on CPUs,
 # above 32,768), with room to spare.
@@ -61,15 +63,17 @@ def check_compiled(
     specified, and at least one released compiler did not (jaxlib 0.10.2 on CPUs, where the number
     of facets times the batch size exceeds 32,768).
 
-    1. Rows of the safe action sets: the same as those of the model's program in NumPy, in interval
+    1. A small program that jaxlib 0.10.2 computes wrong.
+    2. Rows of the safe action sets: the same as those of the model's program in NumPy, in interval
        arithmetic, up to the claim's rounding allowance.
-    2. Executed actions: in the action box, and for every disturbance in W the next state is in S,
-       by NumPy; a safe action is found at every state.
-    3. Steps of the environment, if one is given that steps the model itself: the states that are
+    3. Executed actions: in the action box, and for every disturbance in W the next state is in S,
+       by NumPy; a safe action is found at every state, if the safe set is proved.
+    4. Steps of the environment, if one is given that steps the model itself: the states that are
        reached lie in S, and are the model's up to the rounding allowance, by NumPy.
-    4. The same actions in batches of 16, which are another program.
+    5. The same rows without `jit`, operation by operation, which are many other programs.
+    6. The same actions in batches of 16, which are another program.
 
-    For systems that are not a `ModelSystem` only 4 is checked.
+    For systems that are not a `ModelSystem` only 1, 5 and 6 are checked.
 
     Args:
         subject: A `SafeguardWrapper`, a bundled environment, another one with a `system`, or a
@@ -91,27 +95,32 @@ def check_compiled(
         True
     """
     system, env, guard = _parts(subject, safeguard)
-    claim = system.claim if isinstance(system, ModelSystem) else None
     facets = jax.eval_shape(
         system.safe_action_set, jax.eval_shape(system.sample_initial, jax.random.PRNGKey(0))
     ).b.shape[0]
     size = max(_SMALLEST, -(-_ENTRIES // max(facets, 1))) if batch_size is None else batch_size
     size = as_integer("batch_size", size, 1)
-    batch = _compiled(system, guard, size, seed)
     findings: dict[str, float] = {"states": size, "facets x states": facets * size}
+    findings |= check_known_defect(_INSTEAD)
+    batch = _compiled(system, guard, size, seed)
     unchecked = []
-    if claim is None:
+    if not isinstance(system, ModelSystem):
         unchecked.append(f"rows and next states: `{type(system).__name__}` has no claim")
     else:
+        claim = system.claim
         bounds = RowBounds(
             claim.model, claim.safe_state_set, claim.disturbance_set, np.asarray(claim.center)
         )
         findings |= _check_rows(claim, bounds, batch)
-        findings |= _check_actions(bounds, batch)
+        proved = system.guarantee.status != "tested"
+        if not proved:
+            unchecked.append("that a safe action is found at every state: the set is not proved")
+        findings |= _check_actions(bounds, batch, proved)
         if env is None or env.backend != "closed_form":
             unchecked.append("steps: no environment that steps the model itself was given")
         else:
             findings |= _check_steps(claim, bounds, env, batch, seed)
+    findings |= _check_eager_rows(system, batch)
     findings |= _check_small_batches(system, guard, batch)
     return CheckReport(f"The compiled program of {type(system).__name__}", findings, (*unchecked,))
 
@@ -190,7 +199,7 @@ def _check_rows(claim: Claim, bounds: RowBounds, batch: _Batch) -> dict[str, flo
     return {"largest error of a row, of its allowance": float(share.max())}
 
 
-def _check_actions(bounds: RowBounds, batch: _Batch) -> dict[str, float]:
+def _check_actions(bounds: RowBounds, batch: _Batch, proved: bool) -> dict[str, float]:
     action = batch.action.astype(np.float64)
     require_all(
         np.isfinite(action).all(axis=1) & (np.abs(action) <= 1).all(axis=1),
@@ -200,9 +209,9 @@ def _check_actions(bounds: RowBounds, batch: _Batch) -> dict[str, float]:
         action=batch.action,
     )
     require_all(
-        batch.feasible,
+        batch.feasible | (not proved),
         "A safe action must be found at every state of the safe set",
-        f"{_INSTEAD} If the safe set is not proved, prove it first: `sw.prove(claim)`.",
+        _INSTEAD,
         state=batch.x,
         request=batch.request,
     )
@@ -210,7 +219,7 @@ def _check_actions(bounds: RowBounds, batch: _Batch) -> dict[str, float]:
     value = bounds.project(bounds.enclosure.value(y, Interval.point(action.T)))
     margin = (bounds.room.lo[:, None] - (value.hi + bounds.disturbed(y))).min(axis=0)
     require_all(
-        margin >= 0,
+        (margin >= 0) | ~batch.feasible,
         "The next state must lie in the safe set for every disturbance in W",
         _INSTEAD,
         state=batch.x,
@@ -218,7 +227,7 @@ def _check_actions(bounds: RowBounds, batch: _Batch) -> dict[str, float]:
         action=batch.action,
         margin=margin,
     )
-    return {"least margin of a next state": float(margin.min())}
+    return {"least margin of a next state": float(margin.min(where=batch.feasible, initial=np.inf))}
 
 
 def _check_steps(
@@ -273,6 +282,22 @@ def _check_steps(
         "largest error of a step, of its allowance": float(share.max()),
         "least margin of a step": float(margin.min()),
     }
+
+
+def _check_eager_rows(system: System, batch: _Batch) -> dict[str, float]:
+    rows = jax.vmap(system.safe_action_set)(jnp.asarray(batch.x))
+    A, b = np.asarray(rows.A, np.float64), np.asarray(rows.b, np.float64)
+    # By how much b - A a differs for some a in the action box, of its size.
+    error = np.abs(A - batch.A).sum(axis=2) + np.abs(b - batch.b)
+    gap = (error / (1 + np.abs(A).sum(axis=2) + np.abs(b))).max(axis=1, initial=0)
+    require_all(
+        gap <= _SAME,
+        f"Compiled rows must be those of the same operations one by one, up to {_SAME:g}",
+        _INSTEAD,
+        state=batch.x,
+        difference=gap,
+    )
+    return {"largest difference from rows without jit": float(gap.max())}
 
 
 def _check_small_batches(system: System, guard: Safeguard, batch: _Batch) -> dict[str, float]:

@@ -90,6 +90,7 @@ def test_a_model_with_a_loop_is_proved_like_the_same_model_without():
     assert results[0].record.program != results[1].record.program
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 def test_a_set_that_needs_bisections_is_proved_with_margin_sigma(upright):
     result = prove(upright)
@@ -112,6 +113,7 @@ def test_a_proved_margin_holds_at_sampled_states(upright):
         assert largest_margin(upright, pendulum(), x) >= margin - 1e-9
 
 
+@pytest.mark.gpu
 def test_several_inputs_are_proved():
     result = prove(square(TWO))
     assert result.proved

@@ -39,6 +39,7 @@ LEAST_MARGIN = 2e-6  # eps >= 5e-6 less the rounding of the rows and of the acti
 certificate_of = functools.cache(envs.load_certificate)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(("system", "name"), SHIPPED)
 def test_it_is_about_the_bundled_model_and_proved(system, name):
     certificate = certificate_of(system, name)
@@ -168,6 +169,7 @@ def smallest_margin(system, name, count, seed):
     )
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 @pytest.mark.parametrize(("system", "name"), SHIPPED)
 def test_extreme_safe_actions_keep_the_next_state_inside(system, name):

@@ -173,7 +173,7 @@ def test_an_offset_with_a_derivative_of_its_own_is_refused():
         state_size=5,
         disturbance_size=2,
     )
-    with pytest.raises(sw.ModelError, match="custom_jvp|derivative"):
+    with pytest.raises(sw.ModelError, match=r"custom_jvp|derivative"):
         sw.prove(drone_claim(model=forged))
 
 

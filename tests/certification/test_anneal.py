@@ -42,6 +42,7 @@ def test_a_set_that_cannot_be_claimed_does_not_end_the_search(monkeypatch):
 
 
 def test_sets_that_cannot_be_claimed_are_an_error_that_says_so(monkeypatch):
-    lose_too_much(monkeypatch, 100)
+    refused = lose_too_much(monkeypatch, 100)
     with pytest.raises(sw.CertificateError, match="too small for the rounding"):
-        sw.certify(joint(), **PROBLEM)
+        sw.certify(joint(), **PROBLEM, seeds=1, rounds=1, disturbance_scales=[1.0])
+    assert len(refused) > 1  # of every stage one

@@ -3,6 +3,9 @@ import json
 import pytest
 from PIL import Image
 
+import safe_wrappers as sw
+from safe_wrappers.cli import _conform_command
+
 
 @pytest.fixture
 def at_home(tmp_path, monkeypatch):
@@ -43,9 +46,25 @@ def test_a_bundled_system_conforms(run_main, capsys, tmp_path):
     assert max(record["excess"].values()) <= 1
     assert abs(record["cover"]["upper"][0]) < 1e-4
     assert record["seconds"] > 0
+    assert record["compiled"]["right"] is True
+    assert record["compiled"]["findings"]["facets x states"] > 100_000
     with Image.open(tmp_path / "picture.png") as image:
         image.verify()
         assert image.size[0] > image.size[1] > 500
+
+
+def test_a_compiler_that_is_wrong_is_exit_code_1(run_main, capsys, at_home, monkeypatch):
+    def wrong(system):
+        raise sw.ContractError(f"The rows of {type(system).__name__} are wrong.")
+
+    monkeypatch.setattr(_conform_command, "check_compiled", wrong)
+    assert run_main("conform", "mine:exact", "--samples", 50) == 1
+    assert "System are wrong." in capsys.readouterr().out
+    assert run_main("conform", "mine:exact", "--samples", 50, "--json") == 1
+    record = json.loads(capsys.readouterr().out)
+    assert record["conforms"] is True
+    assert record["compiled"]["right"] is False
+    assert "are wrong" in record["compiled"]["message"]
 
 
 def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):

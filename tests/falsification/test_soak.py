@@ -18,6 +18,7 @@ def whole():
     return sw.soak(ENV, steps=3 * ROUND)
 
 
+@pytest.mark.gpu
 def test_a_safeguarded_plant_holds(whole):
     assert whole.held
     assert (whole.steps, whole.episodes) == (3 * ROUND, 3 * _soak.COUNT)

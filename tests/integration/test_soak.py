@@ -37,6 +37,7 @@ def soak(safe_set, backend, kind, rollouts, safeguarded=True):
     return exits, possible, least, rollouts * STEPS * ENVS
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["random", "bang_bang"])
 @pytest.mark.parametrize("safe_set", PENDULUM_SETS)
 def test_no_exit_in_50_000_steps(safe_set, kind):

@@ -73,12 +73,14 @@ REFUSED = {
 }
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 @pytest.mark.parametrize("bundled", [pendulum(), cart_pole()], ids=lambda m: m.name)
 def test_the_bundled_models_are_affine(bundled):
     require_affine(bundled)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("case", AFFINE)
 def test_affine_models_are_accepted(case):
     require_affine(model(AFFINE[case]))

@@ -17,6 +17,7 @@ def env(request):
     return SafePendulum(safe_set=request.param)
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 def test_the_rows_are_exactly_the_safe_actions(env):
     """Both directions: what the rows admit is safe for all vertices of W, and what is safe with eps
@@ -33,6 +34,7 @@ def test_the_rows_are_exactly_the_safe_actions(env):
         assert taken.max() < most + rounding
 
 
+@pytest.mark.gpu
 def test_every_state_of_the_set_has_a_safe_action(env):
     """The certificate's claim, sampled: the anchor keeps sigma = 2e-4 of margin, at the vertices
     and next to the boundary too.
@@ -44,6 +46,7 @@ def test_every_state_of_the_set_has_a_safe_action(env):
     assert worst_margins(facets(env), x, anchor).min() >= 2e-4 - 2e-6
 
 
+@pytest.mark.gpu
 def test_rows_tightened_by_the_action_room_leave_a_safe_action(env):
     room = env.system.action_room
     assert 1e-6 < room < 1e-3
@@ -62,6 +65,7 @@ def test_without_a_known_gain_there_is_no_action_room():
     assert system_of(eps=1e-5, gain=0.0).action_room == 0.0
 
 
+@pytest.mark.gpu
 def test_margin_and_violation(env):
     x = states_in(env, 1000)
     system = env.system
@@ -97,6 +101,7 @@ def test_generators_sample_the_zonotope():
         SafePendulum(safe_set="narrow").system.sample_generators(jax.random.PRNGKey(0))
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_everything_follows_the_dtype_of_the_state(dtype):
     system = SafePendulum(safe_set="narrow").system

@@ -70,6 +70,7 @@ def differences(safeguard, safe_set):
     )
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("safe_set", PENDULUM_SETS)
 def test_the_executed_action_is_the_nearest_safe_one(safe_set):
     to_oracle, to_request, unsafe = differences(BoundaryProjection(), safe_set)

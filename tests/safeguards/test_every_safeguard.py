@@ -14,9 +14,11 @@ from safe_wrappers.testing import check_safeguard
 
 # The gauge map's compiles longest, and it shares its parts with the ray mask.
 MIDDLE = [
-    pytest.param(name, 2, marks=pytest.mark.slow)
-    if name in ("gauge_map", "generator_mask")
-    else (name, 2)
+    pytest.param(
+        name,
+        2,
+        marks=pytest.mark.slow if name in ("gauge_map", "generator_mask") else pytest.mark.gpu,
+    )
     for name in NAMES
 ]
 LARGE = [pytest.param(name, 4, marks=pytest.mark.slow) for name in NAMES]

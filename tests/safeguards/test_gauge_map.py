@@ -116,6 +116,7 @@ def test_zero_goes_to_the_center_with_half_the_chords_as_derivative():
         np.testing.assert_allclose(jacobian[0], np.diag([0.6, 0.8]), atol=1e-5)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_needle_gives_its_center_with_zero_derivative(d):
     A = np.array([[[1, 0], [-1, 0], [0, 1]]], np.float32)[:, :, :d]

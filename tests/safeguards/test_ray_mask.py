@@ -71,6 +71,7 @@ def test_a_mask_without_the_distance_to_the_safe_boundary_leaves_the_set():
     assert largest_violation(A, b, np.clip(requests * 0.5 + centers * 0.5, -1, 1)) > 0.01
 
 
+@pytest.mark.gpu
 def test_the_gauge_form_is_the_formula_of_the_paper():
     with jax.enable_x64():
         A, b, requests = problems(2, 200, dtype=np.float64)
@@ -109,6 +110,7 @@ def test_the_gauge_form_is_the_formula_of_the_paper():
             )
 
 
+@pytest.mark.gpu
 def test_the_chebyshev_center_is_that_of_a_linear_program():
     A, b, requests = problems(3, 30)
     rows = UNIT_ROWS(A, b)
@@ -181,6 +183,7 @@ def test_the_center_stays_and_has_the_identity_as_derivative(d):
         np.testing.assert_array_equal(jacobian, np.eye(d))
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(("d", "center"), [(1, "chebyshev"), (2, "orthogonal")])
 def test_a_needle_gives_its_center_with_zero_derivative(d, center):
     A, tau = (

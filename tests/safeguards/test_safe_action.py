@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,6 +155,7 @@ def test_states_and_actions_of_any_real_dtype_give_the_same(kind):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.gpu
 def test_inside_tells_where_the_guarantee_ends():
     """Just outside all other flags are still green, since a safe action exists there too."""
     inner = np.asarray(states_in(ENV, 2000)[1000:], np.float64)  # within 1e-6 of the boundary
@@ -173,6 +176,7 @@ def test_a_safeguard_that_is_called_with_a_set_itself_takes_the_state_to_be_insi
     assert output.inside
 
 
+@pytest.mark.gpu
 def test_all_matrix_products_run_at_the_highest_precision():
     """Accelerators round products to 10 bits or fewer by default, which would void eps."""
     turn = np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)
@@ -195,6 +199,40 @@ def test_all_matrix_products_run_at_the_highest_precision():
     program = str(jax.make_jaxpr(value_and_derivatives)(jnp.zeros(2), jnp.zeros(2)))
     assert program.count("dot_general") >= 4
     assert program.count("dot_general") == program.count("precision=(Precision.HIGHEST")
+
+
+def products(function, *arguments):
+    """The precisions of all matrix products of the program that JAX hands to the compiler."""
+    text = jax.jit(jax.vmap(function)).lower(*arguments).as_text()
+    assert "convolution" not in text
+    found = re.findall(r"dot_general.*", text)
+    return [re.findall(r"precision = \[(\w+), (\w+)\]", line)[0] for line in found]
+
+
+SYSTEMS = [name for name in sw.envs.registered_names() if name != "safe_quadrotor"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("name", "safeguard"),
+    [("safe_quadrotor", name) for name in NAMES]
+    + [(name, "boundary_projection") for name in SYSTEMS],
+)
+def test_no_product_of_a_safeguarded_step_may_be_rounded(name, safeguard):
+    """Rows, anchor, accept test, step and monitor, as the compiler gets them."""
+    env = sw.envs.get_environment(name)
+    claimed = name != "safe_seeker"
+    env = sw.SafeguardWrapper(env, make_safeguard(safeguard), monitor=claimed)
+    keys = jax.random.split(jax.random.PRNGKey(0), 4)
+    state = jax.eval_shape(jax.vmap(env.reset), keys)
+    action = jax.ShapeDtypeStruct((4, env.action_size), jnp.float32)
+    found = products(env.step, state, action)
+    assert set(found) == ({("HIGHEST", "HIGHEST")} if claimed else set())
+
+
+@pytest.mark.gpu
+def test_products_that_could_be_rounded_would_be_seen():
+    assert products(lambda x: jnp.eye(2) @ x, jnp.zeros((4, 2))) == [("DEFAULT", "DEFAULT")]
 
 
 def test_plain_lists_will_do():

@@ -181,6 +181,7 @@ ROW_SETS = {
 }
 
 
+@pytest.mark.gpu
 @given(**ROW_SETS)
 @example(A=np.zeros((ROWS, 1), np.float32), b=np.full(ROWS, -0.0, np.float32), request=-0.0)
 @example(A=np.ones((ROWS, 1), np.float32), b=np.full(ROWS, np.nan, np.float32), request=0.5)
@@ -199,6 +200,7 @@ def test_the_executed_action_is_safe_for_all_rows_and_requests(A, b, request):
     assert all(np.isfinite(part).all() for part in _pull_back(A, b, request))
 
 
+@pytest.mark.gpu
 @given(
     middle=st.floats(-1.2, 1.2),
     width=st.floats(-3, 3),
@@ -241,6 +243,7 @@ def test_a_wrong_map_is_pulled_back_to_the_boundary_not_to_the_anchor():
     assert call(NAN, A, b, np.array([0.9], np.float32)).fallback
 
 
+@pytest.mark.gpu
 def test_flags_of_a_request_that_is_not_finite():
     A, b = np.array([[1.0], [-1.0]], np.float32), np.array([0.5, 0.25], np.float32)
     output = call(PROJECTIONS["exact"], A, b, np.array([np.nan], np.float32))
@@ -262,6 +265,7 @@ def test_an_oversized_request_is_an_intervention_even_if_the_box_is_safe():
     assert output.distance == 0
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("anchor", [2.0, -np.inf, np.nan])
 def test_a_wrong_anchor_stays_in_the_box(anchor):
     action_set = SafeActionSet(jnp.array([[1.0]]), jnp.array([-3.0]), jnp.array([anchor]))

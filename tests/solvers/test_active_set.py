@@ -103,6 +103,7 @@ def soak(rng, sets, d, count, batch):
     return n_feasible, largest
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("d", DIMS)
 def test_no_executed_action_of_a_feasible_set_violates_and_nothing_is_nan(d):
     rng = np.random.default_rng(d)
@@ -150,6 +151,7 @@ def test_agrees_with_an_interior_point_solver(d):
     np.testing.assert_allclose(single, expected, atol=10 * margin_for(d))
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("d", DIMS)
 def test_jacobian_is_the_projector_onto_the_null_space_of_the_active_rows(d):
     A, b, a, _ = problems(d)
@@ -256,6 +258,7 @@ def test_degenerate_sets_have_the_right_point_and_finite_derivatives(dtype):
         assert np.abs(derivative).max() < 10
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("d", DIMS)
 def test_an_empty_set_gives_a_finite_point_within_reach(d):
     rng = np.random.default_rng(40 + d)
@@ -270,6 +273,7 @@ def test_an_empty_set_gives_a_finite_point_within_reach(d):
     assert all(np.isfinite(part).all() for part in jacobians)
 
 
+@pytest.mark.gpu
 def test_nan_rows_end_the_search_at_once():
     A, b = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), np.array([np.nan, 0.5], np.float32)
     a = np.array([0.9, 0.9], np.float32)
@@ -319,6 +323,7 @@ def least_violation(A, b):
     return program(np.append(np.zeros(d), 1.0), A_ub=np.column_stack([A, -np.ones(m)]), b_ub=b).fun
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(("d", "m"), [(1, 8), (2, 64), (4, 24), (8, 64)])
 def test_max_margin_agrees_with_linear_programming(d, m):
     rng = np.random.default_rng(50 + d)
@@ -382,6 +387,7 @@ def recomputing(monkeypatch):
     jax.clear_caches()
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("d", [2, 4])
 def test_nothing_depends_on_an_entry_that_equals_the_maximum(recomputing, d):
     """With an index that is sought by equality the deepest point violates rows of sets that have an

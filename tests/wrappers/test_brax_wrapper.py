@@ -72,6 +72,7 @@ def test_reset_and_step_return_the_same_tree(backend):
     )
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 def test_metrics_and_info(env):
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
@@ -85,6 +86,7 @@ def test_metrics_and_info(env):
         assert leaf.dtype == jnp.float32
 
 
+@pytest.mark.gpu
 def test_the_record_of_a_step():
     """On one recorded rollout: what is reported is what happened."""
     x, executed, info, metrics = recorded("narrow")(keys(3), requests("random", 3))
@@ -117,6 +119,7 @@ def test_the_record_of_a_step():
     assert not info["cost"].any()
 
 
+@pytest.mark.gpu
 @pytest.mark.smoke
 def test_exits_are_reported():
     """A state outside the set is reported as such, by the wrapper and by the bare environment."""
@@ -130,6 +133,7 @@ def test_exits_are_reported():
     assert after.info["safeguard"]["inside"] == 0
 
 
+@pytest.mark.gpu
 def test_an_unknown_state_gets_the_neutral_action_and_is_flagged(env):
     state = env.reset(jax.random.PRNGKey(0))
     broken = state.replace(pipeline_state=state.pipeline_state.replace(q=jnp.array([jnp.nan])))
