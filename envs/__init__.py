@@ -19,7 +19,10 @@ from ._registration import get_model as get_model
 from ._registration import load_certificate as load_certificate
 from ._registration import register as register
 from ._registration import registered_names as registered_names
+from ._registration import variant_of as variant_of
+from .arm import SafeArm as SafeArm
 from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 from .quadrotor import SafeQuadrotor as SafeQuadrotor
+from .quadrotor_3d import SafeQuadrotor3D as SafeQuadrotor3D
 from .seeker import SafeSeeker as SafeSeeker
