@@ -2,8 +2,8 @@
 all states of X and all v in V.
 
 The action is enclosed over cells of X in two ways, of which the better one counts for each of its
-components: by interval arithmetic, and in the middle of the cell plus derivative over the cell times
-half-widths. A cell that fails is halved along the state whose derivative varies most over it.
+components: by interval arithmetic, and in the middle of the cell plus derivative over the cell
+times half-widths. A cell that fails is halved along the state whose derivative varies most over it.
 """
 
 from typing import NamedTuple

@@ -217,7 +217,7 @@ def model_parameters(source: Source) -> dict[str, float]:
 
 
 def _around(claim: Claim) -> Box | Polytope:
-    """What the points of the fingerprint are derived from: S, or X where S has too many vertices."""
+    """What the points of the fingerprint lie in: S, or X where S has too many vertices."""
     if claim.virtual is not None and isinstance(claim.constraint_set, Box):
         return claim.constraint_set
     return claim.safe_state_set

@@ -234,8 +234,8 @@ class Claim(ReadOnly):
                 raise CertificateError(
                     f"The rounding of the model {self.model.name!r} needs a margin of "
                     f"{needed[facet]:.3g} at facet {facet} of S, which is too much of a set whose "
-                    "centre has margin 1. Give `Mechanical` the `armature` of its motors, use units "
-                    "in which numbers are moderate, or a longer time step."
+                    "centre has margin 1. Give `Mechanical` the `armature` of its motors, use "
+                    "units in which numbers are moderate, or a longer time step."
                 )
             return
         if not self.sigma >= needed[facet]:

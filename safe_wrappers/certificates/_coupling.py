@@ -6,9 +6,9 @@ With z = (x, v, w) and the linear parts of a step (`_linear_parts`), the next st
     x'_b = M z + m + sum_c q_c (cause c),  with exact columns q_c.
 
 Causes whose columns are parallel are taken together. Of each the proof subtracts the slopes that
-the claim's A_b and B_b give it in the block's own states and inputs, and encloses the rest: value in
-the middle of a cell plus derivative over the cell times the cell's half-widths, over cells that are
-halved where that helps. So
+the claim's A_b and B_b give it in the block's own states and inputs, and encloses the rest: value
+in the middle of a cell plus derivative over the cell times the cell's half-widths, over cells that
+are halved where that helps. So
 
     x'_b - center_b = A y + B (v_b - v0) + k + sum_j e_j omega_j,   |omega_j| <= 1,
 

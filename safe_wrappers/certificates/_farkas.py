@@ -1,14 +1,15 @@
 """Blocks that a gain keeps in S, proved in exact rationals by multipliers (Farkas' lemma).
 
-Let S_b = {y : F y <= r} and y' = A y + B (v - v0) + k + E omega with |omega_j| <= 1. With v = v0 + K y
-the next state is (A + B K) y + k + E omega, and facet i keeps its margin if for some q >= 0
+Let S_b = {y : F y <= r} and y' = A y + B (v - v0) + k + E omega with |omega_j| <= 1. With
+v = v0 + K y the next state is (A + B K) y + k + E omega, and facet i keeps its margin if for some
+q >= 0
 
     q F = F_i (A + B K)   and   q r + F_i k + sum_j |F_i e_j| <= r_i - sigma_i,
 
 since then F_i y' <= q F y + ... <= q r + .... In the same way S_b lies in X_b, and v in V. A linear
 program finds q in floating point; what it misses is put right in rationals on n rows of F, and the
-inequalities are then checked in rationals: numbers of the claim are taken as the rationals that they
-are. A program that fails, or a q that cannot be put right, proves nothing.
+inequalities are then checked in rationals: numbers of the claim are taken as the rationals that
+they are. A program that fails, or a q that cannot be put right, proves nothing.
 """
 
 from collections.abc import Sequence

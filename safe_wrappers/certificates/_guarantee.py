@@ -4,7 +4,7 @@ import abc
 from typing import Any, Literal, NamedTuple
 
 from .._own import own, replacement
-from ..models import program_digest
+from ..models import POSITIVE_SEMIDEFINITE, program_digest
 from ._certificate import Certificate
 from ._claim import Claim
 from ._proof import proved_here
@@ -90,6 +90,9 @@ def guarantee_of(claim: Claim, certificate: Certificate | None) -> Guarantee:
 def _promised(claim: Claim, certificate: Certificate | None, about: str) -> Guarantee:
     """What a claim and its certificate promise about the function that was proved."""
     assumptions = (OBSERVED, DISTURBED, COMPILED)
+    if claim.virtual is not None and claim.model.virtual and claim.model.virtual.least:
+        # Where the equations of motion are solved with an accuracy that rests on it.
+        assumptions += (POSITIVE_SEMIDEFINITE,)
     if proved_here(claim) is not None:
         return Guarantee("proved", f"`prove` succeeded for {about} in this process", assumptions)
     if certificate is None:

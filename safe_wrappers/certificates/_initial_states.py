@@ -7,11 +7,12 @@ its width: in a set that is thin for its length they may be more than the shrink
 with the centre is rounded by u |x|: far from the origin that may be more as well.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..sets import Polytope, Zonotope
+from ..sets import Box, Polytope, Zonotope
 from ._center import offset_in_words
 from ._claim import Claim
 from ._intervals import round_up
@@ -40,9 +41,6 @@ class Starts(NamedTuple):
 
 def starts(claim: Claim) -> Starts:
     """Whether the initial states of a claim lie in S, and by how much."""
-    if claim.virtual is not None:
-        # They are drawn from tables of float32 states, each of which was tested.
-        return Starts(RESET_SHRINK)
     S = claim.centered_set
     inner = S.scaled(1 - RESET_SHRINK)
     everything = range(S.dim)
@@ -50,11 +48,20 @@ def starts(claim: Claim) -> Starts:
     reserve = np.inf
     for outer, part, states in parts or [(S, inner, everything)]:
         H, room = (np.asarray(value, np.float64) for value in outer.halfspaces())
-        corners, center = part.vertices(), claim.center[list(states)]
-        rounding = _rounding(H, np.abs(corners).max(axis=0), len(corners.T) + 1, center)
-        reach = round_up((H @ corners.T).max(axis=1) + rounding)
+        center = claim.center[list(states)]
+        if claim.virtual is not None and len(states) > 2:
+            # Drawn from a table of float32 states that were tested one by one; what is left is the
+            # sum with the centre, at most as far off as it lies in X.
+            most = _most(claim.constraint_set, states)
+            rounding = UNIT_ROUNDOFF * (np.abs(H) @ np.where(center != 0, most, 0.0))
+            reach = round_up((1 - RESET_SHRINK) * room + rounding)
+        else:
+            corners = part.vertices()
+            rounding = _rounding(H, np.abs(corners).max(axis=0), len(corners.T) + 1, center)
+            reach = round_up((H @ corners.T).max(axis=1) + rounding)
         if not np.all(reach <= room):
-            advice = offset_in_words(S, claim.center) or "Choose other coordinates."
+            advice = "" if claim.virtual is not None else offset_in_words(S, claim.center)
+            advice = advice or "Choose other coordinates."
             return Starts(
                 float(np.min(room - reach)),
                 "`safe_state_set` is too thin for its length, or for its distance from the origin: "
@@ -75,6 +82,13 @@ def starts(claim: Claim) -> Starts:
         f"`generators` must span a set inside S after shrinking by {RESET_SHRINK:g} about the "
         f"centre, but they reach {reach[i]:.6g} along facet {i}, where S ends at 1.",
     )
+
+
+def _most(constraint_set: Box | Polytope, states: Sequence[int]) -> np.ndarray:
+    """The largest magnitude of each of these states in X, a bounded box."""
+    assert isinstance(constraint_set, Box)
+    ends = [np.abs(np.asarray(constraint_set.lower)), np.abs(np.asarray(constraint_set.upper))]
+    return np.maximum(*ends)[list(states)].astype(np.float64)
 
 
 def _generators_reach(

@@ -73,8 +73,8 @@ def linear_parts(model: Model, z: Interval, order: int = 1) -> LinearParts:
     rows = [output.combination for output in outputs]
     if any(_INFINITE in row for row in rows):
         raise ModelError(
-            f"A next state of the model {model.name!r} must be a finite number, but a constant that "
-            "is infinite or NaN is added to it."
+            f"A next state of the model {model.name!r} must be a finite number, but a constant "
+            "that is infinite or NaN is added to it."
         )
     return LinearParts(rows, reader.causes)
 

@@ -1,9 +1,9 @@
 """Blocks of one or two states and one virtual input, proved at the vertices in exact rationals.
 
-The block moves by y' = A y + B (v - v0) + k + E omega, |omega_j| <= 1. At a vertex of S_b the inputs
-that keep every facet's margin form an interval. If it meets V at each vertex, so it does at every
-state of S_b: a state is a mean of vertices, and the mean of their inputs keeps it. Nothing is said
-of how the input depends on the state.
+The block moves by y' = A y + B (v - v0) + k + E omega, |omega_j| <= 1. At a vertex of S_b the
+inputs that keep every facet's margin form an interval. If it meets V at each vertex, so it does at
+every state of S_b: a state is a mean of vertices, and the mean of their inputs keeps it. Nothing is
+said of how the input depends on the state.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""That the parts of a step in virtual inputs are what they are taken for: their affine forms are the
-derivatives of what is enclosed, and the action of a virtual input brings it about.
+"""That the parts of a step in virtual inputs are what they are taken for: their affine forms are
+the derivatives of what is enclosed, and the action of a virtual input brings it about.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from ._branches import HULLS
 from ._claim import Claim
 from ._derivative import require_derivative, require_own_methods
 from ._intervals import Interval
-from ._taylor import Taylor
+from ._taylor import Taylor, spread
 
 _STATES = 64
 
@@ -39,6 +39,7 @@ def require_virtual_derivatives(claim: Claim) -> None:
     require_affine(stepped)
     require_derivative(stepped, x)
     _require_inverse(model, claim, x)
+    _require_rows(model, x)
 
 
 def _require_inverse(model: Model, claim: Claim, x: Interval) -> None:
@@ -62,6 +63,27 @@ def _require_inverse(model: Model, claim: Claim, x: Interval) -> None:
             raise ModelError(
                 f"The action of a virtual input of the model {model.name!r} must bring it about, "
                 f"but at some state input {j} is not what it was: `matrix` must be regular."
+            )
+
+
+def _require_rows(model: Model, x: Interval) -> None:
+    """Checks that the affine form of what actions bring about is that of the function."""
+    parts, (n, count), d = InVirtualInputs(model), x.lo.shape, model.action_size
+    states = [Taylor(Interval.point(row)) for row in x.lo]
+    still = Interval.point(np.zeros(count))
+    u = [Taylor.variable(still, j, order=1) for j in range(d)]
+    with np.errstate(all="ignore"):
+        (expected,) = interpret(trace(parts.of_actions, n, d), HULLS, states, u)
+        c, G = interpret(trace(lambda x: tuple(parts.inputs(x)), n), HULLS, states)
+    for j, value in enumerate(expected):
+        slopes = spread(value.gradient, value.support, tuple(range(d)))
+        pairs = [(c[j].value, value.value)]
+        pairs += [(G[j, i].value, slopes[i]) for i in range(d)] if slopes is not None else []
+        if any(np.any((one.lo > other.hi) | (one.hi < other.lo)) for one, other in pairs):
+            raise ModelError(
+                f"The rows of input {j} of the model {model.name!r} must be the derivative of what "
+                "its actions bring about. Look for a function in `matrix` or `offset` whose "
+                "derivative is declared by hand."
             )
 
 

@@ -1,11 +1,11 @@
 """The proof of a set in virtual inputs: block by block, whatever the other blocks do.
 
-Let x' = g(x, v, w) and let the action of (x, v) be a(x, v) = P(x) v + p(x), so that the plant's own
-step takes this action to g(x, v, w), as an identity (P(x) is regular: where it is solved with a known
-accuracy, see `_virtual_rounding`). Blocks share out the states and the virtual inputs; S is a product
-of S_b, V of V_b. Then S is robust control invariant with the claim's margins if
+Let x' = g(x, v, w) and let the action of (x, v) be a(x, v) = P(x) v + p(x), so that the plant's
+own step takes this action to g(x, v, w), as an identity (P(x) is regular: it is solved with a known
+accuracy, see `_virtual_rounding`). Blocks share out the states and the virtual inputs; S is a
+product of S_b, V of V_b. Then S is robust control invariant with the claim's margins if
 
-1. every v in V is brought about: a(x, v) lies in [-1, 1]^d for all x in X and v in V (`_authority`);
+1. every v in V is brought about: a(x, v) lies in [-1, 1]^d for all x in X, v in V (`_authority`);
 2. for each block, for all x in X, v in V and w in W, x'_b - center_b = A y + B (v_b - v0) + k +
    E omega with omega in a cube (`_coupling`): all that others do is in E;
 3. for all y in S_b some v_b in V_b keeps the margin of each facet whatever omega is, in exact
@@ -30,6 +30,7 @@ from ._polygon_proof import prove_polygon
 from ._proof_parts import Ledger
 from ._result import Proof, inconclusive
 from ._room import exact_room
+from ._virtual_rounding import SPARE
 
 
 def prove_virtual(claim: Claim, ledger: Ledger) -> Proof:
@@ -110,6 +111,9 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
     if of_block.K is None:
         return prove_polygon(F, room, margins, form, limits, bounds)
     K = _rationals(of_block.K)
+    if len(block.actions) > 1 and claim.model.virtual is not None:
+        within = 1 - Fraction(SPARE)
+        limits = tuple([within * limit for limit in side] for side in limits)
     return prove_sides(F, room, sides_of_gain(F, room, margins, form, K, limits, bounds))
 
 

@@ -12,7 +12,7 @@ from .._errors import CertificateError, SetDimensionError
 from .._status_line import StatusLine
 from ..certificates import Block, BlockForm, Certificate, Claim, Proof, VirtualBlocks, prove
 from ..certificates._coupling import Coupling, Range, coupling
-from ..certificates._virtual_rounding import input_allowance
+from ..certificates._virtual_rounding import SPARE, input_allowance
 from ..models import InVirtualInputs, Model
 from ..sets import Box, Polytope
 from ..synthesis import SynthesisError, equilibrium
@@ -228,6 +228,11 @@ def _set_of(
         v0 - np.asarray(plant.V.lower, np.float64)[own],
         np.asarray(plant.V.upper, np.float64)[own] - v0,
     )
+    # A little inside V, so that rounded facets still say that v lies in it; and as far as the proof
+    # keeps the inputs of a block that has several.
+    several = len(own) > 1 and plant.model.virtual is not None
+    inside = _INSIDE * (1 - SPARE if several else 1)
+    limits = tuple(inside * limit for limit in limits)
     k = np.array([float(v) for v in found.k])
     k = np.where(np.abs(k) < 1e-12, 0.0, k)
     E = (
@@ -261,7 +266,7 @@ def _set_of(
             k,
             E,
             # A little inside V, so that rounded facets still say that v lies in it.
-            limits_of(K, (below, above), tuple(_INSIDE * limit for limit in limits)),
+            limits_of(K, (below, above), limits),
             margin=margin,
         )
     if K is None or rows is None:

@@ -15,7 +15,9 @@ from ..sets import Box
 from ._model import Model
 from ._virtual import VirtualInputs
 
-POSITIVE_SEMIDEFINITE = "the mass matrix is positive semidefinite, as a kinetic energy is"
+POSITIVE_SEMIDEFINITE = (
+    "the mass matrix without the motors' inertias is positive semidefinite, as a kinetic energy is"
+)
 
 
 class Cascade(Model):
@@ -150,7 +152,8 @@ class Mechanical(Cascade):
         joints = tuple(joint_names) or tuple(f"joint {i + 1}" for i in range(n))
         if len(joints) != n:
             raise ModelError(
-                f"`joint_names` must hold {n} names, one for each torque, but it holds {len(joints)}."
+                f"`joint_names` must hold {n} names, one for each torque, but it holds "
+                f"{len(joints)}."
             )
         speeds = tuple(f"{joint} speed" for joint in joints)
         torques = tuple(f"{joint} torque" for joint in joints)

@@ -5,8 +5,8 @@ Of x' = g(x, v, w) each block takes the virtual inputs that keep its facets what
 an interval within V for one input, from the actual state, so that what other blocks really do to it
 counts, not the most that they could. Blocks come one after the other, and a later one knows the
 intervals of those before it. An action u brings v = c + G u about, so the rows are G u <= hi - c
-and -G u <= c - lo, two for each input. The anchor is the action of the intervals' middle. Nothing is
-solved but the equations of motion.
+and -G u <= c - lo, two for each input. The anchor is the action of the intervals' middle. Nothing
+is solved but the equations of motion.
 """
 
 import jax

@@ -1,5 +1,5 @@
-"""The largest set that one gain keeps: the maximal output admissible set (E. G. Gilbert and K. T. Tan,
-1991), with disturbances (I. Kolmanovsky and E. G. Gilbert, 1998).
+"""The largest set that one gain keeps: the maximal output admissible set (E. G. Gilbert and
+K. T. Tan, 1991), with disturbances (I. Kolmanovsky and E. G. Gilbert, 1998).
 
 y' = Ac y + k + E omega with |omega_j| <= 1, where the gain is in Ac. The states from which limits
 G y <= 1 are kept for ever are {y : G Ac^i y <= h_i for all i}, where h_(i+1) is h_i less what

@@ -2,8 +2,8 @@
 
 s' = s + dt (v + w), q' = q + dt s' with |v| <= authority and |w| <= push. Half planes
 q + t_k s <= c_k, their mirror images and |s| <= speed bound the set. With b = authority - push left
-for braking, on facet k full braking changes q + t_k s by dt s - dt (t_k + dt) b, so the facet may be
-the boundary up to the speed v_k = (t_k + dt) b. Hence c_0 = reach and
+for braking, on facet k full braking changes q + t_k s by dt s - dt (t_k + dt) b, so the facet may
+be the boundary up to the speed v_k = (t_k + dt) b. Hence c_0 = reach and
 c_(k+1) = c_k + (t_(k+1) - t_k) v_k. With t_k = k dt this is the largest such set, the viability
 kernel of a joint with bounded acceleration; a few t_k in geometric progression keep 94 to 99 % of
 its area.
