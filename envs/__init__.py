@@ -8,6 +8,7 @@ if __name__ != "safe_wrappers.envs":
 
 from ._assets import certificate_names as certificate_names
 from ._assets import certificate_of as certificate_of
+from ._assets import parameters_of as parameters_of
 from ._certified_env import CertifiedEnv as CertifiedEnv
 from ._claim_env import ClaimEnv as ClaimEnv
 from ._gym_entry_points import SafeGymEnv as SafeGymEnv

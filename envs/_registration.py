@@ -1,7 +1,7 @@
 """The bundled systems by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from safe_wrappers._gate import one_of
@@ -95,24 +95,23 @@ def load_certificate(system: str, safe_set: str) -> Certificate:
         ValueError: If there is no such system or set.
         CertificateError: If the file is damaged, or about another model.
     """
-    return certificate_of(get_model(system, **variant_of(system, safe_set)), safe_set)
+    return certificate_of(
+        get_model(system, **variant_of(system, parameters_of(system, safe_set))), safe_set
+    )
 
 
-def variant_of(system: str, safe_set: str) -> dict[str, float]:
-    """With which options of its plant a bundled system is the one that a safe set is about:
-    {"links": 7} for the arm's "7_links", and nothing for systems with one plant.
+def variant_of(system: str, parameters: Mapping[str, float]) -> dict[str, float]:
+    """With which options of its plant a bundled system has these parameters: {"links": 7.0} for an
+    arm's, and nothing for systems with one plant.
 
     Args:
         system: Name of a bundled system.
-        safe_set: Name of a shipped set, or a path to a certificate file.
+        parameters: Of a model, as `parameters_of` a safe set gives them.
 
     Raises:
-        ValueError: If there is no such system or set.
-        CertificateError: If the file is missing or damaged.
+        ValueError: If there is no such system.
     """
-    variants = _system(system).variants
-    parameters = parameters_of(system, safe_set) if variants else {}
-    return {name: parameters[name] for name in variants if name in parameters}
+    return {name: parameters[name] for name in _system(system).variants if name in parameters}
 
 
 def _system(name: str) -> _System:
