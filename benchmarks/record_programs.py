@@ -13,8 +13,9 @@ from pathlib import Path
 import jax
 
 from safe_wrappers import Certificate, prove
+from safe_wrappers.certificates import model_parameters
 from safe_wrappers.certificates._file import read, write
-from safe_wrappers.envs import get_model, registered_names
+from safe_wrappers.envs import get_model, registered_names, variant_of
 
 ASSETS = Path(__file__).parents[1] / "envs" / "assets"
 
@@ -27,7 +28,9 @@ def main() -> int:
         system = path.name.split(".")[0]
         if system not in registered_names():
             continue
-        certificate = Certificate.load(path, get_model(system))
+        certificate = Certificate.load(
+            path, get_model(system, **variant_of(system, model_parameters(path)))
+        )
         proof = prove(certificate.claim)
         print(f"jax {jax.__version__}, {path.name}: {proof!r}")
         if proof.record is None or certificate.record is None:

@@ -8,6 +8,7 @@ if __name__ != "safe_wrappers.envs":
 
 from ._assets import certificate_names as certificate_names
 from ._assets import certificate_of as certificate_of
+from ._assets import parameters_of as parameters_of
 from ._certified_env import CertifiedEnv as CertifiedEnv
 from ._claim_env import ClaimEnv as ClaimEnv
 from ._gym_entry_points import SafeGymEnv as SafeGymEnv
@@ -19,7 +20,10 @@ from ._registration import get_model as get_model
 from ._registration import load_certificate as load_certificate
 from ._registration import register as register
 from ._registration import registered_names as registered_names
+from ._registration import variant_of as variant_of
+from .arm import SafeArm as SafeArm
 from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 from .quadrotor import SafeQuadrotor as SafeQuadrotor
+from .quadrotor_3d import SafeQuadrotor3D as SafeQuadrotor3D
 from .seeker import SafeSeeker as SafeSeeker

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -9,7 +10,7 @@ from brax import base
 from brax.io import mjcf
 
 from safe_wrappers._gate import one_of
-from safe_wrappers.certificates import Certificate, shipped
+from safe_wrappers.certificates import Certificate, model_parameters, shipped
 from safe_wrappers.models import Model
 
 _mujoco: Any = mujoco  # its compiled members are hidden from type checkers
@@ -28,15 +29,32 @@ def certificate_of(model: Model, safe_set: str) -> Certificate:
         ValueError: If there is no such set.
         CertificateError: If the file is damaged, or about another model.
     """
-    if isinstance(safe_set, str) and safe_set.endswith(".json"):
-        return Certificate.load(safe_set, model)
-    one_of(
-        "safe_set",
-        safe_set,
-        certificate_names(model.name),
-        why=" A path to a certificate file must end in .json.",
-    )
-    return shipped(Certificate.load(asset(f"{model.name}.{safe_set}.json"), model))
+    certificate = Certificate.load(_source(model.name, safe_set), model)
+    return certificate if _is_file(safe_set) else shipped(certificate)
+
+
+def parameters_of(system: str, safe_set: str) -> Mapping[str, float]:
+    """The physical parameters of the plant that a shipped certificate, or a file, is about. It is
+    not loaded.
+
+    Raises:
+        ValueError: If there is no such set.
+        CertificateError: If the file is missing or damaged.
+    """
+    return model_parameters(_source(system, safe_set))
+
+
+def _source(system: str, safe_set: str) -> Any:
+    """The file of a safe set."""
+    if _is_file(safe_set):
+        return safe_set
+    why = " A path to a certificate file must end in .json."
+    one_of("safe_set", safe_set, certificate_names(system), why=why)
+    return asset(f"{system}.{safe_set}.json")
+
+
+def _is_file(safe_set: str) -> bool:
+    return isinstance(safe_set, str) and safe_set.endswith(".json")
 
 
 def certificate_names(system: str) -> tuple[str, ...]:

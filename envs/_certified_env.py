@@ -12,6 +12,7 @@ from brax.mjx import pipeline as mjx
 from safe_wrappers._gate import one_of
 from safe_wrappers._own import own
 from safe_wrappers.certificates import Certificate, Claim
+from safe_wrappers.models import Mechanical
 from safe_wrappers.safe_actions import ModelSystem
 
 from ._assets import load_system
@@ -117,6 +118,9 @@ class CertifiedEnv(ModelEnv):
         if self._backend == "closed_form":
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
+        if isinstance(self.model, Mechanical):
+            # Accelerations are its disturbances, torques those of the asset's actuators.
+            w = self.model.disturbing_torques(x, w)
         inputs = jnp.concatenate([self.model.natural_action(action), w])
         stepped = pipeline.step(self._physics(self.sys), pipeline_state, inputs)  # pyright: ignore[reportOptionalCall]
         # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays

@@ -1,7 +1,7 @@
 """Pictures of the bundled systems, drawn by matplotlib without a display or OpenGL."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from safe_wrappers._colors import BLUE, GREEN, ORANGE, RED
+
+from .arm_dynamics import DESIGNS
 
 _SIZE, _DPI = 4.0, 100  # inches, and pixels per inch
 _INK, _WALL, _PALE, _PAPER = "#2b3a4a", "#a9b3bd", "#e6eaee", "#fbfbf9"
@@ -76,7 +78,7 @@ def _goal(axes: Axes, goal: np.ndarray) -> None:
 
 def _executed(info: Mapping[str, Any]) -> np.ndarray:
     """The action of the last step, as far as it is known. Shape (d,)."""
-    return np.atleast_1d(info["safeguard"]["action"]) if "safeguard" in info else np.zeros(2)
+    return np.atleast_1d(info["safeguard"]["action"]) if "safeguard" in info else np.zeros(7)
 
 
 def _pendulum(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
@@ -165,9 +167,90 @@ def _seeker(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> N
     )
 
 
+def _arm(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
+    q = x[: len(x) // 2]
+    lengths = DESIGNS[len(q)].lengths
+    reach = sum(lengths)
+    _frame(axes, 1.15 * reach)
+    axes.add_patch(Circle((0, 0), reach, facecolor="none", edgecolor=_PALE, linewidth=2))
+    width = 16 - len(q)
+    if "goal" in info:
+        wanted = _points(lengths, np.asarray(info["goal"]))
+        axes.plot(*wanted, color=GREEN, linewidth=0.7 * width, alpha=0.35, zorder=2)
+        axes.plot(*wanted[:, -1], "o", markersize=8, color=GREEN, zorder=2)
+    if "tip" in info:
+        _goal(axes, np.asarray(info["tip"]))
+    points = _points(lengths, q)
+    axes.plot(*points, color=color, linewidth=width, solid_capstyle="round", zorder=3)
+    axes.plot(*points[:, :-1], "o", markersize=0.5 * width, color=_INK, zorder=4)
+    # The torques, as arcs around the joints: a quarter of a turn at the limits.
+    angles = np.cumsum(q)
+    for i, turn in enumerate(0.5 * math.pi * _executed(info)[: len(q)]):
+        arc = angles[i] + np.linspace(0.0, turn, 30)
+        axes.plot(
+            *(points[:, i, None] + 0.09 * reach * np.stack([np.sin(arc), -np.cos(arc)])),
+            color=_INK,
+            linewidth=2,
+            zorder=5,
+        )
+
+
+def _points(lengths: Sequence[float], q: np.ndarray) -> np.ndarray:
+    """Where the arm's joints are, and its end, shape (2, n + 1)."""
+    angles = np.cumsum(q)
+    links = np.asarray(lengths) * np.stack([np.sin(angles), -np.cos(angles)])
+    return np.concatenate([np.zeros((2, 1)), np.cumsum(links, axis=1)], axis=1)
+
+
+# Seen from the front, from the right and from above.
+_VIEW = np.array([[0.9, 0.36, 0.0], [-0.12, 0.3, 0.9]])
+_BOX = np.array([3.0, 3.0, 2.0])
+
+
+def _quadrotor_3d(axes: Axes, x: np.ndarray, info: Mapping[str, Any], color: str) -> None:
+    _frame(axes, 4.0)
+    corners = np.stack(np.meshgrid(*[(-1, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    for i, one in enumerate(corners):
+        for other in corners[i + 1 :]:
+            if np.abs(one - other).sum() == 2:
+                ends = _VIEW @ (np.stack([one, other], axis=1) * _BOX[:, None])
+                axes.plot(*ends, color=_WALL, linewidth=1.5)
+    _mark(axes, np.asarray(info["goal"]), GREEN)
+    axes.plot(*(_VIEW @ np.asarray(info["goal"])), "*", markersize=18, color=GREEN, zorder=2)
+    _mark(axes, x[:3], _INK)
+    frame = _attitude(*x[3:6])
+    # Drawn 1.2 m wide, to be seen in a box of 6 m.
+    for side in ([1, 1], [1, -1]):
+        across = 0.42 * frame[:, :2] @ np.array(side)
+        ends = np.stack([x[:3] - across, x[:3] + across], axis=1)
+        axes.plot(*(_VIEW @ ends), color=color, linewidth=4, solid_capstyle="round", zorder=4)
+        for end in ends.T:
+            around = np.linspace(0, 2 * np.pi, 40)
+            circle = end[:, None] + 0.32 * frame[:, :2] @ np.stack([np.cos(around), np.sin(around)])
+            axes.plot(*(_VIEW @ (circle + 0.1 * frame[:, 2:])), color=_INK, linewidth=1.5, zorder=5)
+    axes.plot(*(_VIEW @ x[:3]), "o", markersize=10, color=color, zorder=6)
+
+
+def _mark(axes: Axes, position: np.ndarray, color: str) -> None:
+    """The line from a position down to the floor, which says where it is."""
+    foot = np.array([*position[:2], -_BOX[2]])
+    axes.plot(*(_VIEW @ np.stack([position, foot], axis=1)), ":", color=color, linewidth=1.2)
+    axes.plot(*(_VIEW @ foot), "o", markersize=4, color=color)
+
+
+def _attitude(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """The body's axes in space, as columns."""
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(v), math.sin(v)) for v in (yaw, pitch, roll))
+    turned = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    pitched = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    return turned @ pitched @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+
+
 _DRAWINGS: dict[str, Callable[[Axes, np.ndarray, Mapping[str, Any], str], None]] = {
     "safe_pendulum": _pendulum,
     "safe_cart_pole": _cart_pole,
     "safe_quadrotor": _quadrotor,
     "safe_seeker": _seeker,
+    "safe_arm": _arm,
+    "safe_quadrotor_3d": _quadrotor_3d,
 }

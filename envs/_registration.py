@@ -1,8 +1,8 @@
 """The bundled systems by name."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from safe_wrappers._fork import require_own_backend
 from safe_wrappers._gate import one_of
@@ -12,18 +12,39 @@ from safe_wrappers.certificates import Certificate
 from safe_wrappers.models import Model
 
 from . import dynamics
-from ._assets import certificate_of
+from ._assets import certificate_of, parameters_of
 from ._model_env import ModelEnv
+from .arm import SafeArm
+from .arm_dynamics import arm
 from .cart_pole import SafeCartPole
 from .pendulum import SafePendulum
 from .quadrotor import SafeQuadrotor
+from .quadrotor_3d import SafeQuadrotor3D
+from .quadrotor_3d_dynamics import quadrotor_3d
 from .seeker import SafeSeeker
 
-_SYSTEMS: dict[str, tuple[type[ModelEnv], Callable[[], Model]]] = {
-    "safe_pendulum": (SafePendulum, dynamics.pendulum),
-    "safe_cart_pole": (SafeCartPole, dynamics.cart_pole),
-    "safe_quadrotor": (SafeQuadrotor, dynamics.quadrotor),
-    "safe_seeker": (SafeSeeker, dynamics.seeker),
+
+class _System(NamedTuple):
+    """A bundled system.
+
+    Attributes:
+        environment: Its class.
+        plant: Makes its model.
+        variants: Options of the plant whose values the shipped safe sets differ in.
+    """
+
+    environment: type[ModelEnv]
+    plant: Callable[..., Model]
+    variants: tuple[str, ...] = ()
+
+
+_SYSTEMS = {
+    "safe_pendulum": _System(SafePendulum, dynamics.pendulum),
+    "safe_cart_pole": _System(SafeCartPole, dynamics.cart_pole),
+    "safe_quadrotor": _System(SafeQuadrotor, dynamics.quadrotor),
+    "safe_seeker": _System(SafeSeeker, dynamics.seeker),
+    "safe_arm": _System(SafeArm, arm, ("links",)),
+    "safe_quadrotor_3d": _System(SafeQuadrotor3D, quadrotor_3d),
 }
 
 
@@ -46,19 +67,31 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
         UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
         ForkedProcessError: In a process that was forked after JAX had run.
     """
+<<<<<<< HEAD
     require_own_backend()
     environment = _SYSTEMS[one_of("name", name, registered_names())][0]
+=======
+    environment = _system(name).environment
+>>>>>>> robots
     require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)
 
 
-def get_model(name: str) -> Model:
+def get_model(name: str, **options: Any) -> Model:
     """The one-step model of a bundled system, by name.
 
+    Args:
+        name: Name of a bundled system.
+        **options: Parameters of its plant, such as `links=7` of "safe_arm" or `mass=1.2` of
+            "safe_pendulum". Default: those of the environment.
+
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or an option's value is none that the plant takes.
+        UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
     """
-    return _SYSTEMS[one_of("name", name, registered_names())][1]()
+    plant = _system(name).plant
+    require_known_keywords(f"{name!r}", options, inspect.signature(plant).parameters)
+    return plant(**options)
 
 
 def load_certificate(system: str, safe_set: str) -> Certificate:
@@ -69,4 +102,24 @@ def load_certificate(system: str, safe_set: str) -> Certificate:
         ValueError: If there is no such system or set.
         CertificateError: If the file is damaged, or about another model.
     """
-    return certificate_of(get_model(system), safe_set)
+    return certificate_of(
+        get_model(system, **variant_of(system, parameters_of(system, safe_set))), safe_set
+    )
+
+
+def variant_of(system: str, parameters: Mapping[str, float]) -> dict[str, float]:
+    """With which options of its plant a bundled system has these parameters: {"links": 7.0} for an
+    arm's, and nothing for systems with one plant.
+
+    Args:
+        system: Name of a bundled system.
+        parameters: Of a model, as `parameters_of` a safe set gives them.
+
+    Raises:
+        ValueError: If there is no such system.
+    """
+    return {name: parameters[name] for name in _system(system).variants if name in parameters}
+
+
+def _system(name: str) -> _System:
+    return _SYSTEMS[one_of("name", name, registered_names())]

@@ -18,6 +18,8 @@ CLASSES = {
     "safe_cart_pole": "SafeCartPole",
     "safe_quadrotor": "SafeQuadrotor",
     "safe_seeker": "SafeSeeker",
+    "safe_arm": "SafeArm",
+    "safe_quadrotor_3d": "SafeQuadrotor3D",
 }
 EPISODE_STEPS = 240
 

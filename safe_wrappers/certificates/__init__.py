@@ -5,6 +5,7 @@ proof. Nothing here knows how a set was found.
 from ._block import Block as Block
 from ._certificate import Certificate as Certificate
 from ._certificate import model_name as model_name
+from ._certificate import model_parameters as model_parameters
 from ._claim import RESERVE as RESERVE
 from ._claim import Claim as Claim
 from ._enclosure import dependence as dependence

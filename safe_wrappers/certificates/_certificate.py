@@ -201,6 +201,21 @@ def model_name(source: Source) -> str:
         raise CertificateError(f"{source} does not name its model.") from error
 
 
+def model_parameters(source: Source) -> dict[str, float]:
+    """The physical parameters of the model that a certificate file is about.
+
+    Raises:
+        CertificateError: If the file is missing or damaged.
+    """
+    try:
+        parameters = dict(read(source)["model"]["parameters"])
+        return {name: as_number(name, value) for name, value in parameters.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CertificateError(
+            f"{source} must give its model's parameters as numbers: {error}"
+        ) from error
+
+
 def _around(claim: Claim) -> Box | Polytope:
     """What the points of the fingerprint lie in: S, or X where S has too many vertices."""
     if claim.virtual is not None and isinstance(claim.constraint_set, Box):

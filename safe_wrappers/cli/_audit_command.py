@@ -121,7 +121,9 @@ def _of_run(options: Audit) -> _Target:
         checkpoint=None if found is None else f"{int(found.name):,} interactions",
     )
     bundled = not is_own(run.system) and run.backend in (None, "closed_form")
-    simulator = _simulator(run.system, run.safe_set) if bundled else None
+    certificate = claim_of(subject.env)
+    safe_set = run.safe_set or getattr(certificate, "name", None)
+    simulator = _simulator(run.system, safe_set) if bundled else None
     if not is_own(run.system):
         digests += _certificate_file(subject.env, run.safe_set)
     name = f"{run.system}, trained in {folder.path.resolve().name} with seed {run.seed}"

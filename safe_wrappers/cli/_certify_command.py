@@ -21,7 +21,9 @@ def certify(options: Certify) -> int:
     if options.target in envs.registered_names() and not envs.certificate_names(options.target):
         return _explain(options)
     try:
-        certificates = certificates_of(options.target, options.safe_set, options.model)
+        certificates = certificates_of(
+            options.target, options.safe_set, options.model, options.links
+        )
         proofs = [
             _prove(certificate, options, first=certificate is certificates[0])
             for certificate in certificates

@@ -44,12 +44,16 @@ class Train:
     """Random seed of the training. The evaluation episodes are the same for every seed."""
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
+    links: Annotated[int | None, Option(_COUNT, _OWN)] = None
+    """How many links, for systems that have several (safe_arm: 2, 3 or 7)."""
     target_angle: Annotated[float | None, Option(_PHYSICAL, _OWN, "RAD")] = None
     """The angle to hold, for systems that have one (safe_pendulum)."""
     x_target: Annotated[float | None, Option(_PHYSICAL, _OWN, "M")] = None
     """The position to hold, for systems that have one (safe_cart_pole)."""
     goal: Annotated[str | None, Option(default=_OWN, metavar="NAME")] = None
-    """The kind of goal, for systems that have several (safe_quadrotor: start or far)."""
+    """The kind of goal, for systems that have several (safe_quadrotor: start or far; safe_arm:
+    joints or tip; safe_quadrotor_3d: hover or waypoint).
+    """
     backend: Annotated[str | None, Option(default="closed_form", metavar="NAME")] = None
     """Physics: closed_form, or generalized (Brax)."""
     disturbance: Annotated[str | None, Option(default="uniform", metavar="NAME")] = None
@@ -170,6 +174,8 @@ class Certify:
     """
     safe_set: Annotated[str | None, Option(default="all", metavar="NAME")] = None
     """Only this set of the system."""
+    links: Annotated[int | None, Option(_COUNT, "all")] = None
+    """Only the sets of this many links, for systems that have several (safe_arm: 2, 3 or 7)."""
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
     """The model that a FILE is about, importable from the current directory: a `Model` or a
     function that returns one.

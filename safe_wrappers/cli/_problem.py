@@ -37,8 +37,8 @@ def problem_of(options: Synthesise) -> Problem:
         reference = None
     else:
         require_system(options.system)
-        model = envs.get_model(options.system)
         reference = _reference(options)
+        model = reference.claim.model
     return Problem(
         model,
         _given(options, "constraints", model.state_size, reference),

@@ -40,6 +40,8 @@ def violation_message(options: Train, subject: Subject, violations: int, path: o
     """What is said loudly when a safeguarded run left its safe set."""
     safe_set = options.safe_set
     target = options.system + (f" --safe-set {safe_set}" if safe_set else "")
+    if options.links is not None:
+        target += f" --links {options.links}"
     if safe_set is not None and safe_set.endswith(".json"):
         target = safe_set
     said = (

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import envs
-from ..certificates import Certificate, Claim, model_name
+from ..certificates import Certificate, Claim, model_name, model_parameters
 from ..models import Model
 from ._imported import is_own, made
-from ._usage import UsageError, require_known
+from ._usage import UsageError, require_known, usage_errors
 
 _OWN = "A system of your own is MODULE:ATTRIBUTE, for example plants:drone or plants.py:drone."
 
@@ -59,11 +59,13 @@ def certificate_in(file: str, model: str | None) -> Certificate:
     """
     if not Path(file).is_file():
         raise UsageError(f"the certificate file {file} does not exist.")
-    found = given_model(model) if model is not None else _bundled_model(model_name(file))
+    found = given_model(model) if model is not None else _bundled_model(file)
     return Certificate.load(file, found)
 
 
-def certificates_of(target: str, safe_set: str | None, model: str | None) -> list[Certificate]:
+def certificates_of(
+    target: str, safe_set: str | None, model: str | None, links: int | None = None
+) -> list[Certificate]:
     """The certificate in a file or of something of the user's own, or those of a bundled system.
 
     Args:
@@ -71,12 +73,15 @@ def certificates_of(target: str, safe_set: str | None, model: str | None) -> lis
         safe_set: One set of the system; None for all.
         model: The model that a file or a system is about, as "module:attribute"; None for the
             bundled one of its name.
+        links: Only the sets of a system's plants with so many links; None for all.
 
     Raises:
         UsageError: If there is no such file, system, set or model.
         CertificateError: If a file is damaged or about another model.
     """
     single = is_file(target) or is_own(target)
+    if single and links is not None:
+        raise UsageError(f"--links chooses among the plants of a bundled system, not of {target}.")
     if single and safe_set is not None:
         raise UsageError(
             f"--safe-set chooses among the sets of a bundled system, but {target} has one set."
@@ -90,9 +95,34 @@ def certificates_of(target: str, safe_set: str | None, model: str | None) -> lis
     require_system(target)
     if safe_set is not None:
         require_safe_set(target, safe_set)
-    found = envs.get_model(target) if model is None else given_model(model)
-    names = [safe_set] if safe_set else envs.certificate_names(target)
-    return [envs.certificate_of(found, name) for name in names]
+    names = [safe_set] if safe_set else list(envs.certificate_names(target))
+    if links is not None:
+        names = _with_links(target, names, links)
+    if model is not None:
+        found = given_model(model)
+        return [envs.certificate_of(found, name) for name in names]
+    return [envs.load_certificate(target, name) for name in names]
+
+
+def _with_links(system: str, names: list[str], links: int) -> list[str]:
+    """The safe sets of plants with so many links.
+
+    Raises:
+        UsageError: If there are none.
+    """
+    of = {
+        name: envs.variant_of(system, envs.parameters_of(system, name)).get("links")
+        for name in names
+    }
+    found = [name for name in names if of[name] == links]
+    if not found:
+        there = ", ".join(f"{count:g}" for count in of.values() if count is not None)
+        raise UsageError(
+            f"--links must be one of {there} for {system}, but it is {links}."
+            if there
+            else f"{system} has no links to choose; leave out --links."
+        )
+    return found
 
 
 def own_certificate(given: str) -> Certificate:
@@ -147,10 +177,12 @@ def given_model(given: str, name: str = "--model") -> Model:
     return model
 
 
-def _bundled_model(name: str) -> Model:
+def _bundled_model(file: str) -> Model:
+    name = model_name(file)
     if name not in envs.registered_names():
         raise UsageError(
             f"the certificate is about {name!r}, which is not "
             "bundled; give its model with --model MODULE:ATTRIBUTE."
         )
-    return envs.get_model(name)
+    with usage_errors():
+        return envs.get_model(name, **envs.variant_of(name, model_parameters(file)))

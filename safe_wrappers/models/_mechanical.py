@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import ModelError
 from .._gate import as_bound, as_number, function, shown
+from .._products import dot
 from ..sets import Box
 from ._model import Model
 from ._virtual import VirtualInputs
@@ -173,6 +174,13 @@ class Mechanical(Cascade):
                 **dict.fromkeys(torques, "N m"),
             },
         )
+
+    def disturbing_torques(self, x: jax.Array, disturbance: jax.Array) -> jax.Array:
+        """The torques that move the joints as a disturbance does at x, (M + diag(armature)) w, N m;
+        shapes (2 n,), (n,) -> (n,).
+        """
+        assert self.virtual is not None
+        return dot(self.virtual.parts(x)[0], disturbance)
 
 
 def _euler(dt: float, x: jax.Array, v: jax.Array, disturbance: jax.Array) -> jax.Array:

@@ -13,7 +13,8 @@ from third_party import Integrator, IntegratorSystem, Outside
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeGymEnv, SafePendulum
 
-IDS = tuple(f"SafeWrappers/{name}-v0" for name in ("Pendulum", "CartPole", "Quadrotor", "Seeker"))
+NAMES = ("Pendulum", "CartPole", "Quadrotor", "Seeker", "Arm", "Quadrotor3D")
+IDS = tuple(f"SafeWrappers/{name}-v0" for name in NAMES)
 NARROW = {"safe_set": "narrow"}
 
 

@@ -93,7 +93,9 @@ def test_it_does_what_a_sync_vector_env_does(mode):
         assert mine.bit_generator.state == theirs.bit_generator.state
 
 
-@pytest.mark.parametrize(("name", "d"), [("CartPole", 1), ("Quadrotor", 2), ("Seeker", 2)])
+@pytest.mark.parametrize(
+    ("name", "d"), [("CartPole", 1), ("Quadrotor", 2), ("Seeker", 2), ("Arm", 2)]
+)
 def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
     """Through an episode's end; the seeker's goals and layouts are drawn as there."""
     vector, sync = (

@@ -15,7 +15,8 @@ import safe_wrappers as sw
 
 pytestmark = pytest.mark.agents
 NUM_ENVS, EPISODE = 3, 5
-IDS = tuple(f"SafeWrappers/{name}-v0" for name in ("Pendulum", "CartPole", "Quadrotor", "Seeker"))
+NAMES = ("Pendulum", "CartPole", "Quadrotor", "Seeker", "Arm", "Quadrotor3D")
+IDS = tuple(f"SafeWrappers/{name}-v0" for name in NAMES)
 
 
 def make(name="Pendulum", mode="SameStep", **options):

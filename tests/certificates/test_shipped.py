@@ -9,14 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from plants import PLANTS, action_rows, disturbance_vertices, facets, interval
+from robot_plants import ROBOTS
 from scipy.linalg import solve_discrete_are
 
 from safe_wrappers import BoundaryProjection, SafeguardWrapper, envs
 from safe_wrappers.certificates import Claim, prove
 from safe_wrappers.safe_actions import ModelSystem
 
+# The robots' sets have more vertices than can be listed: test_robots.py.
 SHIPPED = [
-    (system, name) for system in envs.registered_names() for name in envs.certificate_names(system)
+    (system, name)
+    for system in envs.registered_names()
+    for name in envs.certificate_names(system)
+    if (system, name) not in ROBOTS
 ]
 # Smallest volume (in the units of the state) and most facets.
 SIZES = {

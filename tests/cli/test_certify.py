@@ -37,6 +37,26 @@ def test_all_shipped_sets_of_a_system_are_proved(run_main, capsys):
         assert "proved" in line
 
 
+def test_the_sets_of_so_many_links_are_chosen(run_main, capsys):
+    assert run_main("certify", "safe_arm", "--links", "2", "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["safe_set"], record["proved"]) == ("2_links", True)
+    for target, words in (
+        ("safe_arm", "--links must be one of 2, 3, 7 for safe_arm, but it is 4"),
+        ("safe_pendulum", "safe_pendulum has no links to choose"),
+    ):
+        assert run_main("certify", target, "--links", "4") == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_file_about_an_arm_is_about_its_links(run_main, tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    sw.envs.load_certificate("safe_arm", "3_links").save(path)
+    assert run_main("certify", path) == 0
+    assert "3_links" in capsys.readouterr().out
+    assert sw.envs.SafeArm(safe_set=str(path)).links == 3
+
+
 def test_json_holds_a_record_per_set(run_main, capsys):
     assert run_main("certify", "safe_pendulum", "--json") == 0
     records = json.loads(capsys.readouterr().out)

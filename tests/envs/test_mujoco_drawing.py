@@ -64,7 +64,13 @@ class Recorder:
 
 @pytest.mark.parametrize(
     ("system", "n", "q"),
-    [("safe_pendulum", 2, 1), ("safe_cart_pole", 4, 2), ("safe_quadrotor", 6, 3)],
+    [
+        ("safe_pendulum", 2, 1),
+        ("safe_cart_pole", 4, 2),
+        ("safe_quadrotor", 6, 3),
+        ("safe_arm", 4, 2),
+        ("safe_quadrotor_3d", 12, 6),
+    ],
 )
 def test_what_is_shown_is_the_state_in_the_colour_of_what_happened(monkeypatch, system, n, q):
     monkeypatch.setattr(mujoco, "Renderer", Recorder)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from guarantee.attack import attack, float32_states
+from robot_plants import ROBOTS
 from scipy.optimize import linprog
 
 import safe_wrappers as sw
@@ -21,7 +22,13 @@ from safe_wrappers.models import Model
 from safe_wrappers.safe_actions import SafeActionSet
 from safe_wrappers.sets import Box, Polytope, Zonotope
 
-SHIPPED = [(s, name) for s in envs.registered_names() for name in envs.certificate_names(s)]
+# In virtual inputs rounding is bounded otherwise: certificates/test_robots.py.
+SHIPPED = [
+    (system, name)
+    for system in envs.registered_names()
+    for name in envs.certificate_names(system)
+    if (system, name) not in ROBOTS
+]
 
 
 def interval_claim(step, **changes):

@@ -126,9 +126,7 @@ def test_rows_have_exact_derivatives_in_both_modes():
         x = jnp.asarray(x, jnp.float64)
         forward, reverse = jax.jacfwd(value)(x), jax.grad(value)(x)
         step = 1e-6
-        numeric = [
-            (value(x + step * e) - value(x - step * e)) / (2 * step) for e in np.eye(4)
-        ]
+        numeric = [(value(x + step * e) - value(x - step * e)) / (2 * step) for e in np.eye(4)]
     assert np.allclose(forward, reverse, rtol=1e-9)
     assert np.allclose(forward, numeric, rtol=1e-5, atol=1e-5)
 

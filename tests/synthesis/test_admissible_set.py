@@ -69,9 +69,7 @@ def test_the_search_finds_a_gain_with_a_larger_set():
     assert found is not None
     points = np.random.default_rng(3).uniform(-1, 1, (5000, 3)) * REACH
     limits = limits_of(found, (REACH, REACH), (np.array([2.5]), np.array([2.5])))
-    larger = admitted(
-        points, LATERAL.A + LATERAL.B @ found, np.zeros(3), E, limits, margin=2e-4
-    )
+    larger = admitted(points, LATERAL.A + LATERAL.B @ found, np.zeros(3), E, limits, margin=2e-4)
     by_hand = admitted(points, AC, np.zeros(3), E, LIMITS, margin=2e-4)
     assert np.mean(larger <= 1) >= np.mean(by_hand <= 1)
     assert np.array_equal(found, found.astype(np.float32))

@@ -1,0 +1,112 @@
+import brax.envs
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+from brax.io import html
+
+import safe_wrappers as sw
+from safe_wrappers.envs import SafeArm, arm_dynamics
+
+LINKS = (2, 3, 7)
+
+
+@pytest.fixture(scope="module", params=LINKS)
+def env(request):
+    return SafeArm(links=request.param)
+
+
+def test_sizes_and_guarantee(env):
+    n = env.links
+    assert (env.action_size, env.observation_size) == (n, 3 * n)
+    assert env.guarantee.status == "proved"
+    assert env.dt == (0.01 if n == 7 else 0.02)
+    state = jax.jit(env.reset)(jax.random.PRNGKey(0))
+    assert state.obs.shape == (3 * n,)
+    assert state.info["margin"] >= 0
+    np.testing.assert_array_equal(state.obs[2 * n :], state.info["goal"])
+
+
+def test_the_body_is_the_model(env):
+    """MuJoCo's mass matrix, bias and end of the MJCF file are those of the equations."""
+    model, n = env.sys.mj_model, env.links
+    data, x = mujoco.MjData(model), np.random.default_rng(0).uniform(-1, 1, 2 * n)
+    data.qpos[:], data.qvel[:] = x[:n], x[n:]
+    mujoco.mj_forward(model, data)
+    columns = np.zeros((n, n))
+    for column, e in zip(columns, np.eye(n), strict=True):
+        mujoco.mj_mulM(model, data, column, e)
+    with jax.enable_x64():
+        matrix, bias = env.model.virtual.parts(jnp.asarray(x))
+        end = arm_dynamics.tip(env.lengths, jnp.asarray(x[:n]))
+    np.testing.assert_allclose(matrix, columns, atol=1e-9)
+    np.testing.assert_allclose(bias, data.qfrc_bias, atol=1e-9)
+    beyond = data.xpos[-1] + data.xmat[-1].reshape(3, 3) @ [0, 0, -env.lengths[-1]]
+    np.testing.assert_allclose(end, beyond[[0, 2]], atol=1e-9)
+    np.testing.assert_array_equal(
+        model.actuator_ctrlrange[:, 1], np.asarray(env.model.action_box.upper)
+    )
+
+
+def test_goals_are_reachable_and_renewed(env):
+    for goal, size, name in (("joints", env.links, "goal"), ("tip", 2, "tip")):
+        mine = SafeArm(links=env.links, goal=goal)
+        states = jax.jit(jax.vmap(mine.reset))(jax.random.split(jax.random.PRNGKey(0), 64))
+        goals = np.asarray(states.info[name])
+        assert goals.shape == (64, size)
+        assert len(np.unique(goals[:, 0])) == 64
+        assert (np.abs(states.obs) <= mine.observation_bound()).all()
+    x = np.concatenate([np.asarray(states.info["tip"][:0]).reshape(0), np.zeros(env.links)])
+    at_rest = np.concatenate([x, np.zeros(env.links)]).astype(np.float32)
+    assert env.system.margin(jnp.asarray(at_rest)) > 0.9
+
+
+def test_the_reward_is_largest_at_rest_at_the_goal():
+    env = SafeArm()
+    info = {"goal": jnp.array([0.5, -0.3])}
+    still = jnp.zeros(2)
+    there = env.reward(jnp.array([0.5, -0.3, 0.0, 0.0]), still, info)
+    assert there == 0
+    for x in ([0.5, -0.2, 0.0, 0.0], [0.5, -0.3, 0.1, 0.0]):
+        assert env.reward(jnp.array(x), still, info) < 0
+    assert np.isfinite(jax.grad(env.reward)(jnp.array([0.5, -0.3, 0.0, 0.0]), still, info)).all()
+
+
+@pytest.mark.filterwarnings("ignore:Accessing `ncon`:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("backend", "links"),
+    [("generalized", 2), ("mjx", 2), pytest.param("generalized", 7, marks=pytest.mark.slow)],
+)
+def test_the_physics_conform(backend, links):
+    """The disturbances are accelerations in the model and torques in the physics."""
+    env = SafeArm(links=links, backend=backend)
+    report = sw.conform(env, samples=500)
+    assert report.conforms
+    assert env.guarantee.status == "tested"
+
+
+def test_the_safe_set_says_how_many_links():
+    assert SafeArm(safe_set="3_links").links == 3
+    with pytest.raises(sw.CertificateError, match="other parameters"):
+        SafeArm(links=2, safe_set="3_links")
+    with pytest.raises(ValueError, match="`links` must be one of 2, 3, 7, but it is 4"):
+        SafeArm(links=4)
+    with pytest.raises(ValueError, match="`goal` is 'hand', but it must be one of"):
+        SafeArm(goal="hand")
+
+
+def test_models_by_their_options():
+    assert sw.envs.get_model("safe_arm", links=7).state_size == 14
+    assert sw.envs.get_model("safe_pendulum", mass=1.2).parameters["mass"] == 1.2
+    with pytest.raises(sw.UnknownOptionError, match="'links'"):
+        sw.envs.get_model("safe_pendulum", links=2)
+
+
+def test_brax_and_the_viewer_know_it():
+    env = brax.envs.get_environment("safe_arm", links=3, goal="tip")
+    assert isinstance(env, SafeArm)
+    assert env.observation_size == 8
+    state = env.reset(jax.random.PRNGKey(0))
+    assert state.pipeline_state.x.pos.shape == (3, 3)
+    assert "rod_3" in html.render(env.sys, [state.pipeline_state]) or len(env.sys.link_names) == 3
