@@ -67,12 +67,8 @@ def get_environment(name: str, **kwargs: Any) -> ModelEnv:
         UnknownOptionError: If an option is unknown, which is a TypeError and a ValueError.
         ForkedProcessError: In a process that was forked after JAX had run.
     """
-<<<<<<< HEAD
     require_own_backend()
-    environment = _SYSTEMS[one_of("name", name, registered_names())][0]
-=======
     environment = _system(name).environment
->>>>>>> robots
     require_known_keywords(f"{name!r}", kwargs, inspect.signature(environment).parameters)
     return environment(**kwargs)
 

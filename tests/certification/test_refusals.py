@@ -94,8 +94,8 @@ def test_too_many_states_are_counted_before_the_search():
     limits, push = sw.Box.symmetric([1.0] * 12), sw.Box.symmetric([0.1])
     with pytest.raises(sw.SynthesisError, match=r"12 states and 28 facets may have 94,962 vert"):
         sw.certify(coupled(12), constraints=limits, disturbances=push, facets=28)
+    push = sw.Box.symmetric([0.1] * 6)
     with pytest.raises(sw.SynthesisError, match=r"6 blocks .* 64,000,000 vertices.*each block"):
-        push = sw.Box.symmetric([0.1] * 6)
         sw.certify(chain(6), constraints=limits, disturbances=push, facets=20)
 
 
