@@ -311,6 +311,7 @@ class Claim(ReadOnly):
                 f"X     {_bounds(X)}",
                 f"W     {_bounds(W)}",
                 f"sigma {self.sigma:.3g}, eps {self.eps.min():.3g} to {self.eps.max():.3g}",
+                *([] if self.virtual is None else [f"V     {_bounds(self.virtual.inputs)}"]),
             ]
         )
 

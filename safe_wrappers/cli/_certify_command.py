@@ -66,9 +66,10 @@ def _explain(options: Certify) -> int:
 def _prove(certificate: Certificate, options: Certify, *, first: bool) -> Proof:
     claim = certificate.claim
     if first and not options.json:
+        how = "by interval branch and bound" if claim.virtual is None else "block by block"
         print(
             f"{claim.model.name}: S is robust control invariant for every w in W and lies in X, "
-            "proved by interval branch and bound; all numbers of the claim are derived anew."
+            f"proved {how}; all numbers of the claim are derived anew."
         )
         print(_ROW.format("set", "result", "cells", "depth", "margin", "seconds"))
     proof = prove(claim, max_cells=options.max_cells)
@@ -78,6 +79,10 @@ def _prove(certificate: Certificate, options: Certify, *, first: bool) -> Proof:
         print(_ROW.format(certificate.name, proof.status, cells, proof.depth, margin, seconds))
         for line in claim.describe().splitlines():
             print(f"    {line}")
+        for part in proof.parts if claim.virtual is not None else ():
+            reserve = "" if part.reserve is None else f", reserve {part.reserve:.2g}"
+            found = f": {part.found}" if part.found else ""
+            print(f"    - {part.name}{reserve}{found} ({part.seconds:.2f} s)")
         if not proof.proved:
             print(f"  {proof.reason}")
         sys.stdout.flush()
