@@ -1,4 +1,5 @@
 import brax.envs
+import gymnasium
 import jax
 import jax.numpy as jnp
 import pytest
@@ -24,6 +25,13 @@ def test_brax_can_create_it_for_training():
     env = brax.envs.create("safe_pendulum", episode_length=10, batch_size=4)
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
     assert jax.eval_shape(env.step, state, jnp.zeros((4, 1))).obs.shape == (4, 4)
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_a_class_of_gymnasium_is_among_the_direct_bases(make):
+    """By them skrl knows of which library an environment is."""
+    bases = type(make("SafeWrappers/Pendulum-v0").unwrapped).__bases__
+    assert any(base.__module__.startswith("gymnasium.") for base in bases)
 
 
 def test_unknown_names_are_refused_with_the_nearest_valid_one():
