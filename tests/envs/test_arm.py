@@ -49,17 +49,17 @@ def test_the_body_is_the_model(env):
     )
 
 
-def test_goals_are_reachable_and_renewed(env):
-    for goal, size, name in (("joints", env.links, "goal"), ("tip", 2, "tip")):
-        mine = SafeArm(links=env.links, goal=goal)
-        states = jax.jit(jax.vmap(mine.reset))(jax.random.split(jax.random.PRNGKey(0), 64))
-        goals = np.asarray(states.info[name])
-        assert goals.shape == (64, size)
-        assert len(np.unique(goals[:, 0])) == 64
-        assert (np.abs(states.obs) <= mine.observation_bound()).all()
-    x = np.concatenate([np.asarray(states.info["tip"][:0]).reshape(0), np.zeros(env.links)])
-    at_rest = np.concatenate([x, np.zeros(env.links)]).astype(np.float32)
-    assert env.system.margin(jnp.asarray(at_rest)) > 0.9
+@pytest.mark.parametrize(("goal", "size", "name"), [("joints", 3, "goal"), ("tip", 2, "tip")])
+def test_goals_are_within_reach_and_renewed(goal, size, name):
+    env = SafeArm(links=3, goal=goal)
+    states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), 64))
+    goals = np.asarray(states.info[name])
+    assert goals.shape == (64, size)
+    assert len(np.unique(goals[:, 0])) == 64
+    assert (np.abs(states.obs) <= env.observation_bound()).all()
+    if goal == "joints":
+        at_rest = jnp.concatenate([states.info["goal"], jnp.zeros((64, 3))], axis=1)
+        assert (jax.vmap(env.system.margin)(at_rest) > 0.1).all()
 
 
 def test_the_reward_is_largest_at_rest_at_the_goal():
@@ -109,4 +109,5 @@ def test_brax_and_the_viewer_know_it():
     assert env.observation_size == 8
     state = env.reset(jax.random.PRNGKey(0))
     assert state.pipeline_state.x.pos.shape == (3, 3)
-    assert "rod_3" in html.render(env.sys, [state.pipeline_state]) or len(env.sys.link_names) == 3
+    assert env.sys.link_names == ["link_1", "link_2", "link_3"]
+    assert "link_3" in html.render(env.sys, [state.pipeline_state])

@@ -82,7 +82,8 @@ def test_no_exit_and_without_the_safeguard_they_leave(system, safe_set):
     env, raw = recorded(system, safe_set, False)
     H = np.asarray(env.system.claim.safe_state_set.H, np.float64)
     x = raw(keys(0, ENVS), requests("bang_bang", 0, (STEPS, ENVS, env.action_size)))[0]
-    assert (margins(H, x) < 0).sum() > 1_000
+    with np.errstate(invalid="ignore"):  # some fly off to infinity
+        assert (margins(H, x) < 0).sum() > 1_000
 
 
 @pytest.mark.slow
