@@ -26,3 +26,4 @@ from ._result import Proof as Proof
 from ._result import ProofRecord as ProofRecord
 from ._virtual_blocks import BlockForm as BlockForm
 from ._virtual_blocks import VirtualBlocks as VirtualBlocks
+from ._virtual_blocks import are_the_actions as are_the_actions

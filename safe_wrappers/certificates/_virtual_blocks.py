@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._errors import CertificateError, SetDimensionError
+from ..models import Model
 from ..sets import Box
 from ._block import Block
 
@@ -49,6 +50,14 @@ class VirtualBlocks(NamedTuple):
 
     inputs: Box
     forms: tuple[BlockForm, ...]
+
+
+def are_the_actions(model: Model, inputs: Box) -> bool:
+    """Whether the virtual inputs are the actions and V their box: then no row has to keep them in
+    V, which the action box does exactly.
+    """
+    bounds = np.abs([np.asarray(inputs.lower), np.asarray(inputs.upper)])
+    return model.virtual is None and bool(np.all(bounds == 1.0))
 
 
 def as_virtual_blocks(

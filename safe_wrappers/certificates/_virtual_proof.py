@@ -30,6 +30,7 @@ from ._polygon_proof import prove_polygon
 from ._proof_parts import Ledger
 from ._result import Proof, inconclusive
 from ._room import exact_room
+from ._virtual_blocks import are_the_actions
 from ._virtual_rounding import SPARE
 
 
@@ -111,7 +112,7 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
     if of_block.K is None:
         return prove_polygon(F, room, margins, form, limits, bounds)
     K = _rationals(of_block.K)
-    if len(block.actions) > 1 and claim.model.virtual is not None:
+    if len(block.actions) > 1 and not are_the_actions(claim.model, V):
         within = 1 - Fraction(SPARE)
         limits = tuple([within * limit for limit in side] for side in limits)
     return prove_sides(F, room, sides_of_gain(F, room, margins, form, K, limits, bounds))

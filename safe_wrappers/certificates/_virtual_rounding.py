@@ -42,6 +42,7 @@ from ._branches import HULLS
 from ._intervals import Interval
 from ._rounded import ROUNDING, SAFETY, UNIT_ROUNDOFF, Rounded, total
 from ._taylor import Taylor
+from ._virtual_blocks import are_the_actions
 
 # Boxes into which the states are divided at most, where few are not enough.
 _BOXES = 4096
@@ -120,7 +121,7 @@ def _bound(
     ]
     own = _own_inputs(blocks, H)
     d = model.action_size
-    if not _spare(model, blocks, moved, largest):
+    if not (are_the_actions(model, V) or _spare(model, blocks, moved, largest)):
         return np.full(len(H), np.inf), np.full(len(H), np.inf)
     eps, gain = np.zeros(len(H)), np.zeros(len(H))
     for i, row in enumerate(H):
@@ -240,8 +241,6 @@ def _spare(model: Model, blocks: Sequence[Block], moved: "_Inputs", largest: np.
     """Whether the inputs of blocks that have several, which a gain gives, can be told from V: the
     proof keeps them inside by `SPARE`.
     """
-    if model.virtual is None:
-        return True
     test = (4 * model.action_size + 12) * float(np.finfo(np.float32).eps)
     inputs = [j for block in blocks if len(block.actions) > 1 for j in block.actions]
     needed = moved.row + 2.0 * test * moved.length

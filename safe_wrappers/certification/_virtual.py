@@ -13,6 +13,7 @@ from .._one_line import count
 from .._status_line import StatusLine
 from ..certificates import Block, BlockForm, Certificate, Claim, Proof, VirtualBlocks, prove
 from ..certificates._coupling import Coupling, Range, coupling
+from ..certificates._virtual_blocks import are_the_actions
 from ..certificates._virtual_rounding import SPARE, input_allowance
 from ..models import InVirtualInputs, Model
 from ..sets import Box, Polytope
@@ -231,7 +232,7 @@ def _set_of(
     )
     # A little inside V, so that rounded facets still say that v lies in it; and as far as the proof
     # keeps the inputs of a block that has several.
-    several = len(own) > 1 and plant.model.virtual is not None
+    several = len(own) > 1 and not are_the_actions(plant.model, plant.V)
     inside = _INSIDE * (1 - SPARE if several else 1)
     limits = tuple(inside * limit for limit in limits)
     k = np.array([float(v) for v in found.k])

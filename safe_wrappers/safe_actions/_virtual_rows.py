@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._products import dot
-from ..certificates import Block, BlockForm, Claim
+from ..certificates import Block, BlockForm, Claim, are_the_actions
 from ..models import InVirtualInputs
 from ._action_set import SafeActionSet, interval
 
@@ -34,6 +34,7 @@ class VirtualRows:
         self._claim, self._virtual = claim, claim.virtual
         self._parts = InVirtualInputs(claim.model)
         self._stepped = self._parts.stepped
+        self._plain = are_the_actions(claim.model, self._virtual.inputs)
         H = np.asarray(claim.safe_state_set.H)
         self._facets = [block.facets(H) for block in claim.blocks]
 
@@ -64,6 +65,8 @@ class VirtualRows:
                 bounds.append(rest - sum(A[facets, j] * c[j] for j in own))
                 for j, value in zip(own, self._gain(x, block, form), strict=True):
                     v[j] = value
+                if self._plain:
+                    continue
             slopes += [jnp.stack([G[j] for j in own]), jnp.stack([-G[j] for j in own])]
             bounds += [
                 jnp.stack([upper[j] - c[j] for j in own]),

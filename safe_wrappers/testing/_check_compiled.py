@@ -73,8 +73,8 @@ def check_compiled(
     5. The same rows without `jit`, operation by operation, which are many other programs.
     6. The same actions in batches of 16, which are another program.
 
-    For systems that are not a `ModelSystem` only 1, 5 and 6 are checked. For sets in virtual inputs,
-    whose rows are not those of the facets, all but 2 is.
+    For systems that are not a `ModelSystem` only 1, 5 and 6 are checked. For sets in virtual
+    inputs, whose rows are not those of the facets, all but 2 are.
 
     Args:
         subject: A `SafeguardWrapper`, a bundled environment, another one with a `system`, or a
