@@ -22,7 +22,7 @@ import numpy as np
 from safe_wrappers._margins import tau
 from safe_wrappers.safe_actions import SafeActionSet
 from safe_wrappers.safeguards import BoundaryProjection
-from safe_wrappers.testing._action_sets import HARSH, harsh_sets, product, random_sets, unit
+from safe_wrappers.testing._action_sets import HARSH, harsh_sets, needles, product, random_sets
 
 ROWS = {1: 8, 2: 12, 3: 14, 4: 16, 7: 22, 8: 24}
 # Kinds of harsh sets whose middle has a slack that the draw knows.
@@ -41,30 +41,6 @@ def verified(A, b, request, weight):
     action, pullback, flags = jax.vjp(call, A, b, request, has_aux=True)
     finite = [jnp.all(jnp.isfinite(part)) for part in pullback(weight)]
     return action, *flags, jnp.stack(finite).all()
-
-
-def needles(rng, n, d, m):
-    """Unit rows A (n, m, d) and offsets b (n, m) near one line, in float64, in three kinds, and an
-    action (n, d) in the box whose slack is at least 2.1 tau.
-    """
-    action = rng.uniform(-1, 1, (n, d))
-    side = rng.choice([-1, 1], (n, m, 1))
-    line = unit(rng.normal(size=(n, 1, d)))
-    kind = rng.integers(3, size=(n, 1, 1))
-    spread = 10.0 ** np.where(
-        kind == 0, rng.uniform(-4, 0, (n, m, 1)), rng.uniform(-3, -2, (n, m, 1))
-    )
-    A = side * line + spread * rng.normal(size=(n, m, d))
-    half = m // 2
-    pairs = unit(rng.normal(size=(n, half, d)))
-    tilt = 10.0 ** rng.uniform(-4, 0, (n, half, 1)) * rng.normal(size=pairs.shape)
-    opposite = np.concatenate([pairs, tilt - pairs], axis=1)
-    A[:, : 2 * half] = np.where(kind == 2, opposite, A[:, : 2 * half])
-    A = unit(A)
-    room = 2.1 * tau(d, np.float32)
-    more = 10.0 ** rng.uniform(-6, 0, (n, m))
-    slack = room + np.where(rng.uniform(size=(n, m)) < 0.6, 0.0, more)
-    return A, product(A, action) + slack, action
 
 
 def drawn(rng, kind, n, d):
