@@ -10,7 +10,7 @@ from .._gate import as_numbers
 from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from ..solvers import max_margin
-from ._candidates import safest
+from ._candidates import safest, with_room
 
 
 @frozen_pytree
@@ -58,7 +58,7 @@ class SafeActionSet:
             anchor = midpoint(A, b)[None]
         else:
             rows = jax.lax.stop_gradient(_normalise(*_known(A, b)))
-            anchor = safest(*rows, max_margin(*rows)[0])
+            anchor = with_room(*rows, safest(*rows, max_margin(*rows)[0]))
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
     def unit_rows(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:

@@ -1,6 +1,8 @@
-"""Random safe action sets, and harsh ones that break solvers."""
+"""Random safe action sets, harsh ones that break solvers, and thin ones."""
 
 import numpy as np
+
+from .._margins import tau
 
 HARSH = (
     "near-parallel",
@@ -63,6 +65,30 @@ def harsh_sets(rng, n, d, m):
     impossible = kind == HARSH.index("impossible zero")
     A[impossible, -1], b[impossible, -1] = 0, -(10.0 ** rng.uniform(-8, 2, impossible.sum()))
     return A, b, a, kind
+
+
+def needles(rng, n, d, m):
+    """Unit rows A (n, m, d) and offsets b (n, m) near one line, in float64, in three kinds, and an
+    action (n, d) in the box whose slack is at least 2.1 tau.
+    """
+    action = rng.uniform(-1, 1, (n, d))
+    side = rng.choice([-1, 1], (n, m, 1))
+    line = unit(rng.normal(size=(n, 1, d)))
+    kind = rng.integers(3, size=(n, 1, 1))
+    spread = 10.0 ** np.where(
+        kind == 0, rng.uniform(-4, 0, (n, m, 1)), rng.uniform(-3, -2, (n, m, 1))
+    )
+    A = side * line + spread * rng.normal(size=(n, m, d))
+    half = m // 2
+    pairs = unit(rng.normal(size=(n, half, d)))
+    tilt = 10.0 ** rng.uniform(-4, 0, (n, half, 1)) * rng.normal(size=pairs.shape)
+    opposite = np.concatenate([pairs, tilt - pairs], axis=1)
+    A[:, : 2 * half] = np.where(kind == 2, opposite, A[:, : 2 * half])
+    A = unit(A)
+    room = 2.1 * tau(d, np.float32)
+    more = 10.0 ** rng.uniform(-6, 0, (n, m))
+    slack = room + np.where(rng.uniform(size=(n, m)) < 0.6, 0.0, more)
+    return A, product(A, action) + slack, action
 
 
 def boxed(A, b):
