@@ -43,7 +43,7 @@ def find(name: str) -> sw.Certificate:
 def main() -> int:
     """Writes the files."""
     names = [*(f"{links}_links" for links in ARMS), "wide"]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Finds the safe sets of the robots anew.")
     parser.add_argument("--sets", nargs="+", choices=names, default=names)
     parser.add_argument("--output", type=Path, default=ASSETS)
     options = parser.parse_args()

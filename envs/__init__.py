@@ -22,6 +22,7 @@ from ._registration import register as register
 from ._registration import registered_names as registered_names
 from ._registration import variant_of as variant_of
 from .arm import SafeArm as SafeArm
+from .arm_dynamics import planar_arm as planar_arm
 from .cart_pole import SafeCartPole as SafeCartPole
 from .pendulum import SafePendulum as SafePendulum
 from .quadrotor import SafeQuadrotor as SafeQuadrotor

@@ -91,7 +91,7 @@ class SafeArm(CertifiedEnv):
         self._range = _WITHIN * self.state_bound()[:links].astype(np.float32)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
-        q = self._range * jax.random.uniform(key, (self.links,), x.dtype, -1.0, 1.0)
+        q = jnp.asarray(self._range) * jax.random.uniform(key, (self.links,), x.dtype, -1.0, 1.0)
         return {"goal": q} if self.goal == "joints" else {"tip": tip(self.lengths, q)}
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:

@@ -58,7 +58,7 @@ def arm(*, links: int = 2) -> Mechanical:
     if isinstance(links, bool) or links not in DESIGNS:
         raise ValueError(
             f"`links` must be one of {', '.join(map(str, DESIGNS))}, but it is {shown(links)}; "
-            "`envs.arm_dynamics.planar_arm` makes arms of any number."
+            "`envs.planar_arm` makes arms of any number."
         )
     return planar_arm("safe_arm", **DESIGNS[links]._asdict())
 

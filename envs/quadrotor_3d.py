@@ -85,7 +85,9 @@ class SafeQuadrotor3D(CertifiedEnv):
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         if self.goal == "hover":
             return {"goal": jnp.zeros(3, x.dtype)}
-        return {"goal": self._range * jax.random.uniform(key, (3,), x.dtype, -1.0, 1.0)}
+        return {
+            "goal": jnp.asarray(self._range) * jax.random.uniform(key, (3,), x.dtype, -1.0, 1.0)
+        }
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return jnp.concatenate([x, info["goal"]])

@@ -68,7 +68,7 @@ def quadrotor_3d(
         "safe_quadrotor_3d",
         functools.partial(_step, gravity, dt),
         matrix=_matrix,
-        offset=functools.partial(_offset, gravity, tuple(inertia)),
+        offset=functools.partial(_offset, gravity, inertia),
         action_box=Box(
             [gravity - thrust_range, *(-value for value in torque)],
             [gravity + thrust_range, *torque],

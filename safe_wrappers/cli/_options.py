@@ -14,7 +14,7 @@ _OWN = "the system's"
 _GUARD = "boundary_projection"
 _TUNED = "tuned for the system"
 _NEAR = "some near the boundary"
-_PROJECTED = "0.1 with boundary_projection, else 0"
+_PROJECTED = "0.1 with boundary_projection, or tuned for the system, else 0"
 _PHYSICAL = number(-1e6, 1e6)  # an angle in rad, a position in m
 _COUNT = integer(1, 2**24 + 1)
 

@@ -33,16 +33,8 @@ DEFAULT = "boundary_projection"
 
 # Options that only some systems have: parameters of bundled environments, and of functions that
 # make one of the user's own.
-_OWN = (
-    "safe_set",
-    "links",
-    "target_angle",
-    "x_target",
-    "goal",
-    "backend",
-    "disturbance",
-    "initial_states",
-)
+_TASK = ("target_angle", "x_target", "goal")
+_OWN = ("safe_set", "links", *_TASK, "backend", "disturbance", "initial_states")
 
 
 class Subject(NamedTuple):

@@ -83,12 +83,11 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
                 num_timesteps=options.num_timesteps,
                 episode_length=options.episode_length,
                 seed=options.seed,
-                regularisation=options.regularisation,
                 num_evals=options.num_evals,
                 save_checkpoint_path=str(folder.checkpoints),
                 keep=options.keep,
                 restore_checkpoint_path=None if checkpoint is None else str(checkpoint),
-                **_given(options),
+                **_given(options, subject),
             )
     except KeyboardInterrupt:
         return _interrupted(folder)
@@ -122,12 +121,15 @@ def _extension(folder: RunFolder, before: int, done: int, total: int) -> str:
     )
 
 
-def _given(options: Train) -> dict[str, Any]:
+_SHAC = ("num_envs", "horizon_length", "train_episode_length", "learning_rate", "regularisation")
+
+
+def _given(options: Train, subject: Subject) -> dict[str, Any]:
     """The arguments of SHAC that were given, or that suit the system."""
-    names = ("num_envs", "horizon_length", "train_episode_length", "learning_rate")
-    given = {name: getattr(options, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name in _SHAC if (value := getattr(options, name)) is not None}
     suited = shac.TUNED.get(options.system, shac.OWN_PLANT if ":" in options.system else {})
+    if not subject.projected:  # what was tuned with the projection's corrections
+        suited = {name: value for name, value in suited.items() if name != "regularisation"}
     return {**suited, **given}
 
 
