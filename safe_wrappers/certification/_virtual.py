@@ -11,9 +11,17 @@ import numpy as np
 from .._errors import CertificateError, SetDimensionError
 from .._one_line import count
 from .._status_line import StatusLine
-from ..certificates import Block, BlockForm, Certificate, Claim, Proof, VirtualBlocks, prove
+from ..certificates import (
+    Block,
+    BlockForm,
+    Certificate,
+    Claim,
+    Proof,
+    VirtualBlocks,
+    are_the_actions,
+    prove,
+)
 from ..certificates._coupling import Coupling, Range, coupling
-from ..certificates._virtual_blocks import are_the_actions
 from ..certificates._virtual_rounding import SPARE, input_allowance
 from ..models import InVirtualInputs, Model
 from ..sets import Box, Polytope
