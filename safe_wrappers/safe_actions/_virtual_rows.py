@@ -9,17 +9,44 @@ and -G u <= c - lo, two for each input. The anchor is the action of the interval
 is solved but the equations of motion.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from .._products import dot
-from ..certificates import Block, BlockForm, Claim, are_the_actions
+from ..certificates import Block, BlockForm, Claim, are_the_actions, dependence
 from ..models import InVirtualInputs
 from ._action_set import SafeActionSet, interval
 
 _Pair = tuple[Float[jax.Array, ""], Float[jax.Array, ""]]
+
+
+class _Part(NamedTuple):
+    """What is known of a block before a state is.
+
+    Attributes:
+        H: Its facets in its own states, shape (m, n_b).
+        offsets: Their room less the rounding allowance, shape (m,).
+        states: Indices of its states.
+        inputs: Indices of the virtual inputs that move it.
+        disturbances: Indices of the disturbances that move it.
+    """
+
+    H: Float[np.ndarray, "m k"]
+    offsets: Float[np.ndarray, " m"]
+    states: np.ndarray
+    inputs: list[int]
+    disturbances: list[int]
+
+
+class _Rows(NamedTuple):
+    """Rows sum_j slopes[j] v_j <= b of a block, whatever the disturbance, shapes (m,)."""
+
+    slopes: dict[int, Float[jax.Array, " m"]]
+    b: Float[jax.Array, " m"]
 
 
 class VirtualRows:
@@ -35,34 +62,47 @@ class VirtualRows:
         self._parts = InVirtualInputs(claim.model)
         self._stepped = self._parts.stepped
         self._plain = are_the_actions(claim.model, self._virtual.inputs)
-        H = np.asarray(claim.safe_state_set.H)
-        self._facets = [block.facets(H) for block in claim.blocks]
+        H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
+        sizes, moved_by = claim.model, dependence(self._stepped)
+        n, d = sizes.state_size, sizes.action_size
+        self._parts_of_blocks = []
+        for block in claim.blocks:
+            facets, states = block.facets(H), np.array(block.states)
+            used = sorted(set().union(*(moved_by[i] for i in block.states)))
+            self._parts_of_blocks.append(
+                _Part(
+                    H[facets][:, states],
+                    room[facets] - claim.eps[facets],
+                    states,
+                    [j - n for j in used if n <= j < n + d],
+                    [j - n - d for j in used if n + d <= j],
+                )
+            )
 
     def __call__(self, x: Float[jax.Array, " n"]) -> SafeActionSet:
         """Rows, two for each input of a block that has one and all facets of a block that has
         several, and the anchor, at x, shape (n,).
         """
         c, G = self._parts.inputs(x)
-        A, b = self._rows_of_inputs(x)
         V = self._virtual.inputs
         lower, upper = (list(jnp.asarray(end, x.dtype)) for end in (V.lower, V.upper))
         slopes, bounds = [], []
         v = list(jnp.asarray((V.lower + V.upper) / 2, x.dtype))
-        for block, facets, form in zip(
-            self._claim.blocks, self._facets, self._virtual.forms, strict=True
+        for block, rows, form in zip(
+            self._claim.blocks, self._rows_of_inputs(x), self._virtual.forms, strict=True
         ):
-            own = list(block.actions)
-            rest = b[facets] - _most(A[facets], lower, upper, own)
+            own, A = list(block.actions), rows.slopes
+            rest = rows.b - _most(A, lower, upper, own)
             if len(own) == 1:
                 (j,) = own
-                lower[j], upper[j] = _within(A[facets, j][:, None], rest, lower[j], upper[j])
+                lower[j], upper[j] = _within(A[j][:, None], rest, lower[j], upper[j])
                 v[j] = (lower[j] + upper[j]) / 2
             else:
                 # Rows in units of actions: (A G) u <= rest - A c.
                 slopes.append(
-                    sum(A[facets, j][:, None] * G[j][None] for j in own)  # pyright: ignore[reportArgumentType]
+                    sum(A[j][:, None] * G[j][None] for j in own)  # pyright: ignore[reportArgumentType]
                 )
-                bounds.append(rest - sum(A[facets, j] * c[j] for j in own))
+                bounds.append(rest - sum(A[j] * c[j] for j in own))
                 for j, value in zip(own, self._gain(x, block, form), strict=True):
                     v[j] = value
                 if self._plain:
@@ -77,22 +117,25 @@ class VirtualRows:
             jnp.concatenate(slopes), jnp.concatenate(bounds), jax.lax.stop_gradient(anchor)
         )
 
-    def _rows_of_inputs(
-        self, x: Float[jax.Array, " n"]
-    ) -> tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]:
-        """All facets as rows in virtual inputs, whatever the disturbance."""
+    def _rows_of_inputs(self, x: Float[jax.Array, " n"]) -> list[_Rows]:
+        """The facets of each block as rows in virtual inputs, whatever the disturbance."""
         claim = self._claim
         c, B, E = self._stepped.affine(x)
-        H, room = claim.centered_set.halfspaces()
-        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - claim.eps, c.dtype)
-        A = jnp.sum(H[:, :, None] * B[None], axis=1)
-        HE = jnp.sum(H[:, :, None] * E[None], axis=1)
+        y = c - jnp.asarray(claim.center, c.dtype)
         middle, radius = (
-            jnp.asarray(part, c.dtype)[None]
+            jnp.asarray(part, c.dtype)
             for part in (claim.disturbance_set.center, claim.disturbance_set.radius)
         )
-        worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
-        return A, offsets - dot(H, c - jnp.asarray(claim.center, c.dtype)) - worst
+        rows = []
+        for part in self._parts_of_blocks:
+            H, states = jnp.asarray(part.H, c.dtype), part.states
+            # Elementwise, as in `_products`, and only what moves the block at all.
+            b = jnp.asarray(part.offsets, c.dtype) - dot(H, y[states])
+            for j in part.disturbances:
+                push = dot(H, E[states, j])
+                b = b - push * middle[j] - jnp.abs(push) * radius[j]
+            rows.append(_Rows({j: dot(H, B[states, j]) for j in part.inputs}, b))
+        return rows
 
     def _gain(
         self, x: Float[jax.Array, " n"], block: Block, form: BlockForm
@@ -104,15 +147,18 @@ class VirtualRows:
 
 
 def _most(
-    A: Float[jax.Array, "m d"],
+    slopes: dict[int, Float[jax.Array, " m"]],
     lower: list[Float[jax.Array, ""]],
     upper: list[Float[jax.Array, ""]],
     own: list[int],
 ) -> Float[jax.Array, " m"]:
     """The most that the inputs of other blocks add to each row, shape (m,)."""
-    others = [j for j in range(A.shape[1]) if j not in own]
-    terms = [jnp.maximum(A[:, j] * lower[j], A[:, j] * upper[j]) for j in others]
-    return sum(terms, jnp.zeros(len(A), A.dtype))
+    terms = [
+        jnp.maximum(slope * lower[j], slope * upper[j])
+        for j, slope in slopes.items()
+        if j not in own
+    ]
+    return sum(terms, jnp.zeros_like(slopes[own[0]]))
 
 
 def _within(
