@@ -170,6 +170,7 @@ def test_the_compilation_cache_is_of_the_user(monkeypatch, tmp_path):
     before = {name: jax.config.values[name] for name in CHANGED}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
+        jax.config.update("jax_compilation_cache_dir", None)  # that of the tests
         use_compilation_cache()
         assert jax.config.values["jax_compilation_cache_dir"] == str(
             tmp_path / "safe-wrappers" / "jax"
