@@ -24,6 +24,13 @@ SAFETY_PATH = {
     "certificates/_coverage.py",
     "certificates/_proof.py",
     "certificates/_rounding.py",
+    "certificates/_authority.py",
+    "certificates/_coupling.py",
+    "certificates/_farkas.py",
+    "certificates/_polygon_proof.py",
+    "certificates/_virtual_proof.py",
+    "certificates/_virtual_rounding.py",
+    "safe_actions/_virtual_rows.py",
 }
 
 # Besides the test file of the same name: where a file has none, and where others are about it.
@@ -96,6 +103,19 @@ MORE_TESTS = {
     "certificates/_taylor.py": (
         "certificates/test_enclosure.py",
         "certificates/test_operations.py",
+    ),
+    "certificates/_authority.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_coupling.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_farkas.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_polygon_proof.py": (
+        "certificates/test_farkas.py",
+        "certificates/test_virtual_proof.py",
+    ),
+    "certificates/_virtual_blocks.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_virtual_derivative.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_virtual_rounding.py": (
+        "certificates/test_virtual_proof.py",
+        "safe_actions/test_virtual_rows.py",
     ),
     "certificates/_truth.py": ("certificates/test_enclosure.py", "certificates/test_operations.py"),
 }
