@@ -209,11 +209,13 @@ def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeyp
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
-    run_main, compilation_cache, tmp_path, capfd, signals
+    run_main, tmp_path, capfd, signals
 ):
     code = "import sys; from safe_wrappers.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, *TINY, "--logdir", str(tmp_path / "run")]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(compilation_cache)}
+    # Without a cache, so that it does compile, and has not ended before the signal comes.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         while "Compiling first" not in (line := process.stdout.readline()):
             assert line

@@ -69,12 +69,14 @@ SHIPPED = [
 def test_every_shipped_set_is_right_in_large_batches(name, safe_set):
     """The last facets of the last states were the wrong ones when a compiler failed."""
     options = {} if safe_set is None else {"safe_set": safe_set}
-    found = check_compiled(sw.envs.get_environment(name, **options).system).findings
+    system = sw.envs.get_environment(name, **options).system
+    found = check_compiled(system).findings
     assert found["facets x states"] > 100_000
     assert found["largest difference from rows without jit"] < 1e-5
     assert found["largest difference from batches of 16"] < 1e-5
     if safe_set is not None:
-        assert found["largest error of a row, of its allowance"] < 0.5
+        if system.claim.virtual is None:  # else rows are not those of the facets
+            assert found["largest error of a row, of its allowance"] < 0.5
         assert found["least margin of a next state"] > 0
 
 
