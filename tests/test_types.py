@@ -87,7 +87,7 @@ def program_of_docstrings():
     names = [name for name in dir(sw) if not name.startswith("_")]
     for folder in ("safe_wrappers", "envs", "algos"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if ">>> " not in path.read_text() or path.name == "_playground_wrapper.py":
+            if ">>> " not in path.read_text() or path.name.startswith("_playground"):
                 continue
             parts = path.relative_to(ROOT).with_suffix("").parts
             module = ".".join(parts if folder == "safe_wrappers" else ("safe_wrappers", *parts))
