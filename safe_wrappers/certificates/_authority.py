@@ -50,8 +50,9 @@ def authority(model: Model, X: Box, V: Box, cells: int = _CELLS) -> Authority:
         cells: Most cells.
     """
     lower, upper = (np.asarray(end, np.float64)[:, None] for end in (X.lower, X.upper))
-    largest, widths = over_cells(model, V, lower, upper)
-    while lower.shape[1] < cells:
+    parts: list[np.ndarray] = [lower, upper, *over_cells(model, V, lower, upper)]
+    while parts[0].shape[1] < cells:
+        lower, upper, largest, widths = parts
         failed = ~np.all(largest <= 1.0, axis=0)
         side = np.argmax(np.where(np.isnan(widths), np.inf, widths), axis=0)
         split = failed & (np.take_along_axis(widths, side[None], axis=0)[0] > 0)
@@ -68,13 +69,12 @@ def authority(model: Model, X: Box, V: Box, cells: int = _CELLS) -> Authority:
         new_upper[axis[::2], first[::2]] = middle[::2]
         new_lower[axis[1::2], first[1::2]] = middle[1::2]
         kept = np.setdiff1d(np.arange(lower.shape[1]), chosen)
-        of_new = over_cells(model, V, new_lower, new_upper)
-        lower, upper, largest, widths = (
-            np.concatenate([old[:, kept], new], axis=1)
-            for old, new in zip(
-                (lower, upper, largest, widths), (new_lower, new_upper, *of_new), strict=True
-            )
-        )
+        new: list[np.ndarray] = [new_lower, new_upper, *over_cells(model, V, new_lower, new_upper)]
+        parts = [
+            np.concatenate([old[:, kept], of_new], axis=1)
+            for old, of_new in zip(parts, new, strict=True)
+        ]
+    lower, upper, largest, _ = parts
     worst = int(np.argmax(np.nan_to_num(largest.max(axis=0), nan=np.inf)))
     state = (lower[:, worst] + upper[:, worst]) / 2
     return Authority(largest.max(axis=1), lower.shape[1], state)

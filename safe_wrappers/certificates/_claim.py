@@ -203,7 +203,7 @@ class Claim(ReadOnly):
                 self.virtual.inputs,
                 self.blocks,
                 self.centered_set,
-                self.constraint_set,
+                self.constraint_set,  # pyright: ignore[reportArgumentType]
                 self.disturbance_set,
                 self.center,
             )

@@ -121,10 +121,10 @@ class Coupling:
 
     def push(self, row: Sequence[Fraction]) -> Fraction:
         """The most by which omega moves the next state along a facet: sum_j |row e_j|."""
-        return sum(
-            (abs(sum(a * b for a, b in zip(row, e, strict=True))) for e in self.columns),
-            Fraction(0),
+        dots = (
+            sum((a * b for a, b in zip(row, e, strict=True)), Fraction(0)) for e in self.columns
         )
+        return sum(map(abs, dots), Fraction(0))
 
 
 def causes_of(parts: LinearParts, block: Block, arguments: int) -> list[Cause]:

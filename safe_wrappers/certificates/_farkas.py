@@ -167,11 +167,11 @@ class _Prover:
         for i, value in q.items():
             if value >= 0:
                 total += value * self.room[i]
-            elif self.mirrors[i] is not None:
-                # Minus a facet is its mirror image.
-                total -= value * self.room[self.mirrors[i]]
             else:
-                return None
+                mirror = self.mirrors[i]
+                if mirror is None:
+                    return None
+                total -= value * self.room[mirror]  # minus a facet is its mirror image
         return side.bound - total
 
     def _base(self, q: np.ndarray) -> list[int] | None:

@@ -146,7 +146,7 @@ def decode_virtual(content: dict[str, Any]) -> VirtualBlocks:
         kinds = {"A": "float64", "B": "float64", "K": "float32", "v0": "float32"}
         forms.append(
             BlockForm(
-                **{
+                **{  # pyright: ignore[reportArgumentType]
                     name: None if form[name] is None else decode_array(name, form[name], kind)
                     for name, kind in kinds.items()
                 }

@@ -17,6 +17,7 @@ that runs.
 """
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -114,13 +115,12 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
     K = _rationals(of_block.K)
     if len(block.actions) > 1 and not are_the_actions(claim.model, V):
         within = 1 - Fraction(SPARE)
-        limits = tuple([within * limit for limit in side] for side in limits)
+        below, above = ([within * limit for limit in side] for side in limits)
+        limits = below, above
     return prove_sides(F, room, sides_of_gain(F, room, margins, form, K, limits, bounds))
 
 
-def _around(
-    lower: np.ndarray, upper: np.ndarray, indices: tuple[int, ...], middle: Row
-) -> tuple[Row, Row]:
+def _around(lower: Any, upper: Any, indices: tuple[int, ...], middle: Row) -> tuple[Row, Row]:
     """How far one may go below and above the middle."""
     low, high = (_row(np.asarray(end)[list(indices)]) for end in (lower, upper))
     return (

@@ -242,7 +242,7 @@ def _set_of(
     # keeps the inputs of a block that has several.
     several = len(own) > 1 and not are_the_actions(plant.model, plant.V)
     inside = _INSIDE * (1 - SPARE if several else 1)
-    limits = tuple(inside * limit for limit in limits)
+    limits = inside * limits[0], inside * limits[1]
     k = np.array([float(v) for v in found.k])
     k = np.where(np.abs(k) < 1e-12, 0.0, k)
     E = (

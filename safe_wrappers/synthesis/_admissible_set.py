@@ -94,8 +94,8 @@ class _Rows:
 
     def pruned(self) -> np.ndarray:
         """All rows, without those that others made redundant."""
-        touched = self._probes @ self._all().T >= 1 - 1e-9
-        needed = touched.any(axis=0)
+        touched = np.asarray(self._probes @ self._all().T >= 1 - 1e-9)
+        needed = np.any(touched, axis=0)
         if self._symmetric:
             needed = needed[: len(self.rows)] | needed[len(self.rows) :]
         i = 0
