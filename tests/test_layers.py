@@ -30,7 +30,9 @@ GROUND = "the ground floor"
 SHARED = {
     "certificates._authority": "the search for blocks encloses as their proof does",
     "certificates._branches": "the search for blocks encloses as their proof does",
+    "certificates._cells": "the search for blocks halves cells as their proof does",
     "certificates._coupling": "the search for blocks encloses as their proof does",
+    "certificates._enclosure": "the search for blocks encloses as their proof does",
     "certificates._intervals": "the check of compiled programs computes rows without JAX",
     "certificates._linear_parts": "the search for blocks encloses as their proof does",
     "certificates._rows": "the check of compiled programs computes rows without JAX",

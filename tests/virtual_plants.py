@@ -7,6 +7,7 @@ import numpy as np
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import Block, BlockForm, Claim, VirtualBlocks
+from safe_wrappers.certification._blocks import product
 from safe_wrappers.models import Cascade, Mechanical
 from safe_wrappers.synthesis._admissible_set import admissible_rows
 from safe_wrappers.synthesis._gain_search import limits_of
@@ -48,14 +49,20 @@ def arm_sets():
     return tuple(joint_polygon(2.0, 3.0, v - 0.1, 0.5, STEP) for v in ARM_V)
 
 
-def product(sets, blocks, n):
-    rows = []
-    for H, block in zip(sets, blocks, strict=True):
-        whole = np.zeros((len(H), n), np.float32)
-        whole[:, list(block.states)] = H
-        rows.append(whole)
-    H = np.concatenate(rows)
-    return sw.Polytope(H, np.ones(len(H)))
+def claimed(parts, changed, n):
+    """The claim of these parts, those that `changed` names replaced, and what else it gives."""
+    parts |= {key: changed.pop(key) for key in list(changed) if key in parts}
+    factors = [sw.Polytope(H, np.ones(len(H))) for H in parts["sets"]]
+    return Claim(
+        parts["model"],
+        safe_state_set=product(parts["blocks"], factors, n),
+        constraint_set=parts["X"],
+        disturbance_set=parts["W"],
+        sigma=parts["sigma"],
+        blocks=parts["blocks"],
+        virtual=VirtualBlocks(parts["V"], parts["forms"]),
+        **changed,
+    )
 
 
 def arm_claim(**changed):
@@ -70,18 +77,7 @@ def arm_claim(**changed):
         "sigma": 1e-4,
         "blocks": ARM_BLOCKS,
     }
-    given = {key: changed.pop(key) for key in list(changed) if key in parts}
-    parts |= given
-    return Claim(
-        parts["model"],
-        safe_state_set=product(parts["sets"], parts["blocks"], 4),
-        constraint_set=parts["X"],
-        disturbance_set=parts["W"],
-        sigma=parts["sigma"],
-        blocks=parts["blocks"],
-        virtual=VirtualBlocks(parts["V"], parts["forms"]),
-        **changed,
-    )
+    return claimed(parts, changed, 4)
 
 
 def drone_step(x, v, w):
@@ -150,15 +146,4 @@ def drone_claim(**changed):
         "sigma": 1e-4,
         "blocks": DRONE_BLOCKS,
     }
-    given = {key: changed.pop(key) for key in list(changed) if key in parts}
-    parts |= given
-    return Claim(
-        parts["model"],
-        safe_state_set=product(parts["sets"], parts["blocks"], 5),
-        constraint_set=parts["X"],
-        disturbance_set=parts["W"],
-        sigma=parts["sigma"],
-        blocks=parts["blocks"],
-        virtual=VirtualBlocks(parts["V"], parts["forms"]),
-        **changed,
-    )
+    return claimed(parts, changed, 5)

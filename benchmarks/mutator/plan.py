@@ -105,6 +105,11 @@ MORE_TESTS = {
         "certificates/test_operations.py",
     ),
     "certificates/_authority.py": ("certificates/test_virtual_proof.py",),
+    "certificates/_cells.py": (
+        "certificates/test_authority.py",
+        "certificates/test_coupling.py",
+    ),
+    "certificates/_exact.py": ("certificates/test_farkas.py", "certificates/test_coupling.py"),
     "certificates/_coupling.py": ("certificates/test_virtual_proof.py",),
     "certificates/_farkas.py": ("certificates/test_virtual_proof.py",),
     "certificates/_polygon_proof.py": (

@@ -15,8 +15,10 @@ from ..models._interpreter import interpret
 from ..models._trace import trace
 from ..sets import Box
 from ._branches import HULLS
+from ._cells import halved
+from ._enclosure import derivatives, stack
 from ._intervals import Interval, round_up
-from ._taylor import Taylor, spread
+from ._taylor import Taylor
 
 _CELLS = 50_000
 
@@ -63,11 +65,7 @@ def authority(model: Model, X: Box, V: Box, cells: int = _CELLS) -> Authority:
         if lower.shape[1] + len(chosen) > cells:
             order = np.argsort(-np.nan_to_num(largest[:, chosen].max(axis=0), nan=np.inf))
             chosen = chosen[order[: max(1, cells - lower.shape[1])]]
-        new_lower, new_upper = (np.repeat(end[:, chosen], 2, axis=1) for end in (lower, upper))
-        axis, first = np.repeat(side[chosen], 2), np.arange(2 * len(chosen))
-        middle = (new_lower[axis, first] + new_upper[axis, first]) / 2
-        new_upper[axis[::2], first[::2]] = middle[::2]
-        new_lower[axis[1::2], first[1::2]] = middle[1::2]
+        new_lower, new_upper = halved(lower[:, chosen], upper[:, chosen], side[chosen])
         kept = np.setdiff1d(np.arange(lower.shape[1]), chosen)
         new: list[np.ndarray] = [new_lower, new_upper, *over_cells(model, V, new_lower, new_upper)]
         parts = [
@@ -114,17 +112,12 @@ def over_cells(
     with np.errstate(all="ignore"):
         (over,) = interpret(program, HULLS, x, v)
         (center,) = interpret(program, HULLS, still, at)
-    largest, widths = np.empty((d, cells)), np.zeros((n, cells))
-    for j, (whole, point) in enumerate(zip(over, center, strict=True)):
-        slopes = spread(whole.gradient, whole.support, tuple(range(n + d)))
-        if slopes is None:
-            largest[j] = np.broadcast_to(whole.value.magnitude, (cells,))
-            continue
-        push = (slopes.magnitude * half).sum(axis=0) * (1 + (n + d) * 2.0**-51)
-        by_slope = round_up(np.broadcast_to(point.value.magnitude, (cells,)) + round_up(push))
-        by_value = np.broadcast_to(whole.value.magnitude, (cells,))
-        # NaN where nothing is known in one of the two ways.
-        largest[j] = np.fmin(by_slope, by_value)
-        varying = np.broadcast_to(slopes.hi - slopes.lo, (n + d, cells))[:n] * half[:n]
-        widths = np.maximum(widths, varying)
-    return largest, widths
+    slopes = derivatives(list(over), n + d, (cells,))
+    by_value, at_middle = (
+        stack([action.value for action in actions], (cells,)).magnitude
+        for actions in (over, center)
+    )
+    push = (slopes.magnitude * half).sum(axis=1) * (1 + (n + d) * 2.0**-51)
+    # NaN where nothing is known in one of the two ways.
+    largest = np.fmin(round_up(at_middle + round_up(push)), by_value)
+    return largest, ((slopes.hi - slopes.lo)[:, :n] * half[:n]).max(axis=0)

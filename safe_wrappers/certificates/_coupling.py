@@ -28,9 +28,12 @@ from .._errors import CertificateError
 from ..models import Model
 from ..sets import Box
 from ._block import Block
+from ._cells import halved
+from ._enclosure import derivatives
+from ._exact import dot, rational, rationals
 from ._intervals import Interval, round_up
 from ._linear_parts import ONE, LinearParts, linear_parts
-from ._taylor import Taylor, spread
+from ._taylor import Taylor
 from ._virtual_blocks import BlockForm
 
 Column = tuple[Fraction, ...]
@@ -121,10 +124,7 @@ class Coupling:
 
     def push(self, row: Sequence[Fraction]) -> Fraction:
         """The most by which omega moves the next state along a facet: sum_j |row e_j|."""
-        dots = (
-            sum((a * b for a, b in zip(row, e, strict=True)), Fraction(0)) for e in self.columns
-        )
-        return sum(map(abs, dots), Fraction(0))
+        return sum((abs(dot(row, column)) for column in self.columns), Fraction(0))
 
 
 def causes_of(parts: LinearParts, block: Block, arguments: int) -> list[Cause]:
@@ -164,8 +164,7 @@ def coupling(
     parts = linear_parts(model, whole, order=0)
     causes = causes_of(parts, block, count)
     states = len(block.states)
-    A = _rationals(form.A)
-    B = _rationals(form.B)
+    A, B = rationals(form.A), rationals(form.B)
     AB = [a + b for a, b in zip(A, B, strict=True)]
     plain = [[parts.rows[i].get(j, Fraction(0)) for j in own] for i in block.states]
     missing = np.array(
@@ -197,19 +196,13 @@ def coupling(
             for j, s in enumerate(slope):
                 plain[i][j] += q * _fraction(s)
     # What A and B do not say of the own states and inputs, and what others do linearly.
+    at = rational(middle[own])
+    reach = [_reach(range_, j, z) for j, z in zip(own, at, strict=True)]
     for i in range(states):
-        k[i] += sum(
-            (p * _fraction(middle[j]) for p, j in zip(plain[i], own, strict=True)), Fraction(0)
-        )
+        k[i] += dot(plain[i], at)
     lost = [
-        sum(
-            (
-                abs(p - ab) * _reach(range_, j, middle[j])
-                for p, ab, j in zip(plain[i], AB[i], own, strict=True)
-            ),
-            Fraction(0),
-        )
-        for i in range(states)
+        dot([abs(p - ab) for p, ab in zip(*rows, strict=True)], reach)
+        for rows in zip(plain, AB, strict=True)
     ]
     columns += [
         tuple(lost[i] if row == i else Fraction(0) for row in range(states))
@@ -264,14 +257,8 @@ def enclosed_rest(model: Model, cause: Cause, slope: np.ndarray, range_: Range) 
         side = np.argmax(widths[:, chosen], axis=0)
         if not np.any(widths[side, chosen] > 0):
             break
-        halves = []
-        for half in (0, 1):
-            lo, hi = lower[:, chosen].copy(), upper[:, chosen].copy()
-            middle = (lo[side, range(len(side))] + hi[side, range(len(side))]) / 2
-            (hi if half == 0 else lo)[side, range(len(side))] = middle
-            halves.append((lo, hi))
         kept = np.flatnonzero(~worst)
-        new = [np.concatenate(ends, axis=1) for ends in zip(*halves, strict=True)]
+        new = halved(lower[:, chosen], upper[:, chosen], side)
         of_new = _over(model, cause, slope, *new)
         lower, upper = (
             np.concatenate([old[:, kept], ends], axis=1)
@@ -304,13 +291,8 @@ def _over(
     half = round_up(np.maximum(upper - middle, middle - lower))
     over = cause.over(linear_parts(model, Interval(lower, upper), order=1))
     center = cause.over(linear_parts(model, Interval.point(middle), order=0)).value
-    gradient = spread(over.gradient, over.support, tuple(range(len(lower))))
-    zeros = np.zeros(lower.shape)
-    lo, hi = (
-        zeros if gradient is None else np.broadcast_to(end, lower.shape)
-        for end in ((gradient.lo, gradient.hi) if gradient is not None else (zeros, zeros))
-    )
-    steep = Interval(lo, hi) - Interval.point(slope[:, None])
+    gradient = derivatives([over], len(lower), (cells,))[0]
+    steep = gradient - Interval.point(slope[:, None])
     push = steep.magnitude * half
     total = round_up(push.sum(axis=0) * (1 + len(lower) * 2.0**-51))
     linear = slope[:, None] * middle
@@ -319,7 +301,7 @@ def _over(
     slack = (len(lower) + 2) * 2.0**-51 * np.abs(linear).sum(axis=0)
     low = np.broadcast_to(at.lo, (cells,)) - total - slack
     high = np.broadcast_to(at.hi, (cells,)) + total + slack
-    return -round_up(-low), round_up(high), (hi - lo) * half
+    return -round_up(-low), round_up(high), (gradient.hi - gradient.lo) * half
 
 
 def _offset(rest: Rest) -> tuple[Fraction, Fraction]:
@@ -332,8 +314,7 @@ def _offset(rest: Rest) -> tuple[Fraction, Fraction]:
     return middle, max(high - middle, middle - low)
 
 
-def _reach(range_: Range, j: int, middle: float) -> Fraction:
-    at = _fraction(middle)
+def _reach(range_: Range, j: int, at: Fraction) -> Fraction:
     return max(_fraction(range_.upper[j]) - at, at - _fraction(range_.lower[j]))
 
 
@@ -350,10 +331,6 @@ def _ratio(first: Column, second: Column) -> Fraction | None:
     factor = first[i] / second[i]
     parallel = all(a == factor * b for a, b in zip(first, second, strict=True))
     return factor if parallel else None
-
-
-def _rationals(matrix: np.ndarray) -> list[list[Fraction]]:
-    return [[Fraction(float(v)) for v in row] for row in matrix]
 
 
 def _fraction(value: float) -> Fraction:

@@ -58,7 +58,7 @@ class ModelEnclosure:
         zeros = Interval.point(np.zeros(x.lo.shape[1]))
         u = [Taylor.variable(zeros, j, order=1) for j in range(self._sizes[1])]
         outputs = self._run([Taylor(x[i]) for i in range(len(x.lo))], u, self._disturbance)
-        return stack([output.value for output in outputs], zeros.lo.shape), _derivatives(
+        return stack([output.value for output in outputs], zeros.lo.shape), derivatives(
             outputs, self._sizes[1], zeros.lo.shape
         )
 
@@ -68,7 +68,7 @@ class ModelEnclosure:
         u = [Taylor(zeros)] * self._sizes[1]
         w = [Taylor.variable(zeros, j, order=1) for j in range(self._sizes[2])]
         outputs = self._run([Taylor(x[i]) for i in range(len(x.lo))], u, w)
-        return _derivatives(outputs, self._sizes[2], zeros.lo.shape)
+        return derivatives(outputs, self._sizes[2], zeros.lo.shape)
 
     def bend(self, z: Interval) -> "Bend":
         """How f bends and jumps over boxes of z = (x, u), shape (n + d, cells)."""
@@ -83,7 +83,7 @@ class ModelEnclosure:
             [_second(output, curved, cells) for output in outputs],
             (len(curved), len(curved), cells),
         )
-        jumps = _derivatives(outputs, count + len(branches.slopes), (cells,))[:, count:]
+        jumps = derivatives(outputs, count + len(branches.slopes), (cells,))[:, count:]
         return Bend(curved, hessian, jumps, branches)
 
     def without_jumps(self, bend: "Bend", corners: np.ndarray, rough: np.ndarray) -> Interval:
@@ -175,7 +175,7 @@ def _second(output: Taylor, curved: tuple[int, ...], cells: int) -> Interval:
     return spread_out
 
 
-def _derivatives(outputs: Sequence[Taylor], count: int, cells: tuple[int, ...]) -> Interval:
+def derivatives(outputs: Sequence[Taylor], count: int, cells: tuple[int, ...]) -> Interval:
     """First derivatives by variables 0, ..., count - 1, shape (outputs, count, *cells)."""
     everything, zeros = tuple(range(count)), Interval.point(np.zeros((count, 1)))
     parts = [spread(output.gradient, output.support, everything) or zeros for output in outputs]

@@ -20,8 +20,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ._coupling import Coupling
-
-Row = list[Fraction]
+from ._exact import Row, dot
 
 
 class Side(NamedTuple):
@@ -77,9 +76,8 @@ def sides_of_gain(
     closed = _sum(form.A, _product(form.B, K))
     sides = []
     for i, (row, r, sigma) in enumerate(zip(F, room, margins, strict=True)):
-        still = sum((a * b for a, b in zip(row, form.k, strict=True)), Fraction(0))
         (goal,) = _product([row], closed)
-        bound = r - sigma - still - form.push(row)
+        bound = r - sigma - dot(row, form.k) - form.push(row)
         sides.append(Side(goal, bound, f"facet {i} keeps its margin", True))
     for j, row in enumerate(K):
         for sign, limit in zip((-1, 1), (limits[0][j], limits[1][j]), strict=True):
@@ -216,13 +214,7 @@ def _product(
     first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]
 ) -> list[Row]:
     columns = list(zip(*second, strict=True))
-    return [
-        [
-            sum((a * b for a, b in zip(row, column, strict=True) if a), Fraction(0))
-            for column in columns
-        ]
-        for row in first
-    ]
+    return [[dot(row, column) for column in columns] for row in first]
 
 
 def _solve(rows: Sequence[Row], goal: Row) -> Row | None:

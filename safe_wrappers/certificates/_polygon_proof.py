@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._coupling import Coupling
-from ._farkas import Answer, Row
+from ._exact import Row, dot
+from ._farkas import Answer
 
 
 class _Limits(NamedTuple):
@@ -119,16 +120,11 @@ def _slack(
     """The largest amount by which all margins can be kept better with one input, negative if they
     cannot; half the width of the inputs' interval where that is in the units of the facets.
     """
-    ahead = [
-        sum((a * y for a, y in zip(row, corner, strict=True)), Fraction(0)) + k
-        for row, k in zip(form.A, form.k, strict=True)
-    ]
+    ahead = [dot(row, corner) + k for row, k in zip(form.A, form.k, strict=True)]
     column = [row[0] for row in form.B]
     lines = []
     for row, r, sigma in zip(F, room, margins, strict=True):
-        slope = sum((a * b for a, b in zip(row, column, strict=True)), Fraction(0))
-        level = sum((a * b for a, b in zip(row, ahead, strict=True)), Fraction(0))
-        lines.append((slope, r - sigma - level - form.push(row)))
+        lines.append((dot(row, column), r - sigma - dot(row, ahead) - form.push(row)))
     # The largest t with slope v + t <= level for all rows: at an end, or where two rows meet.
     candidates = [-limits.lower, limits.upper]
     rising = [line for line in lines if line[0] > 0]

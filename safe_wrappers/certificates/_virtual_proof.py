@@ -26,7 +26,8 @@ from ..models import InVirtualInputs
 from ._authority import authority
 from ._claim import Claim
 from ._coupling import Coupling, Range, coupling
-from ._farkas import Answer, Row, prove_sides, sides_of_gain
+from ._exact import Row, rational, rationals
+from ._farkas import Answer, prove_sides, sides_of_gain
 from ._polygon_proof import prove_polygon
 from ._proof_parts import Ledger
 from ._result import Proof, inconclusive
@@ -101,18 +102,18 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
     of_block = virtual.forms[index]
     H = np.asarray(claim.safe_state_set.H)
     facets = block.facets(H)
-    F = _rationals(H[facets][:, list(block.states)])
+    F = rationals(H[facets][:, list(block.states)])
     every = exact_room(*claim.safe_state_set.halfspaces(), claim.center)
     room = [every[i] for i in facets]
-    margins = _row(claim.margins[facets])
-    V, X, v0 = virtual.inputs, claim.constraint_set, _row(of_block.v0)
+    margins = rational(claim.margins[facets])
+    V, X, v0 = virtual.inputs, claim.constraint_set, rational(of_block.v0)
     limits = _around(V.lower, V.upper, block.actions, v0)
-    bounds = _around(X.lower, X.upper, block.states, _row(claim.center[list(block.states)]))  # pyright: ignore[reportAttributeAccessIssue]
+    bounds = _around(X.lower, X.upper, block.states, rational(claim.center[list(block.states)]))  # pyright: ignore[reportAttributeAccessIssue]
     if min((*limits[0], *limits[1]), default=Fraction(0)) < 0:
         return Answer(float("nan"), "v0 lies in V", 0)
     if of_block.K is None:
         return prove_polygon(F, room, margins, form, limits, bounds)
-    K = _rationals(of_block.K)
+    K = rationals(of_block.K)
     if len(block.actions) > 1 and not are_the_actions(claim.model, V):
         within = 1 - Fraction(SPARE)
         below, above = ([within * limit for limit in side] for side in limits)
@@ -122,19 +123,11 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
 
 def _around(lower: Any, upper: Any, indices: tuple[int, ...], middle: Row) -> tuple[Row, Row]:
     """How far one may go below and above the middle."""
-    low, high = (_row(np.asarray(end)[list(indices)]) for end in (lower, upper))
+    low, high = (rational(np.asarray(end)[list(indices)]) for end in (lower, upper))
     return (
         [m - a for a, m in zip(low, middle, strict=True)],
         [b - m for b, m in zip(high, middle, strict=True)],
     )
-
-
-def _rationals(matrix: np.ndarray) -> list[Row]:
-    return [_row(row) for row in matrix]
-
-
-def _row(values: np.ndarray) -> Row:
-    return [Fraction(float(v)) for v in values]
 
 
 def _rests(form: Coupling) -> str:

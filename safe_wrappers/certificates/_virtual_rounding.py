@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._margins import tau
 from ..models import InVirtualInputs, Model
 from ..models._interpreter import interpret
 from ..models._step import traced_step
@@ -104,7 +105,7 @@ def _bound(
 ) -> tuple[np.ndarray, np.ndarray]:
     H, room = (np.asarray(part, np.float64) for part in centered_set.halfspaces())
     stepped = InVirtualInputs(model).stepped
-    largest = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(np.float64)
+    largest = _largest(V)
     v = [
         Rounded(Interval(lo - row, hi + row), error)
         for lo, hi, row, error in zip(V.lower, V.upper, moved.row, moved.step, strict=True)
@@ -133,7 +134,7 @@ def _bound(
         reach = sum(a.size * most for a, most in zip(A, largest, strict=True))
         rows = b.error + sum(a.error * most for a, most in zip(A, largest, strict=True))
         rows = rows + (2 * d + 16) * UNIT_ROUNDOFF * (b.size + reach)
-        rows = rows + sum(a.size * row for a, row in zip(A, moved.row, strict=True))
+        rows = rows + sum(a.size * wrong for a, wrong in zip(A, moved.row, strict=True))
         # Twice for its own inputs: an interval that ends at V has a middle half as deep.
         rows = rows + sum(A[j].size * moved.row[j] for j in own[i])
         stepped_wrong = sum(abs(h) * value.error for h, value in zip(row, step, strict=True))
@@ -163,7 +164,7 @@ class _Inputs(NamedTuple):
         (anchor,) = interpret(trace(parts.actions, len(x), d), ROUNDING, x, v)
         solved = _followed(parts, x) if _least(model) is None else _by_least(parts, V, x)
         G, wrong_G, c, wrong_c, wrong_v = solved
-        largest = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(np.float64)
+        largest = _largest(V)
         size = largest + c + G.sum(axis=1)
         test = (2 * d + 16) * UNIT_ROUNDOFF * size
         # The anchor is an action as computed: what it misses counts as an error of the rows.
@@ -220,9 +221,8 @@ def _by_least(parts: InVirtualInputs, V: Box, x: list[Rounded]) -> tuple[np.ndar
     right = wrong_p + 3 * UNIT_ROUNDOFF * (largest + of_p)
     c = _norm(scale * (np.abs(middle) + of_p))
     wrong_c = (_norm(scale * right) + rho * c) / (1 - rho)
-    most = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(np.float64)
     # An accepted action may bring about a little more than V allows.
-    wrong_v = (_norm(scale * right) + rho * (1 + _BEYOND) * _norm(most / scale)) / (1 - rho)
+    wrong_v = (_norm(scale * right) + rho * (1 + _BEYOND) * _norm(_largest(V) / scale)) / (1 - rho)
     return (
         G * (1 + rho / (1 - rho)),
         wrong_G + _TINY,
@@ -241,7 +241,7 @@ def _spare(model: Model, blocks: Sequence[Block], moved: "_Inputs", largest: np.
     """Whether the inputs of blocks that have several, which a gain gives, can be told from V: the
     proof keeps them inside by `SPARE`.
     """
-    test = (4 * model.action_size + 12) * float(np.finfo(np.float32).eps)
+    test = tau(model.action_size, np.float32)
     inputs = [j for block in blocks if len(block.actions) > 1 for j in block.actions]
     needed = moved.row + 2.0 * test * moved.length
     return all(needed[j] <= SPARE * largest[j] for j in inputs)
@@ -315,6 +315,11 @@ def _dot(row: np.ndarray, column: Sequence[Rounded]) -> Rounded:
     )
 
 
+def _largest(box: Box) -> np.ndarray:
+    """The largest magnitude in a box along each axis, float64."""
+    return np.maximum(np.abs(box.lower), np.abs(box.upper)).astype(np.float64)
+
+
 def _norm(vector: np.ndarray) -> float:
     return float(np.sqrt(np.sum(vector**2)))
 
@@ -332,7 +337,7 @@ def input_allowance(model: Model, inputs: Box, constraint_set: Box) -> np.ndarra
         inputs: V.
         constraint_set: X, bounded.
     """
-    test = (4 * model.action_size + 12) * float(np.finfo(np.float32).eps)
+    test = tau(model.action_size, np.float32)
     allowance = np.full(model.action_size, np.inf)
     with np.errstate(all="ignore"):
         for x in _grids(model, constraint_set):

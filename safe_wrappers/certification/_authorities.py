@@ -12,8 +12,10 @@ from scipy.optimize import minimize
 
 from ..certificates._authority import over_cells
 from ..certificates._branches import HULLS
+from ..certificates._cells import halved
+from ..certificates._enclosure import derivatives, stack
 from ..certificates._intervals import Interval
-from ..certificates._taylor import Taylor, spread
+from ..certificates._taylor import Taylor
 from ..models import InVirtualInputs, Model
 from ..models._interpreter import interpret
 from ..models._trace import trace
@@ -61,14 +63,8 @@ def need(model: Model, X: Box, v: np.ndarray) -> Need:
         side, at = np.argmax(np.nan_to_num(widths, nan=np.inf), axis=0), np.arange(len(chosen))
         if not np.any(widths[side, at] > 0):
             break
-        middle = (lower[side, chosen] + upper[side, chosen]) / 2
-        first, second = upper[:, chosen].copy(), lower[:, chosen].copy()
-        first[side, at], second[side, at] = middle, middle
         kept = np.setdiff1d(np.arange(lower.shape[1]), chosen)
-        new = (
-            np.hstack([lower[:, chosen], second]),
-            np.hstack([first, upper[:, chosen]]),
-        )
+        new = halved(lower[:, chosen], upper[:, chosen], side)
         of_new = _over(model, *new)
         found = Need(
             np.concatenate([found.matrix[kept], of_new.matrix]),
@@ -130,10 +126,5 @@ def _over(model: Model, lower: np.ndarray, upper: np.ndarray) -> Need:
     v = [Taylor.variable(still, j, order=1) for j in range(d)]
     with np.errstate(all="ignore"):
         (actions,) = interpret(trace(InVirtualInputs(model).actions, n, d), HULLS, x, v)
-    matrix, offset = np.zeros((cells, d, d)), np.zeros((cells, d))
-    for i, action in enumerate(actions):
-        offset[:, i] = np.broadcast_to(action.value.magnitude, (cells,))
-        slopes = spread(action.gradient, action.support, tuple(range(d)))
-        if slopes is not None:
-            matrix[:, i] = np.broadcast_to(slopes.magnitude, (d, cells)).T
-    return Need(matrix, offset)
+    offset = stack([action.value for action in actions], (cells,)).magnitude.T
+    return Need(derivatives(list(actions), d, (cells,)).magnitude.transpose(2, 0, 1), offset)

@@ -148,7 +148,9 @@ def certify(
     X, W = as_constraints(constraints, model), as_disturbances(disturbances, model)
     require_affine(model)
     require_known_operations(model)
-    large = facets is None and _is_large(model, X)
+    parts = independent_blocks(dependence(model), model.action_size)
+    parts = parts if isinstance(X, Box) else parts[:1]
+    large = facets is None and _is_large(model, X, parts)
     if model.virtual is not None or inputs is not None or blocks is not None or large:
         if not isinstance(X, Box):
             raise TypeError(
@@ -169,8 +171,6 @@ def certify(
     point = equilibrium(model, X, W) if center is None else as_center(center, model)
     require_inside(X, point)
     task = Task(model, X, W, point, center is not None, symmetric, effort)
-    parts = independent_blocks(dependence(model), model.action_size)
-    parts = parts if isinstance(X, Box) else parts[:1]
     tasks = [part(task, block) for block in parts] if len(parts) > 1 else [task]
     for each in tasks:
         require_feasible_size(each)
@@ -190,13 +190,12 @@ def certify(
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
 
 
-def _is_large(model: Model, X: Box | Polytope) -> bool:
+def _is_large(model: Model, X: Box | Polytope, parts: list[Block]) -> bool:
     """Whether a block of the plant has more states than a search by vertices can take, and the
     constraints are such that there is another way.
     """
     if not isinstance(X, Box) or not np.isfinite([np.asarray(X.lower), np.asarray(X.upper)]).all():
         return False
-    parts = independent_blocks(dependence(model), model.action_size)
     sizes = [len(block.states) for block in parts] if len(parts) > 1 else [model.state_size]
     return max(sizes) > _MOST_STATES or not is_feasible_product(sizes)
 

@@ -30,6 +30,7 @@ from ..synthesis._admissible_set import admissible_rows
 from ..synthesis._gain_search import best_gain, limits_of
 from ..synthesis._joint_polygon import joint_polygon, outward, polygon_area
 from ._authorities import largest_inputs, need
+from ._blocks import product
 from ._failure import not_proved
 from ._split import linear_form, split
 
@@ -275,7 +276,6 @@ def _set_of(
             form.A + form.B @ K,
             k,
             E,
-            # A little inside V, so that rounded facets still say that v lies in it.
             limits_of(K, (below, above), limits),
             margin=margin,
         )
@@ -306,16 +306,14 @@ def _time_step(form: BlockForm) -> float | None:
 def _claim(
     plant: _Plant, blocks: tuple[Block, ...], forms: list[BlockForm], sets: list[np.ndarray]
 ) -> Claim:
-    rows = []
-    for block, H in zip(blocks, sets, strict=True):
-        whole = np.zeros((len(H), plant.model.state_size), np.float32)
-        whole[:, list(block.states)] = H
-        rows.append(whole)
-    H = np.concatenate(rows)
+    factors = [
+        Polytope(H, 1.0 + H.astype(np.float64) @ plant.center[list(block.states)])
+        for block, H in zip(blocks, sets, strict=True)
+    ]
     try:
         return Claim(
             plant.model,
-            safe_state_set=Polytope(H, 1.0 + H.astype(np.float64) @ plant.center),
+            safe_state_set=product(list(blocks), factors, plant.model.state_size),
             constraint_set=plant.X,
             disturbance_set=plant.W,
             center=plant.center,
