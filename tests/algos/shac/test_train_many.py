@@ -44,7 +44,9 @@ def test_every_run_is_the_training_of_its_seed_and_options(line, tiny):
         ):
             np.testing.assert_allclose(found.metrics[name], one.metrics[name], rtol=1e-4, atol=1e-5)
     # The seeds and the learning rates differ, so must the policies.
-    weights = np.asarray(jax.tree.leaves(many.params[1])[-1]).reshape(4, -1)
+    weights = np.concatenate(
+        [np.reshape(leaf, (4, -1)) for leaf in jax.tree.leaves(many.params[1])], axis=1
+    )
     assert len(np.unique(weights, axis=0)) == 4
     with pytest.raises(IndexError, match="There are 4 runs"):
         many[4]
