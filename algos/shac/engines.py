@@ -95,12 +95,21 @@ class SideBySide:
     """
 
     def __init__(self, function: Callable[..., Any], num_runs: int, num_shared: int = 0):
-        processors = _processors()
-        workers = processors if jax.default_backend() == "cpu" else 1
-        self._share = math.ceil(num_runs / workers)
-        self._num_runs, self._num_shared = num_runs, num_shared
+        workers = _processors() if jax.default_backend() == "cpu" else 1
+        share = math.ceil(num_runs / workers)
+        # Alike in shape: where the shares are not equal, the last run is repeated.
+        starts = range(0, num_runs, share)
+        shares = [np.minimum(np.arange(i, i + share), num_runs - 1) for i in starts]
+        self._alone = len(shares) == 1
+        self._num_shared = num_shared
         self._function = function
         self._program: Any = None
+        self._split = jax.jit(lambda args: [_taken(args, runs) for runs in shares])
+        self._join = jax.jit(
+            lambda results: jax.tree.map(
+                lambda *leaves: jnp.concatenate(leaves)[:num_runs], *results
+            )
+        )
 
     def compile(self, *args: Any) -> None:
         """Compiles for arguments like these."""
@@ -118,21 +127,18 @@ class SideBySide:
         with ThreadPoolExecutor(len(parts)) as threads:
             program = self._program
             results = list(threads.map(lambda part: jax.block_until_ready(program(*part)), parts))
-        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[: self._num_runs], *results)
+        return self._join(results)
 
     def _parts(self, args: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """The arguments of each processor, alike in shape: where the shares are not equal, the last
-        run is repeated.
-        """
-        if self._share == self._num_runs:
+        """The arguments of each processor."""
+        if self._alone:
             return [tuple(args)]
         split = len(args) - self._num_shared
-        parts = []
-        for start in range(0, self._num_runs, self._share):
-            runs = np.minimum(np.arange(start, start + self._share), self._num_runs - 1)
-            own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[runs], tuple(args[:split]))  # noqa: B023
-            parts.append((*own, *args[split:]))
-        return parts
+        return [(*own, *args[split:]) for own in self._split(tuple(args[:split]))]
+
+
+def _taken(tree: Any, runs: np.ndarray) -> Any:
+    return jax.tree.map(lambda leaf: leaf[runs], tree)
 
 
 class ManyRuns:
