@@ -33,9 +33,9 @@ def train_many(
 ) -> TrainedMany:
     """Trains one policy per seed, and per combination of swept options, side by side.
 
-    All runs are one program, which is compiled once: 10 seeds take some two to three times as long
-    as one. Run i is `train` with its seed and options but for rounding: the programs add up
-    float32 numbers in another order, and over many updates such differences grow.
+    All runs are one program, which is compiled once, and which ten runs use better than one. Run i
+    is `train` with its seed and options but for rounding: the programs add up float32 numbers in
+    another order, and over many updates such differences grow.
 
     Args:
         environment: As of `train`.

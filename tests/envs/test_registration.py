@@ -3,6 +3,7 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import pytest
+from brax.envs.wrappers.training import VmapWrapper
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -51,3 +52,10 @@ def test_models_and_certificates_by_name():
     assert names == ("full", "narrow", "upright", "walter2025")
     for name in names:
         assert sw.envs.load_certificate("safe_pendulum", name).name == name
+
+
+def test_the_name_of_a_bundled_environment_is_known_also_inside_wrappers():
+    guarded = sw.SafeguardWrapper(sw.envs.SafeCartPole(), sw.BoundaryProjection())
+    assert sw.envs.registered_name(guarded) == "safe_cart_pole"
+    assert sw.envs.registered_name(VmapWrapper(guarded)) == "safe_cart_pole"
+    assert sw.envs.registered_name(object()) is None
