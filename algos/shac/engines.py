@@ -111,21 +111,20 @@ class SideBySide:
             )
         )
 
-    def compile(self, *args: Any) -> None:
-        """Compiles for arguments like these."""
+    def compile(self, *args: Any) -> Any:
+        """The program, compiled for arguments like these."""
         part = self._parts(args)[0]
         split = len(part) - self._num_shared
         in_axes = (0,) * split + (None,) * self._num_shared
         self._program = jax.jit(jax.vmap(self._function, in_axes)).lower(*part).compile()
+        return self._program
 
     def __call__(self, *args: Any) -> Any:
-        if self._program is None:
-            self.compile(*args)
+        program = self._program or self.compile(*args)
         parts = self._parts(args)
-        if len(parts) == 1:
-            return self._program(*parts[0])
+        if self._alone:
+            return program(*parts[0])
         with ThreadPoolExecutor(len(parts)) as threads:
-            program = self._program
             results = list(threads.map(lambda part: jax.block_until_ready(program(*part)), parts))
         return self._join(results)
 
