@@ -17,7 +17,9 @@ from ..envs import ModelEnv
 from ..safe_actions import ModelSystem
 
 # Cells of the box of states and actions over which the model is enclosed, at most.
-_CELLS = 20_000
+_CELLS = 8_000
+# Planes in each direction.
+_PLANES = 12
 # What counts as 0 in relations between states, in derivatives and in float32 numbers.
 _ZERO, _ROUNDING = 1e-9, 1e-6
 _SAMPLES = 512
@@ -42,13 +44,14 @@ class Plan(NamedTuple):
 
 
 class _Dynamics(NamedTuple):
-    """f(x, u, 0) - J (x, u) lies in [lower, upper] for all x in S, and `relations` times it is
-    `values`.
+    """What holds for the next state x' of every z = (x, u) with x in S, without disturbances:
+    V (x' - J z) <= offsets + slopes z, and relations (x' - J z) = values.
     """
 
     J: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    V: np.ndarray
+    slopes: np.ndarray
+    offsets: np.ndarray
     relations: np.ndarray
     values: np.ndarray
 
@@ -99,7 +102,7 @@ class Relaxation:
         curved = list(enclosure.bend(Interval(low[:, None], high[:, None])).curved)
         per_axis = min(32, int(_CELLS ** (1 / max(len(curved), 1))))
         ends = [np.linspace(low[i], high[i], per_axis + 1) for i in curved]
-        cells = np.array(list(itertools.product(*(zip(e[:-1], e[1:]) for e in ends))))
+        cells = np.array(list(itertools.product(*(itertools.pairwise(e) for e in ends))))
         cells = cells.reshape(-1, len(curved), 2) if curved else np.zeros((1, 0, 2))
         below, above = (np.tile(end, (len(cells), 1)) for end in (low, high))
         below[:, curved], above[:, curved] = cells[..., 0], cells[..., 1]
@@ -125,21 +128,36 @@ class Relaxation:
         J = np.array(slope[0])
         design = np.column_stack([middle[:, curved], np.ones(len(middle))])
         J[:, curved] = np.linalg.lstsq(design, f, rcond=None)[0][:-1].T
-        left = f - middle @ J.T
-        turn = np.einsum("kij,kj->ki", np.abs(slope - J)[:, :, curved], reach[:, curved])
+        left, turn, reach = f - middle @ J.T, (slope - J)[:, :, curved], reach[:, curved]
         size = np.maximum(np.abs(bend.hessian.lo), np.abs(bend.hessian.hi))
-        spread = turn + 0.5 * np.einsum("iabk,ka,kb->ki", size, reach[:, curved], reach[:, curved])
-        corners = self._left_over(step, J)
+        bent = 0.5 * np.einsum("iabk,ka,kb->ki", size, reach, reach)
         mean = left.mean(axis=0)
-        _, values, vectors = np.linalg.svd(np.concatenate([left, corners]) - mean)
+        _, values, vectors = np.linalg.svd(
+            np.concatenate([left, self._left_over(step, J)]) - mean
+        )
         values = np.append(values, np.zeros(len(vectors) - len(values)))
-        relations = vectors[values <= _ZERO * max(1.0, values[0])]
+        exact = values <= _ZERO * max(1.0, values[0])
+        # Where the left-over part is bounded from above by planes, in each direction and its
+        # opposite: planes that touch it at some of the cells, and a level one.
+        some = np.linspace(0, len(middle) - 1, _PLANES).astype(int)
+        V, slopes, offsets = [], [], []
+        for v in np.concatenate([vectors[~exact], -vectors[~exact]]):
+            touching = np.einsum("kij,i->kj", turn[some], v)
+            for plane in np.unique(np.pad(touching, ((0, 1), (0, 0))).round(6), axis=0):
+                over = left @ v - middle[:, curved] @ plane
+                over += (np.abs(v @ turn - plane) * reach).sum(axis=1) + bent @ np.abs(v)
+                row = np.zeros(n + d)
+                row[curved] = plane
+                V.append(v)
+                slopes.append(row)
+                offsets.append(over.max() + _ZERO)
         return _Dynamics(
             J,
-            (left - spread).min(axis=0) - _ZERO,
-            (left + spread).max(axis=0) + _ZERO,
-            relations,
-            relations @ mean,
+            np.reshape(V, (-1, n)),
+            np.reshape(slopes, (-1, n + d)),
+            np.array(offsets),
+            vectors[exact],
+            vectors[exact] @ mean,
         ), self._push(enclosure)
 
     def _left_over(self, step: Callable, J: np.ndarray) -> np.ndarray:
@@ -182,7 +200,7 @@ class Relaxation:
         Raises:
             NoBound: If the reward is not concave.
         """
-        n, steps = self._n, self._steps
+        n = self._n
 
         def reward(z):
             return self._env.reward(z[:n], self._env.model.natural_action(z[n:]), info)
@@ -215,9 +233,9 @@ class Relaxation:
         z = np.random.default_rng(1).uniform(low, high, (_SAMPLES, len(low)))
         with jax.enable_x64():
             curvature = np.asarray(jax.jit(jax.vmap(jax.hessian(reward)))(z))
-        weight = np.maximum(-np.diagonal(curvature, axis1=1, axis2=2).max(axis=0), 0.0)
+        least = np.maximum(-np.diagonal(curvature, axis1=1, axis2=2).max(axis=0), 0.0)
         scale = max(np.abs(curvature).max(), 1e-12)
-        for weight in (weight, np.where(weight >= 0.5 * weight.max(), weight, 0), 0 * weight):
+        for weight in (least, 0 * least):
             if np.linalg.eigvalsh(curvature + np.diag(weight)).max() <= _ROUNDING * scale:
                 return weight
         raise NoBound("its reward is not concave")
@@ -229,7 +247,7 @@ class Relaxation:
         here = sparse.identity(T, format="csr")
         before = sparse.diags_array(np.ones(T - 1), offsets=-1, shape=(T, T), format="csr")
         pick_x, pick_u = np.eye(n, size), np.eye(d, size, n)
-        J, lower, upper, relations, values = self._dynamics
+        J, V, slopes, offsets, relations, values = self._dynamics
         # x_{t+1} - J (x_t, u_t), of which the part of x_0 is known.
         left = sparse.kron(here, pick_x - J[:, n:] @ pick_u) - sparse.kron(
             before, J[:, :n] @ pick_x
@@ -244,8 +262,11 @@ class Relaxation:
             rows.append(sparse.hstack([matrix, rewards]))
             limits.append(np.ravel(limit))
 
-        at_most(left, upper + first)
-        at_most(-left, -(lower + first))
+        limit = np.tile(offsets, (T, 1))
+        limit[0] += slopes[:, :n] @ start
+        bends = sparse.kron(here, slopes[:, n:] @ pick_u)
+        bends += sparse.kron(before, slopes[:, :n] @ pick_x)
+        at_most(sparse.kron(here, V) @ left - bends, limit + first @ V.T)
         at_most(sparse.kron(here, self._H @ pick_x), np.tile(self._room, T))
         at_most(sparse.kron(here, pick_u), np.ones(d * T))
         at_most(-sparse.kron(here, pick_u), np.ones(d * T))
