@@ -59,9 +59,7 @@ TASKS = {
     "arm": Task("safe_arm", {}, 1_500_000),
     "quadrotor 3d": Task("safe_quadrotor_3d", {}, 1_200_000),
     # Tasks whose optimum lies on the boundary of the safe set.
-    "pendulum, narrow": Task(
-        "safe_pendulum", {"safe_set": "narrow", "target_angle": 0.8}, 20_000
-    ),
+    "pendulum, narrow": Task("safe_pendulum", {"safe_set": "narrow", "target_angle": 0.8}, 20_000),
     "quadrotor, far": Task("safe_quadrotor", {"goal": "far"}, 160_000, held_out=True),
     "pendulum, lean": Task(
         "safe_pendulum", {"safe_set": "upright", "target_angle": 1.4}, 20_000, held_out=True
@@ -132,7 +130,9 @@ def reference(name: str, keys: jax.Array, iterations: int) -> dict:
 
     def along_the_way(state):
         heading = state.obs[10:12]
-        return jnp.where(state.obs[12] < 0.15, state.obs[2:4] * 10, heading / jnp.abs(heading).max())
+        return jnp.where(
+            state.obs[12] < 0.15, state.obs[2:4] * 10, heading / jnp.abs(heading).max()
+        )
 
     starts = {"along the way": along_the_way} if task.system == "safe_seeker" else {}
     optimum = constrained_optimum(env, keys, STEPS, policies=starts, iterations=iterations)

@@ -132,9 +132,7 @@ class Relaxation:
         size = np.maximum(np.abs(bend.hessian.lo), np.abs(bend.hessian.hi))
         bent = 0.5 * np.einsum("iabk,ka,kb->ki", size, reach, reach)
         mean = left.mean(axis=0)
-        _, values, vectors = np.linalg.svd(
-            np.concatenate([left, self._left_over(step, J)]) - mean
-        )
+        _, values, vectors = np.linalg.svd(np.concatenate([left, self._left_over(step, J)]) - mean)
         values = np.append(values, np.zeros(len(vectors) - len(values)))
         exact = values <= _ZERO * max(1.0, values[0])
         # Where the left-over part is bounded from above by planes, in each direction and its
