@@ -156,6 +156,7 @@ def reference(name: str, keys: jax.Array, iterations: int) -> dict:
 
 
 def main() -> None:
+    """Runs one job."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--list", action="store_true", help="name the tasks and the safeguards")
     parser.add_argument("--task", choices=TASKS)

@@ -52,7 +52,7 @@ class ConstrainedOptimum(NamedTuple):
 
 
 class _Flight(NamedTuple):
-    """Trajectories: `returns` (episodes,), executed actions and next states (steps, episodes, ...)."""
+    """Trajectories: returns (episodes,), executed actions and next states (steps, episodes, ...)."""
 
     returns: jax.Array
     actions: jax.Array
