@@ -134,7 +134,14 @@ def reference(name: str, keys: jax.Array, iterations: int) -> dict:
             state.obs[12] < 0.15, state.obs[2:4] * 10, heading / jnp.abs(heading).max()
         )
 
-    starts = {"along the way": along_the_way} if task.system == "safe_seeker" else {}
+    def proportional(state):
+        q, speed, goal = jnp.split(state.obs, 3)
+        return 8 * (goal - q) - 2 * speed
+
+    starts = {
+        "safe_seeker": {"along the way": along_the_way},
+        "safe_arm": {"proportional": proportional},
+    }.get(task.system, {})
     optimum = constrained_optimum(env, keys, STEPS, policies=starts, iterations=iterations)
     regulator = ""
     try:
