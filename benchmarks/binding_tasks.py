@@ -254,7 +254,8 @@ def main() -> None:
     keys = episode_keys(options.episodes, seed=1)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     rows, best = train(options.task, options.safeguard, seeds, options.scale, keys)
-    write(options.folder / f"runs, {options.task}, {options.safeguard}.csv", rows)
+    job = f"{options.task}, {options.safeguard}, {options.first_seed}"
+    write(options.folder / f"runs, {job}.csv", rows)
     returns = [row["return"] for row in rows]
     print(options.task, options.safeguard, "returns", min(returns), "to", max(returns), flush=True)
     if options.reference:
