@@ -209,8 +209,8 @@ def table(runs: list[dict], references: list[dict]) -> str:
             for names in (("exits", "training_exits"), ("fallbacks", "training_fallbacks"))
         )
         lines.append(
-            f"| {task} | {TASKS[task].held_out} | {safeguard} | {len(rows)} | {np.median(returns):,.2f}, "
-            f"{returns.min():,.2f} | {found} | {bound} | {gap} | {stuck} | {exits}, {fallbacks} |"
+            f"| {task} | {TASKS[task].held_out} | {safeguard} | {len(rows)} | "
+            f"{np.median(returns):,.2f}, {returns.min():,.2f} | {found} | {bound} | {gap} | {stuck} | {exits}, {fallbacks} |"
         )
     return "\n".join(lines)
 
