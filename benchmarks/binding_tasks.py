@@ -210,7 +210,8 @@ def table(runs: list[dict], references: list[dict]) -> str:
         )
         lines.append(
             f"| {task} | {TASKS[task].held_out} | {safeguard} | {len(rows)} | "
-            f"{np.median(returns):,.2f}, {returns.min():,.2f} | {found} | {bound} | {gap} | {stuck} | {exits}, {fallbacks} |"
+            f"{np.median(returns):,.2f}, {returns.min():,.2f} | {found} | {bound} | {gap} | "
+            f"{stuck} | {exits}, {fallbacks} |"
         )
     return "\n".join(lines)
 
