@@ -1,0 +1,353 @@
+"""A study: which learners are trained on which tasks behind which safeguards, as a small file."""
+
+import dataclasses
+import fnmatch
+import hashlib
+import importlib.resources
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._errors import SafeWrappersError
+from .._gate import one_of
+from ..envs import registered_names
+from ..safeguards import NAMES
+
+UNSAFE = "none"
+ALGORITHMS = ("shac", "ppo", "sac")
+
+
+class StudyError(SafeWrappersError, ValueError):
+    """A study that cannot be run: what must hold, what was found, and what to write instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be learned.
+
+    Args:
+        name: Its name in the study.
+        system: A bundled system.
+        num_timesteps: Environment interactions of each training.
+        options: Options of the environment.
+        evaluation_options: Options that differ in the evaluation, such as `disturbance`.
+        reference: What returns are compared with: "lqr", clipped linear-quadratic control behind
+            boundary projection on the same episodes; or "none".
+        episode_length: Steps of an evaluation episode.
+        title: What it is called in tables and figures.
+    """
+
+    name: str
+    system: str
+    num_timesteps: int
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    evaluation_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reference: str = "lqr"
+    episode_length: int = 240
+    title: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """Who learns.
+
+    Args:
+        name: Its name in the study.
+        algorithm: "shac", or "ppo" or "sac" of Brax.
+        num_timesteps: Environment interactions, if not those of the task.
+        options: Arguments of the trainer.
+    """
+
+    name: str
+    algorithm: str
+    num_timesteps: int | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A safeguard with its gradient rule.
+
+    Args:
+        name: Its name in the study.
+        safeguard: The name of the safeguard, or "none".
+        options: Its options, such as `gradient` and `mapping`.
+        regularisation: c of c |a_s - a|^2 in the policy's loss, which SHAC alone has.
+        title: What it is called in tables and figures.
+    """
+
+    name: str
+    safeguard: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    regularisation: float = 0.0
+    title: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRow:
+    """One row of a study: a learner on a task behind a safeguard, with all its seeds.
+
+    Args:
+        task: What is learned.
+        learner: Who learns.
+        variant: The safeguard in the training.
+        deployed: Safeguards behind which the trained policies are evaluated, too.
+        seeds: How many seeds, from 0 on.
+        evaluations: How many evaluations of a training, the one before it included.
+        episodes: Episodes of an evaluation, the same for all rows of a task.
+    """
+
+    task: Task
+    learner: Learner
+    variant: Variant
+    deployed: tuple[Variant, ...] = ()
+    seeds: int = 10
+    evaluations: int = 21
+    episodes: int = 128
+
+    @property
+    def name(self) -> str:
+        """TASK/LEARNER/SAFEGUARD."""
+        return f"{self.task.name}/{self.learner.name}/{self.variant.name}"
+
+    @property
+    def num_timesteps(self) -> int:
+        """Interactions of each training."""
+        return self.learner.num_timesteps or self.task.num_timesteps
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the row says: results count only for the very same row."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What a publication reports for a row.
+
+    Args:
+        row: Name of the row.
+        values: By name: `return`, `interactions` (to 95 % of the final return), `stuck`, `seconds`.
+    """
+
+    row: str
+    values: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A declared table of trainings.
+
+    Args:
+        name: Its name.
+        title: What it is called.
+        text: What it asks, in a sentence or two.
+        rows: The rows, in the order of the file.
+        published: What a publication reports for rows.
+        source: That publication.
+    """
+
+    name: str
+    title: str
+    text: str
+    rows: tuple[StudyRow, ...]
+    published: tuple[Published, ...] = ()
+    source: str = ""
+
+    def chosen(self, patterns: Sequence[str]) -> tuple[StudyRow, ...]:
+        """The rows whose names match one of the patterns, in which * stands for anything; all rows
+        if there is no pattern.
+
+        Raises:
+            StudyError: If a pattern matches no row.
+        """
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(row.name, pattern) for row in self.rows):
+                raise StudyError(
+                    f"A row must match {pattern!r}, but none of {self.name} does; its rows are "
+                    f"{', '.join(row.name for row in self.rows)}."
+                )
+        return tuple(
+            row
+            for row in self.rows
+            if not patterns or any(fnmatch.fnmatchcase(row.name, each) for each in patterns)
+        )
+
+
+def study_names() -> tuple[str, ...]:
+    """Names of the studies that come with the library."""
+    files = importlib.resources.files(__package__).joinpath("studies").iterdir()
+    return tuple(sorted(Path(file.name).stem for file in files if file.name.endswith(".toml")))
+
+
+def load_study(name_or_file: str, *, quick: bool = False, seeds: int | None = None) -> Study:
+    """The study of this name, or in this file.
+
+    Args:
+        name_or_file: One of `study_names()`, or a file that ends in .toml.
+        quick: Whether to take the few short rows that the study names for a trial.
+        seeds: How many seeds, if not as many as the study says.
+
+    Raises:
+        StudyError: If there is no such study, or it cannot be run as it is written.
+
+    Example:
+        >>> from safe_wrappers.experiments import load_study
+        >>> load_study("paper").rows[0].name
+        'pendulum/shac/none'
+    """
+    if name_or_file.endswith(".toml"):
+        path: Any = Path(name_or_file)
+        if not path.is_file():
+            raise StudyError(f"A study must be a file that exists, but {path} does not.")
+    else:
+        try:
+            one_of("study", name_or_file, study_names(), "or a file that ends in .toml")
+        except ValueError as error:
+            raise StudyError(str(error)) from error
+        path = importlib.resources.files(__package__).joinpath("studies", f"{name_or_file}.toml")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"A study must be a TOML file, but {path.name}: {error}.") from error
+    return _study(Path(path.name).stem, content, quick, seeds)
+
+
+def _study(name: str, content: dict[str, Any], quick: bool, seeds: int | None) -> Study:
+    _known(
+        name,
+        content,
+        "title text source defaults tasks learners safeguards rows quick published".split(),
+    )
+    _needed(name, content, ("tasks", "learners", "safeguards", "rows"))
+    tasks = _entries(Task, "tasks", content, ("system", "num_timesteps"))
+    learners = _entries(Learner, "learners", content, ("algorithm",))
+    variants = _entries(Variant, "safeguards", content, ("safeguard",))
+    for task in tasks.values():
+        _choice(f"tasks.{task.name}.system", task.system, registered_names())
+        _choice(f"tasks.{task.name}.reference", task.reference, ("lqr", "none"))
+        _positive(f"tasks.{task.name}.num_timesteps", task.num_timesteps)
+        _positive(f"tasks.{task.name}.episode_length", task.episode_length)
+    for learner in learners.values():
+        _choice(f"learners.{learner.name}.algorithm", learner.algorithm, ALGORITHMS)
+    for variant in variants.values():
+        _choice(f"safeguards.{variant.name}.safeguard", variant.safeguard, (*NAMES, UNSAFE))
+    counts = {"seeds": 10, "evaluations": 21, "episodes": 128}
+    _known("defaults", content.get("defaults", {}), counts)
+    counts |= content.get("defaults", {})
+    rows = []
+    for i, block in enumerate(content["rows"]):
+        where = f"rows[{i}]"
+        _known(
+            where, block, ("tasks", "learners", "safeguards", "deployed", "seeds", "evaluations")
+        )
+        _needed(where, block, ("tasks", "learners", "safeguards"))
+        own = {key: block.get(key, value) for key, value in counts.items()}
+        deployed = tuple(_named(where, "deployed", block.get("deployed", ()), variants))
+        rows += [
+            StudyRow(task, learner, variant, deployed, **own)
+            for task in _named(where, "tasks", block["tasks"], tasks)
+            for learner in _named(where, "learners", block["learners"], learners)
+            for variant in _named(where, "safeguards", block["safeguards"], variants)
+        ]
+    _once(rows)
+    published = tuple(
+        Published(entry["row"], {key: value for key, value in entry.items() if key != "row"})
+        for entry in content.get("published", ())
+    )
+    study = Study(
+        name,
+        content.get("title", name),
+        " ".join(content.get("text", "").split()),
+        tuple(rows),
+        published,
+        content.get("source", ""),
+    )
+    for entry in published:
+        study.chosen([entry.row])
+    if quick:
+        study = _quick(study, content.get("quick", {}))
+    if seeds is not None:
+        _positive("seeds", seeds)
+        shorter = tuple(dataclasses.replace(row, seeds=seeds) for row in study.rows)
+        study = dataclasses.replace(study, rows=shorter)
+    for row in study.rows:
+        for key in counts:
+            _positive(f"{row.name}: {key}", getattr(row, key))
+        if row.evaluations < 2:
+            raise StudyError(
+                f"{row.name} must have at least 2 evaluations, one before the training and one "
+                "after it, but `evaluations` is 1."
+            )
+    return study
+
+
+def _quick(study: Study, given: Mapping[str, Any]) -> Study:
+    """The study with the few short rows that it names for a trial."""
+    _known("quick", given, ("rows", "num_timesteps", "seeds", "evaluations", "episodes"))
+    if not given:
+        raise StudyError(
+            f"{study.name} must say in [quick] what a trial of it is, but has no such entry; write "
+            "`rows`, `num_timesteps`, `seeds`, `evaluations` and `episodes` there."
+        )
+    steps = given.get("num_timesteps")
+    counts = {key: given[key] for key in ("seeds", "evaluations", "episodes") if key in given}
+    rows = []
+    for row in study.chosen(given.get("rows", ())):
+        task, learner = row.task, row.learner
+        if steps is not None:
+            task = dataclasses.replace(task, num_timesteps=min(steps, task.num_timesteps))
+            learner = dataclasses.replace(learner, num_timesteps=None)
+        rows.append(dataclasses.replace(row, task=task, learner=learner, **counts))
+    return dataclasses.replace(study, rows=tuple(rows))
+
+
+def _entries(kind: type, key: str, content: Mapping[str, Any], needed: Sequence[str]) -> dict:
+    fields = [field.name for field in dataclasses.fields(kind) if field.name != "name"]
+    found = {}
+    for name, entry in content[key].items():
+        where = f"{key}.{name}"
+        if "/" in name:
+            raise StudyError(f"Names of entries must have no slash, but {where!r} has one.")
+        _known(where, entry, fields)
+        _needed(where, entry, needed)
+        titled = {"title": name} if "title" in fields else {}
+        found[name] = kind(name=name, **{**titled, **entry})
+    return found
+
+
+def _named(where: str, key: str, names: Sequence[str], entries: Mapping[str, Any]) -> list[Any]:
+    for name in names:
+        _choice(f"{where}.{key}", name, entries)
+    return [entries[name] for name in names]
+
+
+def _known(where: str, given: Mapping[str, Any], names: Iterable[str]) -> None:
+    for key in given:
+        _choice(f"an entry of {where}", key, names)
+
+
+def _needed(where: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if name not in given:
+            raise StudyError(f"{where} must have `{name}`, but it has only {', '.join(given)}.")
+
+
+def _choice(where: str, value: Any, names: Iterable[str]) -> None:
+    if value not in (valid := list(names)):
+        raise StudyError(f"{where} must be one of {', '.join(valid)}, but it is {value!r}.")
+
+
+def _positive(where: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise StudyError(f"{where} must be an integer from 1 on, but it is {value!r}.")
+
+
+def _once(rows: Sequence[StudyRow]) -> None:
+    names = [row.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(f"Each row must be there once, but {name} is there twice.")
