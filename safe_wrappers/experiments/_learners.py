@@ -1,6 +1,8 @@
 """The learners of a study: each trains all seeds of a row and keeps the policies on the way."""
 
 import functools
+import importlib
+import inspect
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,12 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from brax.envs import Env
 
+from .._keywords import require_known_keywords
 from ..adapters import enable_brax_trainers
 from ..algos import shac
 from ._study import UNSAFE, StudyRow
 
 # What SHAC counts in the training itself, for each seed.
 COUNTS = ("violations", "interventions", "fallbacks", "skipped_updates")
+
+# What a row says itself, or a study decides for all of them.
+_OWN = (
+    *("environment", "num_timesteps", "episode_length", "seed", "seeds", "num_evals", "run_evals"),
+    *("network_factory", "progress_fn", "policy_params_fn", "regularisation"),
+    *("checkpoint_logdir", "save_checkpoint_path", "restore_checkpoint_path"),
+)
 
 Report = Callable[[int], None]
 """Called with the interactions of all seeds together since the last call."""
@@ -39,6 +49,20 @@ class Outcome(NamedTuple):
     snapshots: list[tuple[int, Any]]
     counts: dict[str, np.ndarray]
     training_seconds: float | None
+
+
+def check_options(row: StudyRow) -> None:
+    """Checks that the trainer of a row has the options that the row gives it.
+
+    Raises:
+        UnknownOptionError: If it has not.
+    """
+    algorithm = row.learner.algorithm
+    known = [*inspect.signature(_trainer(algorithm)).parameters]
+    if algorithm != "shac":
+        known.append("hidden_layer_sizes")
+    known = [name for name in known if name not in _OWN]
+    require_known_keywords(f"the learner {algorithm!r}", row.learner.options, known)
 
 
 def train(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
@@ -148,6 +172,13 @@ def _sac(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
         report(row.num_timesteps)
     assert make_policy is not None
     return Outcome(make_policy, _side_by_side(runs), {}, None)
+
+
+def _trainer(algorithm: str) -> Callable[..., Any]:
+    """The function that trains, of which the options of a learner are arguments."""
+    if algorithm == "shac":
+        return shac.train
+    return importlib.import_module(f"brax.training.agents.{algorithm}.train").train
 
 
 _TRAINERS = {"shac": _shac, "ppo": _ppo, "sac": _sac}

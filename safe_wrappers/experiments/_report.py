@@ -119,6 +119,7 @@ def _findings_of(rows: dict[str, StudyRow], those: Sequence[RowSummary]) -> Iter
 def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) -> str:
     seeds = sorted({each.seeds for each in those})
     how_many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    machines = dict.fromkeys(each.machine for each in those)
     compared = (
         "There is no reference."
         if reference is None
@@ -129,7 +130,7 @@ def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) 
     return (
         f"{how_many} seeds, {row.num_timesteps:,} interactions each, returns of {row.episodes} "
         f"episodes of {row.task.episode_length} steps with the same starts and disturbances for "
-        f"all. {compared}"
+        f"all. {compared} Computed on {' and '.join(machines)}."
     )
 
 

@@ -12,7 +12,7 @@ from .._files import new_folder
 from .._records import read_record, write_record
 from ..evaluation import machine, versions
 from ._evaluation import Judged, JudgedEvaluation, reference_return, subject
-from ._learners import Outcome, train
+from ._learners import Outcome, check_options, train
 from ._study import StudyRow
 from ._tables import (
     EVALUATION_COLUMNS,
@@ -47,6 +47,7 @@ def check_row(row: StudyRow) -> None:
     Raises:
         TypeError, ValueError: If there is a wrong option.
     """
+    check_options(row)
     for variant in (row.variant, *row.deployed):
         subject(row.task, variant, evaluated=True)
     subject(row.task, row.variant, evaluated=False)
@@ -78,8 +79,11 @@ def run_row(row: StudyRow, output: Path, report: Callable[[int], None]) -> None:
                 {"behind": variant.name, "interactions": steps, **_at_the_end(row, behind, seed)}
                 for seed in range(row.seeds)
             ]
-        seconds = time.perf_counter() - start
-        write_csv(folder / RUNS, RUN_COLUMNS, [line | {"row_seconds": seconds} for line in runs])
+        of_all = {
+            "row_seconds": time.perf_counter() - start,
+            "machine": f"{machine()}, jax {versions()['jax']}",
+        }
+        write_csv(folder / RUNS, RUN_COLUMNS, [line | of_all for line in runs])
         known = {"row": row.name, "digest": row.digest, "machine": machine(), **versions()}
         write_record(folder / _RECORD, known)
 

@@ -67,7 +67,8 @@ def run_study(
         OSError: If the folder cannot be written.
     """
     rows = study.rows if rows is None else rows
-    for row in rows:
+    waiting = [row for row in rows if not is_finished(output, row)]
+    for row in waiting:
         try:
             check_row(row)
         except (TypeError, ValueError) as error:
@@ -80,7 +81,6 @@ def run_study(
         )
     with holder:
         remove_leftovers(output / "rows")
-        waiting = [row for row in rows if not is_finished(output, row)]
         run = _one_by_one if processes == 1 else functools.partial(_at_once, processes)
         for event in run(rows, waiting, output, progress):
             progress(event)

@@ -38,6 +38,7 @@ class RowSummary:
             in the last evaluation.
         seconds: What all seeds took together, compilation and evaluation included.
         training_seconds: Seconds of training of all seeds alone; None if not known.
+        machine: What computed, in a few words.
     """
 
     row: str
@@ -55,6 +56,7 @@ class RowSummary:
     unsafe_requests: tuple[float | None, float]
     seconds: float
     training_seconds: float | None
+    machine: str
 
 
 def summarise_rows(results: Results) -> list[RowSummary]:
@@ -80,7 +82,7 @@ def interval(
     10,000 resamples).
 
     Args:
-        values: The numbers; of a single one, it is both ends.
+        values: The numbers; of a single one, and of any that are not finite, it is both ends.
         statistic: A function of an array with the keyword `axis`.
 
     Example:
@@ -91,7 +93,7 @@ def interval(
     """
     array = np.asarray(values, float)
     value = float(statistic(array))
-    if len(array) < 2 or np.all(array == array[0]):
+    if len(array) < 2 or np.all(array == array[0]) or not np.isfinite(value):
         return value, value, value
     ends = bootstrap(
         (array,),
@@ -117,7 +119,7 @@ def _summary(runs: Sequence[Line], reference: float | None) -> RowSummary:
         median=float(np.median(returns)),
         interactions=interval(reached, np.median) if trained else None,
         gap=float(np.median(known)) if known else None,
-        worst_gap=max(known) if known else None,
+        worst_gap=float(np.max(known)) if known else None,
         stuck=sum(not value <= STUCK for value in known) if known else None,
         training_exits=_total(runs, "training_exits"),
         evaluation_exits=sum(max(line["exits"], line["judged_exits"]) for line in runs),
@@ -128,6 +130,7 @@ def _summary(runs: Sequence[Line], reference: float | None) -> RowSummary:
         ),
         seconds=float(runs[0]["row_seconds"]),
         training_seconds=runs[0]["training_seconds"],
+        machine=runs[0]["machine"],
     )
 
 

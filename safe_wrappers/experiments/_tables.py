@@ -42,6 +42,7 @@ RUN_COLUMNS = (
     "skipped_updates",
     "training_seconds",
     "row_seconds",
+    "machine",
 )
 # Of all seeds of a row at one evaluation: the median return and its 10 % and 90 % quantiles.
 CURVE_COLUMNS = ("row", "interactions", "median", "low", "high")
@@ -102,7 +103,7 @@ def read_results(folder: Path) -> Results:
     return Results(read_csv(folder / RUNS), read_csv(folder / CURVES), references)
 
 
-_WORDS = ("row", "behind", "task")
+_WORDS = ("row", "behind", "task", "machine")
 
 
 def _shown(value: Any) -> str:

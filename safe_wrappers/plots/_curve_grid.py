@@ -12,6 +12,7 @@ from ._learning_curve import _return_axis
 from ._style import tidy
 
 _COLUMNS = 4
+_LOWEST = 30  # times the best return is where the axis ends
 _SIZE = (2.9, 2.2)  # inches of a small picture
 
 
@@ -51,9 +52,13 @@ def curve_grid(
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    shown = np.concatenate([curve[:, 1:].ravel() for curve in curves.values()])
-    shown = shown if reference is None else np.append(shown, reference)
+    ends = [curve[-1, 1:] for curve in curves.values()]
+    shown = np.concatenate([*ends, [] if reference is None else [reference]])
     _return_axis(grid[0, 0], shown)  # shared by all
+    if np.all(shown < 0):
+        best = -np.max([curve[:, 3].max() for curve in curves.values()])
+        # What policies do before they have learned anything is off the picture.
+        grid[0, 0].set_ylim(_LOWEST * best, 0.8 * min(best, -shown.max()))
     for ax in grid.flat[len(curves) :]:
         ax.set_visible(False)
     for ax, (name, curve) in zip(grid.flat, curves.items(), strict=False):
@@ -61,8 +66,8 @@ def curve_grid(
         if behind is not None and name != behind:
             steps, middle, *_ = curves[behind].T
             ax.plot(steps, -middle, color=ORANGE, linewidth=1, label=behind)
-        steps, middle, *ends = curve.T
-        ax.fill_between(steps, *(-end for end in ends), color=BLUE, alpha=0.2, linewidth=0)
+        steps, middle, low, high = curve.T
+        ax.fill_between(steps, -low, -high, color=BLUE, alpha=0.2, linewidth=0)
         ax.plot(steps, -middle, color=BLUE, linewidth=1.3)
         if reference is not None:
             ax.axhline(-reference, color=GREY, linestyle="--", linewidth=0.8)
