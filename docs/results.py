@@ -31,24 +31,30 @@ ORDER = ("paper", "narrow", "cart_pole", "motive", "robots")
 
 INTRODUCTION = """# Results
 
-What policies reach that learn behind a safeguard, measured by `safe-wrappers experiment`. This page is written by
-`docs/results.py` from the tables in `benchmarks/results/experiments`; no number on it is typed by hand. [Reproduce the
-paper](reproducing_the_paper.md) says how to run a study, or a single row of one, again.
+What policies reach that learn behind a safeguard, measured by `safe-wrappers experiment`. This
+page is written by `docs/results.py` from the tables in `benchmarks/results/experiments`; no
+number on it is typed by hand. [Reproduce the paper](reproducing_the_paper.md) says how to run a
+study, or a single row of one, again.
 
 How to read the tables:
 
-- A **return** is the sum of the rewards of an episode, without regularisation, mean of the episodes of an evaluation. Policies are
-  evaluated without noise, all on the same starts and disturbances. The mean over the seeds stands with its 95 % bootstrap interval;
-  seeds that did not learn are included.
-- The **gap** is how far a return lies below the reference, relative to it. A negative gap is better than the reference.
-- **Interactions to own 95 %** are the steps of all environments together until an evaluation was within 5 % of the run's own final
-  return. Evaluations are some hundred interactions apart, so that these numbers are upper bounds.
-- An **exit** is a step after which the state lies outside of the certified safe set. In evaluations it is counted by the environment
-  and by a judge that computes the margin of each state in float64 with NumPy; the greater count is shown. In trainings the
-  environment counts, where the trainer passes it on.
-- An **unsafe request** is an action that was asked for and would not have been safe. What was executed was safe.
-- Columns that begin with **paper's** repeat what the paper reports of its own implementation, with its own safe set, budget and
-  computer. They are not measurements of this library.
+- A **return** is the sum of the rewards of an episode, without regularisation, mean of the
+  episodes of an evaluation. Policies are evaluated without noise, all on the same starts and
+  disturbances. The mean over the seeds stands with its 95 % bootstrap interval; seeds that did
+  not learn are included.
+- The **gap** is how far a return lies below the reference, relative to it. A negative gap is
+  better than the reference.
+- **Interactions to own 95 %** are the steps of all environments together until an evaluation was
+  within 5 % of the run's own final return. Evaluations are some hundred interactions apart, so
+  that these numbers are upper bounds.
+- An **exit** is a step after which the state lies outside of the certified safe set. In
+  evaluations it is counted by the environment and by a judge that computes the margin of each
+  state in float64 with NumPy; the greater count is shown. In trainings the environment counts,
+  where the trainer passes it on.
+- An **unsafe request** is an action that was asked for and would not have been safe. What was
+  executed was safe.
+- Columns that begin with **paper's** repeat what the paper reports of its own implementation,
+  with its own safe set, budget and computer. They are not measurements of this library.
 """
 
 
