@@ -19,6 +19,7 @@ from ._registration import get_environment as get_environment
 from ._registration import get_model as get_model
 from ._registration import load_certificate as load_certificate
 from ._registration import register as register
+from ._registration import registered_name as registered_name
 from ._registration import registered_names as registered_names
 from ._registration import variant_of as variant_of
 from .arm import SafeArm as SafeArm

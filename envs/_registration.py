@@ -53,6 +53,19 @@ def registered_names() -> tuple[str, ...]:
     return tuple(_SYSTEMS)
 
 
+def registered_name(environment: Any) -> str | None:
+    """The name of a bundled environment, which is found through the wrappers around it, or None.
+
+    An environment of a subclass has none: its plant or its task may be another.
+    """
+    names = {system.environment: name for name, system in _SYSTEMS.items()}
+    while environment is not None:
+        if type(environment) in names:
+            return names[type(environment)]
+        environment = getattr(environment, "env", None)
+    return None
+
+
 def get_environment(name: str, **kwargs: Any) -> ModelEnv:
     """A bundled environment, not safeguarded and not vectorised; `brax.envs.get_environment` gives
     the same.

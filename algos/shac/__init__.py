@@ -8,7 +8,10 @@ from .networks import SHACPolicy as SHACPolicy
 from .networks import make_inference_fn as make_inference_fn
 from .networks import make_shac_networks as make_shac_networks
 from .result import Trained as Trained
+from .result import TrainedMany as TrainedMany
 from .result import TrainingHint as TrainingHint
+from .settings import settings as settings
 from .train import train as train
+from .train_many import train_many as train_many
 from .tuned import OWN_PLANT as OWN_PLANT
 from .tuned import TUNED as TUNED

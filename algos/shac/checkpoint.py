@@ -33,6 +33,7 @@ _CONFIG_FNAME = "shac_network_config.json"
 _TRAINING_STATE = "training_state"
 _HISTORY = "history.json"
 _MANIFEST = "manifest.json"
+_RUNS = "runs.json"  # of `train_many` alone
 _RETURNS = ("eval/return", "eval/episode_reward")  # the metric that says how good a policy is
 
 
@@ -57,6 +58,7 @@ def save(
     config: config_dict.ConfigDict,
     training_state: Any,
     history: Sequence[Mapping[str, Any]] = (),
+    runs: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Writes the checkpoint `path`/`step` (12 digits) and returns its folder; replaces one that is
     already there.
@@ -68,6 +70,7 @@ def save(
         config: From `network_config`.
         training_state: A pytree of arrays.
         history: The evaluations so far: `interactions` and the metrics of each, as numbers.
+        runs: What tells the runs of `train_many` apart, with which all arrays start; None for one.
     """
     final = Path(path).absolute() / f"{step:012d}"
     with new_folder(final) as complete:
@@ -77,6 +80,8 @@ def save(
         )
         rows = [json.dumps(row) for row in history]
         write_text(complete / _HISTORY, "[\n" + ",\n".join(rows) + "\n]\n")
+        if runs is not None:
+            write_text(complete / _RUNS, json.dumps(list(runs)) + "\n")
         _seal(complete)
     return final
 
@@ -140,7 +145,8 @@ def best_of(history: Iterable[Mapping[str, Any]], among: Iterable[int]) -> int |
     among = set(among)
     returns: dict[int, float] = {}
     for row in history:
-        value = next((row[name] for name in _RETURNS if name in row), math.nan)
+        # Of several runs their median.
+        value = float(np.median(next((row[name] for name in _RETURNS if name in row), math.nan)))
         if row["interactions"] in among and not math.isnan(value):
             returns[int(row["interactions"])] = value
     return max(returns, key=lambda step: returns[step]) if returns else None
@@ -252,11 +258,55 @@ def choose(path: str | os.PathLike, which: str | int) -> Path:
     return found[which]
 
 
-def load(path: str | os.PathLike) -> types.Params:
+def load(path: str | os.PathLike, run: int | None = None) -> types.Params:
     """(normalizer_params, policy_params, value_params) of a checkpoint, or of the newest one in a
     folder of them.
+
+    Args:
+        path: A checkpoint, or the folder of all of a training.
+        run: Which one of the runs of `train_many`, from 0 on; None for a checkpoint of `train`.
+
+    Raises:
+        ValueError: If `run` is not given where there are several, or is none of them.
     """
-    return tuple(checkpoint.load(latest(path).as_posix()))
+    folder = latest(path)
+    params, runs = tuple(checkpoint.load(folder.as_posix())), load_runs(folder)
+    if runs is None and run is None:
+        return params
+    count = len(runs or ())
+    if run is None or not 0 <= run < count:
+        there = f"`run` must be from 0 to {count - 1}" if count else "`run` must be left out"
+        raise ValueError(
+            f"`{folder}` holds {f'{count} runs side by side' if count else 'one training'}: "
+            f"{there}, but it is {run}."
+        )
+    return jax.tree.map(lambda leaf: leaf[run], params)
+
+
+def load_runs(path: str | os.PathLike) -> list[dict[str, Any]] | None:
+    """What tells the runs of a checkpoint of `train_many` apart; None if it is one of `train`."""
+    file = latest(path) / _RUNS
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def require_runs(path: str | os.PathLike, runs: Sequence[Mapping[str, Any]] | None) -> None:
+    """Checks that a checkpoint is of these runs, or of a single training if `runs` is None.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    stored = load_runs(path)
+    wanted = None if runs is None else json.loads(json.dumps(list(runs)))
+    if stored == wanted:
+        return
+
+    def words(runs: list[dict[str, Any]] | None) -> str:
+        return "one run of `train`" if runs is None else f"the runs {runs} of `train_many`"
+
+    raise ValueError(
+        f"`{path}` must be a checkpoint of {words(wanted)}, but it is of {words(stored)}; give "
+        "the seeds and the sweep that it was started with."
+    )
 
 
 def load_training_state(path: str | os.PathLike, like: Any) -> Any:

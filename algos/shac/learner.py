@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from brax.envs.base import Env, State
-from brax.training import gradients, types
+from brax.training import types
 from brax.training.acme import running_statistics, specs
 
+from .devices import ONE_DEVICE, Devices
 from .losses import policy_loss, td_lambda_targets
 from .networks import SHACNetworks, make_inference_fn
 from .optimiser import make_optimiser
@@ -88,6 +89,8 @@ class Learner:
         horizon_length: Steps per update.
         train_episode_length: Over which the environments' first truncations are spread.
         num_critic_updates: Full-batch gradient steps of the value function per update.
+        devices: Where the environments are. Over a mesh, `epoch` runs under `jax.shard_map`, on
+            each device with its own environments.
     """
 
     env: Env
@@ -96,6 +99,7 @@ class Learner:
     horizon_length: int
     train_episode_length: int
     num_critic_updates: int
+    devices: Devices = ONE_DEVICE
 
     @property
     def steps_per_update(self) -> int:
@@ -148,11 +152,12 @@ class Learner:
         steps of the value function.
         """
         key = jax.random.fold_in(state.key, state.updates)
-        reset_keys, action_keys = random_keys(key, jnp.arange(self.num_envs), self.horizon_length)
+        indices = self.devices.indices(self.num_envs)
+        reset_keys, action_keys = random_keys(key, indices, self.horizon_length)
         fresh = self.env.reset(reset_keys)
         fresh = jax.tree.map(
             lambda first, later: jnp.where(state.updates == 0, first, later),
-            stagger(fresh, self.train_episode_length),
+            stagger(fresh, self.train_episode_length, indices, self.num_envs),
             fresh,
         )
         policy_optimiser, value_optimiser = self._optimisers(hyper, state.updates)
@@ -181,11 +186,11 @@ class Learner:
             )
             return loss, (env_state, data, next_values, reward_square, scale)
 
-        policy_step = gradients.gradient_update_fn(
-            loss_of_policy, policy_optimiser, pmap_axis_name=None, has_aux=True
+        (loss, seen), gradient = jax.value_and_grad(loss_of_policy, has_aux=True)(
+            state.policy_params
         )
-        (loss, seen), policy_params, policy_optimizer_state = policy_step(
-            state.policy_params, optimizer_state=state.policy_optimizer_state
+        policy_params, policy_optimizer_state = self._stepped(
+            policy_optimiser, gradient, state.policy_params, state.policy_optimizer_state
         )
         env_state, data, next_values, reward_square, scale = seen
 
@@ -203,16 +208,9 @@ class Learner:
                 jnp.square(value(state.normalizer_params, value_params, data.obs) - targets)
             )
 
-        value_step = gradients.gradient_update_fn(
-            loss_of_value, value_optimiser, pmap_axis_name=None
-        )
-
         def fit(carry, _):
-            params, optimizer_state = carry
-            value_loss, params, optimizer_state = value_step(
-                params, optimizer_state=optimizer_state
-            )
-            return (params, optimizer_state), value_loss
+            value_loss, gradient = jax.value_and_grad(loss_of_value)(carry[0])
+            return self._stepped(value_optimiser, gradient, *carry), value_loss
 
         fitted, value_losses = jax.lax.scan(
             fit, (state.value_params, state.value_optimizer_state), length=self.num_critic_updates
@@ -233,7 +231,9 @@ class Learner:
             value_optimizer_state=value_optimizer_state,
             env_state=env_state,
             totals=self._totals(state, data),
-            smallest_margin=jnp.minimum(state.smallest_margin, jnp.min(data.margin)),
+            smallest_margin=jnp.minimum(
+                state.smallest_margin, self.devices.least(jnp.min(data.margin))
+            ),
         )
         metrics = {
             "policy_loss": loss,
@@ -244,7 +244,18 @@ class Learner:
         }
         if "interventions" in data.counted:
             metrics["interventions_per_step"] = jnp.mean(data.counted["interventions"])
-        return new_state, metrics
+        return new_state, self.devices.mean(metrics)
+
+    def _stepped(
+        self,
+        optimiser: optax.GradientTransformation,
+        gradient: types.Params,
+        params: types.Params,
+        optimiser_state: Any,
+    ) -> tuple[types.Params, Any]:
+        """Parameters and optimiser after a step with the mean of all devices' gradients."""
+        updates, optimiser_state = optimiser.update(self.devices.mean(gradient), optimiser_state)
+        return optax.apply_updates(params, updates), optimiser_state
 
     def epoch(
         self, state: TrainingState, hyper: Hyperparameters, num_updates: jax.Array
@@ -275,8 +286,10 @@ class Learner:
         """Statistics with this window's observations, which the next window uses; unchanged if one
         is not finite.
         """
-        updated = running_statistics.update(state.normalizer_params, data.obs)
-        finite = jnp.all(jnp.isfinite(data.obs))
+        updated = running_statistics.update(
+            state.normalizer_params, data.obs, pmap_axis_name=self.devices.axis
+        )
+        finite = self.devices.all(jnp.all(jnp.isfinite(data.obs)))
         return jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), updated, state.normalizer_params
         )
@@ -287,8 +300,10 @@ class Learner:
         """Statistics of squared rewards with this window's; unchanged if one is not finite."""
         # The statistics are float32, whatever rewards are where 64-bit types are switched on.
         square = jnp.square(jax.lax.stop_gradient(data.reward)).astype(jnp.float32)
-        updated = running_statistics.update(state.reward_square, square)
-        finite = jnp.all(jnp.isfinite(square))
+        updated = running_statistics.update(
+            state.reward_square, square, pmap_axis_name=self.devices.axis
+        )
+        finite = self.devices.all(jnp.all(jnp.isfinite(square)))
         return jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), updated, state.reward_square
         )
@@ -300,6 +315,6 @@ class Learner:
             **data.counted,
         }
         return {
-            name: total + jnp.sum(counts[name]).astype(jnp.int32)
+            name: total + self.devices.total(jnp.sum(counts[name]).astype(jnp.int32))
             for name, total in state.totals.items()
         }

@@ -1,9 +1,12 @@
 """What a training returns, and what it says about itself at its end."""
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from brax.training import types
 
@@ -59,8 +62,56 @@ class Trained(_Triple):
         return (*self, self.best_params, self.hints)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedMany:
+    """What `train_many` returns: trainings side by side. `many[i]` is the `Trained` of run i, and
+    `for trained in many` goes through them.
+
+    Args:
+        runs: What tells the runs apart: {"seed": ..., and the swept options}.
+        make_policy: (params, deterministic=False) -> policy(obs, key) -> (action, extras), for the
+            parameters of one run: `many.make_policy(many[i].params)`.
+        params: As of `Trained`; every array starts with the number of runs.
+        best_params: As of `Trained`, the best evaluation of each run; arrays as above.
+        metrics: The last metrics, each of shape (runs,).
+        history: (interactions, metrics) of all evaluations of this call.
+        hints: As of `Trained`, for each run.
+    """
+
+    runs: tuple[dict[str, Any], ...]
+    make_policy: Callable[..., types.Policy]
+    params: types.Params
+    best_params: types.Params
+    metrics: dict[str, Any]
+    history: list[tuple[int, dict[str, Any]]]
+    hints: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __iter__(self) -> Iterator[Trained]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, run: int) -> Trained:
+        """The training of one run.
+
+        Raises:
+            IndexError: If there is none of this number.
+        """
+        if not -len(self) <= run < len(self):
+            raise IndexError(f"There are {len(self)} runs, from 0 on, but run {run} was asked for.")
+        params, best_params, metrics = jax.tree.map(
+            lambda leaf: leaf[run], (self.params, self.best_params, self.metrics)
+        )
+        return Trained(self.make_policy, params, metrics, best_params, self.hints[run])
+
+    def __repr__(self) -> str:
+        return f"TrainedMany({len(self)} runs, the first {self.runs[0]})"
+
+
 class Best(NamedTuple):
-    """The best policy of all evaluations so far; stored in checkpoints.
+    """The best policy of all evaluations so far; stored in checkpoints. Of several runs, the best
+    policy of each: then all arrays start with the number of runs.
 
     Args:
         params: Its parameters.
@@ -79,16 +130,26 @@ class Best(NamedTuple):
         """Before the first evaluation."""
         return cls(params, np.float32(-np.inf), np.float32(0.0), np.int32(0))
 
-    def after(self, params: types.Params, updates: int, reward: float, error: float) -> "Best":
+    def after(self, params: types.Params, updates: int, reward: Any, error: Any) -> "Best":
         """With one more evaluation; the earlier policy stays if both are equally good."""
-        if not reward > self.reward:  # a NaN is no improvement
+        better = np.asarray(reward > self.reward)  # a NaN is no improvement
+        if not better.any():
             return self
-        return Best(params, np.float32(reward), np.float32(error), np.int32(updates))
+        new = Best(params, np.float32(reward), np.float32(error), np.int32(updates))
+        if better.all():
+            return new._replace(updates=np.broadcast_to(new.updates, better.shape))
+        return jax.tree.map(
+            lambda new, old: jnp.where(
+                better.reshape(better.shape + (1,) * (jnp.ndim(old) - better.ndim)), new, old
+            ),
+            new,
+            self,
+        )
 
 
-def standard_error(metrics: dict[str, Any], num_episodes: int) -> float:
+def standard_error(metrics: Mapping[str, Any], num_episodes: int) -> Any:
     """Of the mean return that Brax's evaluator reports."""
-    return float(metrics["eval/episode_reward_std"]) / math.sqrt(num_episodes)
+    return metrics["eval/episode_reward_std"] / math.sqrt(num_episodes)
 
 
 def leaning_hint(share: float, steps: int) -> str | None:

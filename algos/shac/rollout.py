@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from brax.envs.base import Env, State
+from brax.envs.base import Env, State, Wrapper
 from brax.envs.wrappers.training import EpisodeWrapper, VmapWrapper
 from brax.training import types
 
@@ -42,15 +42,62 @@ class Rollout(NamedTuple):
     counted: dict[str, Any]
 
 
+class _WithoutUnread(Wrapper):
+    """An environment whose `pipeline_state` is 0 wherever `step` does not read it, so that
+    compilers leave out its computation: the positions of bodies, which closed forms compute for
+    pictures alone. Shapes stay what they are.
+    """
+
+    def __init__(self, env: Env, read: list[bool]):
+        super().__init__(env)
+        self._read = read
+
+    def reset(self, rng: jax.Array) -> State:
+        return self._without_unread(self.env.reset(rng))
+
+    def step(self, state: State, action: jax.Array) -> State:
+        return self._without_unread(self.env.step(state, action))
+
+    def _without_unread(self, state: State) -> State:
+        leaves, structure = jax.tree.flatten(state.pipeline_state)
+        kept = [
+            leaf if read else jnp.zeros_like(leaf)
+            for leaf, read in zip(leaves, self._read, strict=True)
+        ]
+        return dataclasses.replace(state, pipeline_state=jax.tree.unflatten(structure, kept))
+
+
+def without_unread(env: Env) -> Env:
+    """`env` without what its states hold for pictures alone, if it is stepped in closed form.
+
+    What the program of `step` does not read is found in the program itself.
+    """
+    if getattr(env, "backend", None) != "closed_form":
+        return env  # tracing a simulator's step once more takes seconds, and it reads its state
+    state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
+    action = jax.ShapeDtypeStruct((env.action_size,), state.obs.dtype)
+
+    def step(pipeline_state: Any, rest: State, action: jax.Array) -> State:
+        return env.step(dataclasses.replace(rest, pipeline_state=pipeline_state), action)
+
+    rest = dataclasses.replace(state, pipeline_state=None)
+    program = jax.make_jaxpr(step)(state.pipeline_state, rest, action).jaxpr
+    read = {id(variable) for equation in program.eqns for variable in equation.invars}
+    read |= {id(variable) for variable in program.outvars}
+    parts = program.invars[: len(jax.tree.leaves(state.pipeline_state))]
+    flags = [id(variable) in read for variable in parts]
+    return env if all(flags) else _WithoutUnread(env, flags)
+
+
 def wrap(env: Env, episode_length: int) -> Env:
     """Batches `env` and ends its episodes; unlike `brax.envs.training.wrap`, without automatic
-    resets.
+    resets, and without what is computed for pictures alone.
 
     AutoResetWrapper restarts every environment from one cached state for ever and loses the
     observation before the reset, from which a truncated episode must be bootstrapped. The rollout
     resets instead.
     """
-    return EpisodeWrapper(VmapWrapper(env), episode_length, action_repeat=1)
+    return EpisodeWrapper(VmapWrapper(without_unread(env)), episode_length, action_repeat=1)
 
 
 def random_keys(
@@ -78,14 +125,20 @@ def awaiting_reset(env: Env, num_envs: int) -> State:
     return dataclasses.replace(state, done=jnp.ones_like(state.done))
 
 
-def stagger(fresh: State, episode_length: int) -> State:
+def stagger(fresh: State, episode_length: int, indices: jax.Array, num_envs: int) -> State:
     """Spreads the first truncations evenly over an episode, so that every later window sees some
     fresh starts.
+
+    Args:
+        fresh: States after a reset.
+        episode_length: Steps of an episode.
+        indices: Which of all environments these are.
+        num_envs: How many there are in all.
     """
     if "steps" not in fresh.info:
         return fresh
     steps = fresh.info["steps"]
-    spread = jnp.floor(jnp.arange(len(steps)) * (episode_length / len(steps))).astype(steps.dtype)
+    spread = jnp.floor(indices * (episode_length / num_envs)).astype(steps.dtype)
     return dataclasses.replace(fresh, info={**fresh.info, "steps": spread})
 
 

@@ -127,10 +127,8 @@ _SHAC = ("num_envs", "horizon_length", "train_episode_length", "learning_rate", 
 def _given(options: Train, subject: Subject) -> dict[str, Any]:
     """The arguments of SHAC that were given, or that suit the system."""
     given = {name: value for name in _SHAC if (value := getattr(options, name)) is not None}
-    suited = shac.TUNED.get(options.system, shac.OWN_PLANT if ":" in options.system else {})
-    if not subject.projected:  # what was tuned with the projection's corrections
-        suited = {name: value for name, value in suited.items() if name != "regularisation"}
-    return {**suited, **given}
+    own = shac.OWN_PLANT if ":" in options.system else {}
+    return shac.settings(subject.guarded, **{**own, **given})
 
 
 def _require_proved(options: Train, subject: Subject) -> None:

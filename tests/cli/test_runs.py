@@ -403,10 +403,10 @@ def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(
     )
     assert given["train_episode_length"] == shac.TUNED["safe_cart_pole"]["train_episode_length"]
     assert given["horizon_length"] == 16
-    assert "num_envs" not in given
-    for guard, weight in (("boundary_projection", 1.0), ("ray_mask", None), ("none", None)):
+    assert given["num_envs"] == 8  # the default
+    for guard, weight in (("boundary_projection", 1.0), ("ray_mask", 0.0), ("none", 0.0)):
         given.clear()
         logdir = tmp_path / guard
         run_main("train", "safe_arm", "--logdir", logdir, "--safeguard", guard, "--links", "2")
         assert given["learning_rate"] == shac.TUNED["safe_arm"]["learning_rate"]
-        assert given.get("regularisation") == weight
+        assert given["regularisation"] == weight

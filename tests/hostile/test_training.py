@@ -75,7 +75,7 @@ def test_arguments(monkeypatch):
         raise AssertionError("The argument was accepted.")
 
     monkeypatch.setattr(
-        importlib.import_module("safe_wrappers.algos.shac.train"), "Learner", compiled
+        importlib.import_module("safe_wrappers.algos.shac.plan"), "Learner", compiled
     )
     env = sw.SafeguardWrapper(sw.envs.get_environment("safe_pendulum"), sw.BoundaryProjection())
     ordinary = {

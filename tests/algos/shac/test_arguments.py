@@ -9,7 +9,7 @@ import safe_wrappers as sw
 from safe_wrappers.algos import shac
 from safe_wrappers.algos.shac_arguments import ARGUMENTS
 
-trainer = importlib.import_module("safe_wrappers.algos.shac.train")
+planner = importlib.import_module("safe_wrappers.algos.shac.plan")
 
 NAN, INF = float("nan"), float("inf")
 NO_NUMBERS = [None, "1", "", 1j, [1], {}, object(), True, np.array(["1"]), np.ma.array(1.0)]
@@ -77,7 +77,7 @@ def test_nonsense_is_refused_by_name_before_anything_is_compiled(name, value, mo
     def compile_nothing(*_, **__):
         raise AssertionError(f"{name}={value!r} was accepted.")
 
-    monkeypatch.setattr(trainer, "Learner", compile_nothing)
+    monkeypatch.setattr(planner, "Learner", compile_nothing)
     given = {"environment": line, "num_timesteps": 8, "episode_length": 8, name: value}
     with pytest.raises((TypeError, ValueError, FileNotFoundError)) as error:
         shac.train(**given)

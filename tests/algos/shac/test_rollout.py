@@ -110,7 +110,7 @@ def test_keys_do_not_depend_on_sharding():
 @pytest.mark.parametrize("num_envs", [3, 16])
 def test_first_truncations_are_spread_over_the_episode(line, num_envs):
     fresh = wrap(line, 12).reset(jax.random.split(jax.random.PRNGKey(0), num_envs))
-    steps = np.asarray(stagger(fresh, 12).info["steps"])
+    steps = np.asarray(stagger(fresh, 12, np.arange(num_envs), num_envs).info["steps"])
     assert steps.min() == 0
     assert steps.max() < 12
     assert np.diff(steps).max() <= np.ceil(12 / num_envs)

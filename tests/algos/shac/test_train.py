@@ -8,7 +8,7 @@ import pytest
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
 from safe_wrappers.algos.shac.rollout import wrap
-from safe_wrappers.algos.shac.train import _check_regularisation, _default_regularisation
+from safe_wrappers.algos.shac.settings import check_regularisation, default_regularisation
 
 
 def leaves_equal(a, b):
@@ -124,11 +124,11 @@ def test_without_evaluations_the_training_is_the_same(line, tiny):
 
 def test_regularisation_defaults_to_the_safeguard_that_needs_it(pendulum, line):
     raw = pendulum.env
-    assert _default_regularisation(pendulum) == 0.1
-    assert _default_regularisation(line) == 0.0
-    assert _default_regularisation(raw) == 0.0
+    assert default_regularisation(pendulum) == 0.1
+    assert default_regularisation(line) == 0.0
+    assert default_regularisation(raw) == 0.0
     assert (
-        _default_regularisation(
+        default_regularisation(
             sw.SafeguardWrapper(raw, sw.BoundaryProjection(), regularisation=0.1)
         )
         == 0.0
@@ -139,8 +139,8 @@ def test_regularisation_in_both_reward_and_loss_is_refused(pendulum):
     in_reward = sw.SafeguardWrapper(pendulum.env, sw.BoundaryProjection(), regularisation=0.2)
     with pytest.raises(ValueError, match="penalised once"):
         shac.train(in_reward, num_timesteps=128, episode_length=8, regularisation=0.1)
-    _check_regularisation(in_reward, 0.0)
-    _check_regularisation(pendulum, 0.1)
+    check_regularisation(in_reward, 0.0)
+    check_regularisation(pendulum, 0.1)
 
 
 def test_regularisation_needs_a_safeguard(line):
