@@ -25,7 +25,7 @@ COUNTS = ("violations", "interventions", "fallbacks", "skipped_updates")
 # What a row says itself, or a study decides for all of them.
 _OWN = (
     *("environment", "num_timesteps", "episode_length", "seed", "seeds", "num_evals", "run_evals"),
-    *("network_factory", "progress_fn", "policy_params_fn", "regularisation"),
+    *("network_factory", "progress_fn", "policy_params_fn", "regularisation", "mesh"),
     *("checkpoint_logdir", "save_checkpoint_path", "restore_checkpoint_path"),
 )
 
@@ -82,32 +82,24 @@ def _shac(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
     options = dict(row.learner.options)
     if row.variant.safeguard != UNSAFE:
         options["regularisation"] = row.variant.regularisation
-    options = {**shac.TUNED.get(row.task.system, {}), **options}
-    if row.variant.safeguard == UNSAFE:
-        options.pop("regularisation", None)
-    runs, seconds = [], 0.0
-    for seed in range(row.seeds):
-        kept, keep = _keeper(report)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", shac.TrainingHint)  # what it hints at is in the table
-            trained = shac.train(
-                env,
-                row.num_timesteps,
-                row.task.episode_length,
-                seed=seed,
-                num_evals=row.evaluations,
-                run_evals=False,
-                policy_params_fn=keep,
-                **options,
-            )
-        seconds += trained.metrics["training/walltime"]
-        runs.append((trained, kept))
+    kept, keep = _keeper(report, row.seeds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", shac.TrainingHint)  # what it hints at is in the table
+        many = shac.train_many(
+            env,
+            row.num_timesteps,
+            row.task.episode_length,
+            seeds=range(row.seeds),
+            num_evals=row.evaluations,
+            run_evals=False,
+            policy_params_fn=keep,
+            **options,
+        )
     counts = {
-        name: np.array([trained.metrics.get(f"training/{name}", 0) for trained, _ in runs])
-        for name in COUNTS
+        name: np.broadcast_to(many.metrics.get(f"training/{name}", 0), row.seeds) for name in COUNTS
     }
-    make_policy = runs[0][0].make_policy
-    return Outcome(make_policy, _side_by_side([kept for _, kept in runs]), counts, seconds)
+    seconds = float(np.max(many.metrics["training/walltime"]))
+    return Outcome(many.make_policy, kept, counts, seconds)
 
 
 def _ppo(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
@@ -177,7 +169,7 @@ def _sac(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
 def _trainer(algorithm: str) -> Callable[..., Any]:
     """The function that trains, of which the options of a learner are arguments."""
     if algorithm == "shac":
-        return shac.train
+        return shac.train  # of which `train_many` takes the options
     return importlib.import_module(f"brax.training.agents.{algorithm}.train").train
 
 
@@ -186,13 +178,13 @@ _TRAINERS = {"shac": _shac, "ppo": _ppo, "sac": _sac}
 Snapshots = list[tuple[int, Any]]
 
 
-def _keeper(report: Report) -> tuple[Snapshots, Callable[..., None]]:
-    """A list, and the callback of a trainer that fills it."""
+def _keeper(report: Report, runs: int = 1) -> tuple[Snapshots, Callable[..., None]]:
+    """A list, and the callback of a trainer of so many runs that fills it."""
     kept: Snapshots = []
 
     def keep(interactions: int, make_policy: Callable[..., Any], params: Any) -> None:
         del make_policy
-        report(int(interactions) - (kept[-1][0] if kept else 0))
+        report(runs * (int(interactions) - (kept[-1][0] if kept else 0)))
         if not kept or kept[-1][0] != int(interactions):
             kept.append((int(interactions), jax.device_get(params)))
 
