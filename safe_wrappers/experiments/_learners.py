@@ -142,7 +142,7 @@ def _sac(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
     options = dict(row.learner.options)
     hidden = tuple(options.pop("hidden_layer_sizes", (64, 64)))
     options["min_replay_size"] = min(options.get("min_replay_size", 0), row.num_timesteps // 2)
-    factory = functools.partial(networks.make_sac_networks, hidden_layer_sizes=hidden)
+    factory: Any = functools.partial(networks.make_sac_networks, hidden_layer_sizes=hidden)
     runs, make_policy = [], None
     for seed in range(row.seeds):
         # The only way in which this trainer shows its policies before the end.
@@ -159,7 +159,7 @@ def _sac(row: StudyRow, env: Env, scratch: Path, report: Report) -> Outcome:
             **options,
         )
         found = sorted(path for path in folder.iterdir() if path.name.isdigit())
-        runs.append([(int(path.name), checkpoint.load(path)[:2]) for path in found])
+        runs.append([(int(path.name), checkpoint.load(str(path))[:2]) for path in found])
         shutil.rmtree(folder)
         report(row.num_timesteps)
     assert make_policy is not None

@@ -86,8 +86,8 @@ def _findings_of(rows: dict[str, StudyRow], those: Sequence[RowSummary]) -> Iter
         stuck_runs = sum(each.stuck or 0 for each in guarded)
         which = ", ".join(f"{_title(rows, each)} {each.stuck} of {each.seeds}" for each in stuck)
         yield (
-            f"{name}: the medians of {len(guarded)} safeguards end {_percent(min(gaps))} to "
-            f"{_percent(max(gaps))} below the reference, the worst single run "
+            f"{name}: behind safeguards ({len(guarded)} of them) the median run ends "
+            f"{_percent(min(gaps))} to {_percent(max(gaps))} below the reference, the worst run "
             f"{_percent(max(worst))} below it; {_count(stuck_runs, 'run')} of "
             f"{sum(each.seeds for each in guarded)} stuck{which and f' ({which})'}."
         )

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -187,7 +187,7 @@ def _row_of_a_process(row: StudyRow, output: Path) -> None:
     run_row(row, output, lambda steps: None)
 
 
-def _take_cores(numbers: "multiprocessing.queues.Queue[int]", processes: int) -> None:
+def _take_cores(numbers: Any, processes: int) -> None:
     """Keeps a process to its share of the cores, before it starts threads for them."""
     number = numbers.get()
     if hasattr(os, "sched_setaffinity"):

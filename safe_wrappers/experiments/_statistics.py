@@ -100,7 +100,8 @@ def interval(
         statistic,
         n_resamples=_RESAMPLES,
         method="percentile",
-        random_state=np.random.default_rng(0),
+        # Its name in all versions of SciPy that are supported; since 1.15 there is another.
+        random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue]
     ).confidence_interval
     return value, float(ends.low), float(ends.high)
 

@@ -16,6 +16,7 @@ from ..envs import registered_names
 from ..safeguards import NAMES
 
 UNSAFE = "none"
+_PACKAGE = "safe_wrappers.experiments"
 ALGORITHMS = ("shac", "ppo", "sac")
 
 
@@ -179,7 +180,7 @@ class Study:
 
 def study_names() -> tuple[str, ...]:
     """Names of the studies that come with the library."""
-    files = importlib.resources.files(__package__).joinpath("studies").iterdir()
+    files = importlib.resources.files(_PACKAGE).joinpath("studies").iterdir()
     return tuple(sorted(Path(file.name).stem for file in files if file.name.endswith(".toml")))
 
 
@@ -208,7 +209,7 @@ def load_study(name_or_file: str, *, quick: bool = False, seeds: int | None = No
             one_of("study", name_or_file, study_names(), "or a file that ends in .toml")
         except ValueError as error:
             raise StudyError(str(error)) from error
-        path = importlib.resources.files(__package__).joinpath("studies", f"{name_or_file}.toml")
+        path = importlib.resources.files(_PACKAGE).joinpath("studies", f"{name_or_file}.toml")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
