@@ -15,7 +15,7 @@ from ._certified_env import CertifiedEnv
 from ._model_env import Disturbance
 from .arm_dynamics import DESIGNS, arm, tip
 
-GOALS = ("joints", "tip")
+GOALS = ("joints", "tip", "limits")
 # Goals lie within this part of the joints' ranges.
 _WITHIN = 0.8
 
@@ -41,8 +41,10 @@ class SafeArm(CertifiedEnv):
 
     Args:
         links: 2, 3 or 7. Default: those that `safe_set` is about, and 2 without one.
-        goal: "joints" (a random angle of each joint, d in rad) or "tip" (where the arm ends at such
-            angles, d in m).
+        goal: "joints" (a random angle of each joint, d in rad), "tip" (where the arm ends at such
+            angles, d in m) or "limits" (each joint at one end of its range, drawn at random, d in
+            rad: the goal lies on the boundary of the safe set, which no disturbance may carry the
+            arm across).
         safe_set: "2_links", "3_links", "7_links", or a path to a certificate file. Default: the
             shipped one of as many links.
         backend: "closed_form", "generalized" or "mjx".
@@ -54,7 +56,7 @@ class SafeArm(CertifiedEnv):
         CertificateError: If `safe_set` is about an arm with another number of links.
 
     Info:
-        goal: Of the goal "joints": the angles, shape (links,); renewed on reset.
+        goal: Of the goals "joints" and "limits": the angles, shape (links,); renewed on reset.
         tip: Of the goal "tip": the point (x, z) in m from the base, z upwards, shape (2,); renewed
             on reset.
 
@@ -88,25 +90,29 @@ class SafeArm(CertifiedEnv):
         self.lengths = DESIGNS[links].lengths
         self.goal = one_of("goal", goal, GOALS)
         self._torque = np.asarray(model.action_box.upper, np.float32)
-        self._range = _WITHIN * self.state_bound()[:links].astype(np.float32)
+        within = 1.0 if goal == "limits" else _WITHIN
+        self._range = within * self.state_bound()[:links].astype(np.float32)
 
     def task_info(self, x: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
-        q = jnp.asarray(self._range) * jax.random.uniform(key, (self.links,), x.dtype, -1.0, 1.0)
-        return {"goal": q} if self.goal == "joints" else {"tip": tip(self.lengths, q)}
+        part = jax.random.uniform(key, (self.links,), x.dtype, -1.0, 1.0)
+        if self.goal == "limits":
+            part = jnp.where(part < 0, -1.0, 1.0).astype(x.dtype)
+        q = jnp.asarray(self._range) * part
+        return {"tip": tip(self.lengths, q)} if self.goal == "tip" else {"goal": q}
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.concatenate([x, info["goal" if self.goal == "joints" else "tip"]])
+        return jnp.concatenate([x, info["tip" if self.goal == "tip" else "goal"]])
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         q, speed = jnp.split(x, 2)
-        away = q - info["goal"] if self.goal == "joints" else tip(self.lengths, q) - info["tip"]
+        away = tip(self.lengths, q) - info["tip"] if self.goal == "tip" else q - info["goal"]
         effort = jnp.sum((action / self._torque) ** 2)
         return -(length(away) + 0.05 * jnp.sum(speed**2) + 0.001 * effort)
 
     def observation_bound(self) -> np.ndarray:
         bound, reach = self.state_bound(), float(np.sum(self.lengths))
-        return np.append(bound, self._range if self.goal == "joints" else [reach, reach])
+        return np.append(bound, [reach, reach] if self.goal == "tip" else self._range)
 
     @property
     def observation_size(self) -> int:
-        return 2 * self.links + (self.links if self.goal == "joints" else 2)
+        return 2 * self.links + (2 if self.goal == "tip" else self.links)

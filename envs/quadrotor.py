@@ -32,7 +32,7 @@ class SafeQuadrotor(CertifiedEnv):
     | disturbance | (w1, w2), wind: |w_i| <= 0.1 m/s^2 in x and z |
     | dynamics | x'' = T sin roll + w1, z'' = T cos roll - g + w2 |
     | | roll'' = 55 u2 - 70 roll - 17 roll_dot; semi-implicit Euler, dt = 0.05 s |
-    | observation | the state and the goal (x, z) |
+    | observation | the state, and from the position to the goal (x, z) |
     | reward | -(2.5 d + 0.1 (roll^2 + x_dot^2 + z_dot^2 + roll_dot^2) + 0.002 T^2 + 0.001 u2^2), |
     | | d the distance to the goal in the next state |
     | constraints | |x|, |z| <= 8, |roll| <= pi/12, |x_dot| <= 0.8, |z_dot| <= 1, |
@@ -87,7 +87,7 @@ class SafeQuadrotor(CertifiedEnv):
         return {"goal": jnp.where(x[:2] > 0, -_FAR, _FAR).astype(x.dtype)}
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.concatenate([x, info["goal"]])
+        return jnp.concatenate([x, info["goal"] - x[:2]])
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         parameters = self.model.parameters
@@ -103,7 +103,7 @@ class SafeQuadrotor(CertifiedEnv):
 
     def observation_bound(self) -> np.ndarray:
         bound = self.state_bound()
-        return np.append(bound, np.maximum(bound[:2], _FAR))
+        return np.append(bound, bound[:2] + np.maximum(bound[:2], _FAR))
 
     @property
     def observation_size(self) -> int:

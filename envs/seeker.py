@@ -45,6 +45,7 @@ from safe_wrappers.safe_actions import ExplicitSystem
 from safe_wrappers.sets import Box
 
 from . import dynamics
+from ._detour import shorter_way
 from ._model_env import Disturbance, ModelEnv, joint_state
 
 HALF_WIDTH = 8.0  # m, of the square that the walls enclose
@@ -52,6 +53,7 @@ STEP, NOISE = 0.1, 0.05  # m per step and coordinate, at most
 RADII = (2.0, 4.0)  # m
 GAP = 1.0  # m, the least one of a layout that is drawn
 CLEARANCE = 0.5  # m, of starts and goals
+BERTH = 0.1  # m, between obstacles and the way that is observed
 
 ALLOWANCE = 1e-4  # m, in every row
 ROUNDING = 1e-5  # m
@@ -107,7 +109,8 @@ class SafeSeeker(ModelEnv):
     | action | 2, in [-1, 1]^2: the velocity in m/s per coordinate |
     | disturbance | w, |w_i| <= 0.05 m |
     | dynamics | p' = p + 0.1 a + w, dt = 0.1 s |
-    | observation | p, goal - p, for each obstacle c - p and r |
+    | observation | p, goal - p, for each obstacle c - p and r; the unit vector in which the |
+    | | shorter way around the obstacles sets out, and its length (m) |
     | reward | -(d + 0.01 |a|^2), d the distance to the goal in the next state, m |
     | constraints | |p_i| <= 8, |p - c| >= r for each obstacle |
 
@@ -115,6 +118,10 @@ class SafeSeeker(ModelEnv):
     walls; a start at least 0.5 m from all of them; a goal likewise, such that the straight way
     there leads through an obstacle (but for about one reset in 200,000, where no candidate has
     that). An episode of 240 steps lasts 24 s, and no goal is farther than 15 m in a coordinate.
+
+    The way keeps 0.1 m from the obstacles. Its length tells on which side to pass them: the distance
+    to the goal alone leads straight at an obstacle, and policies that did not observe the way came
+    to rest there. It is part of the observation only; the reward does not know it.
 
     There is no certificate. The safe action set has one row per obstacle, the half-space of next
     positions beyond the tangent at its nearest point, and one per wall; the safe states are all
@@ -136,7 +143,7 @@ class SafeSeeker(ModelEnv):
     Example:
         >>> env = SafeSeeker()
         >>> env.observation_size, env.action_size
-        (10, 2)
+        (13, 2)
     """
 
     system: ExplicitSystem
@@ -178,7 +185,10 @@ class SafeSeeker(ModelEnv):
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         position, obstacles = split(x)
         relative = obstacles - jnp.concatenate([position, jnp.zeros(1, x.dtype)])
-        return jnp.concatenate([position, info["goal"] - position, relative.ravel()])
+        way = shorter_way(position, info["goal"], obstacles + jnp.array([0.0, 0.0, BERTH], x.dtype))
+        return jnp.concatenate(
+            [position, info["goal"] - position, relative.ravel(), way.heading, way.length[None]]
+        )
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         return -(length(x[:2] - info["goal"]) + 0.01 * jnp.sum(action * action))
@@ -195,9 +205,11 @@ class SafeSeeker(ModelEnv):
     def observation_bound(self) -> np.ndarray:
         # Between two points of the square it is at most its width; a radius is at most half of it.
         relative = np.array([2 * HALF_WIDTH, 2 * HALF_WIDTH, HALF_WIDTH])
-        return np.concatenate(
-            [[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *[relative] * (self.model.state_size // 3)]
-        )
+        layout = [relative] * (self.model.state_size // 3)
+        # Rounding of a unit vector. A way has at most five tangents and three arcs, none of which
+        # is longer than the diagonal and half a circle.
+        way = [1 + ROUNDING, 1 + ROUNDING, 5 * 1.5 * 2 * HALF_WIDTH + 3 * np.pi * HALF_WIDTH]
+        return np.concatenate([[HALF_WIDTH] * 2, [2 * HALF_WIDTH] * 2, *layout, way])
 
     @own
     def adversaries(self, x: jax.Array, action: jax.Array) -> jax.Array:
@@ -219,7 +231,7 @@ class SafeSeeker(ModelEnv):
 
     @property
     def observation_size(self) -> int:
-        return 2 + self.model.state_size
+        return 5 + self.model.state_size
 
 
 def _equal(found: Any, known: Any) -> bool:

@@ -1,6 +1,8 @@
 """Evaluation of policies: the same episodes for each, a baseline, and summaries."""
 
 from ._comparison import PolicyComparison as PolicyComparison
+from ._constrained_optimum import ConstrainedOptimum as ConstrainedOptimum
+from ._constrained_optimum import constrained_optimum as constrained_optimum
 from ._episodes import Episodes as Episodes
 from ._episodes import Evaluation as Evaluation
 from ._episodes import episode_keys as episode_keys

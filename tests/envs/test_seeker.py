@@ -9,6 +9,7 @@ from helpers import keys
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeSeeker, seeker
+from safe_wrappers.envs._detour import shorter_way
 
 KINDS = ("random", "bang_bang", "goal", "obstacle")
 SAFEGUARDS = {
@@ -329,6 +330,9 @@ def test_one_step_is_that_of_the_task():
         *(x[5:7] - position),
         2.25,
     ]
+    berth = x[2:].reshape(2, 3) + np.float32([0, 0, 0.1])
+    way = shorter_way(jnp.array(position), jnp.asarray(goal), jnp.asarray(berth))
+    expected += [*way.heading, way.length]
     np.testing.assert_allclose(after.obs, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
         after.reward, -(np.linalg.norm(goal - position) + 0.01 * 1.25), rtol=1e-5
@@ -433,7 +437,7 @@ def test_it_is_registered_and_brax_can_batch_it():
     assert sw.envs.certificate_names("safe_seeker") == ()
     batched = brax.envs.create("safe_seeker", episode_length=10, batch_size=4)
     state = jax.eval_shape(batched.reset, jax.random.PRNGKey(0))
-    assert jax.eval_shape(batched.step, state, jnp.zeros((4, 2))).obs.shape == (4, 10)
+    assert jax.eval_shape(batched.step, state, jnp.zeros((4, 2))).obs.shape == (4, 13)
 
 
 @pytest.mark.parametrize(
