@@ -10,7 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import envs
-from ..evaluation import Evaluation, NoRegulator, episode_keys, lqr, lqr_policy
+from ..evaluation import (
+    Evaluation,
+    NoRegulator,
+    constrained_optimum,
+    episode_keys,
+    lqr,
+    lqr_policy,
+)
 from ..falsification._subject import Subject, subject_of
 from ..safeguards import BoundaryProjection, make_safeguard
 from ..wrappers import SafeguardWrapper
@@ -113,6 +120,12 @@ def reference_return(row: StudyRow) -> float | None:
     if row.task.reference == "none":
         return None
     env: Any = subject(row.task, Variant(UNSAFE, UNSAFE), evaluated=True).plant
+    keys = episode_keys(row.episodes, _SEED)
+    if row.task.reference == "optimum":
+        # From below only: the bound from above takes a convex problem for every episode.
+        return float(
+            constrained_optimum(env, keys, row.task.episode_length, rounds=0).returns.mean()
+        )
     try:
         controller = lqr(env)
     except NoRegulator as error:
@@ -121,6 +134,5 @@ def reference_return(row: StudyRow) -> float | None:
             f"linear-quadratic regulator: {error}. Write reference = 'none'."
         ) from error
     projected = SafeguardWrapper(env, BoundaryProjection())
-    keys = episode_keys(row.episodes, _SEED)
     evaluation = Evaluation(projected, {"lqr": lqr_policy(env)}, keys, row.task.episode_length)
     return float(evaluation("lqr", {"lqr": controller}).returns.mean())

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ._statistics import STUCK, RowSummary, summarise_rows
-from ._study import Study, StudyRow
+from ._study import REFERENCES, Study, StudyRow
 from ._tables import Results
 
 _NOTHING = "-"
@@ -123,9 +123,8 @@ def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) 
     compared = (
         "There is no reference."
         if reference is None
-        else f"Reference: clipped linear-quadratic control behind boundary projection has "
-        f"{reference:.4g} on the same episodes; a run is stuck if it ends more than "
-        f"{STUCK:.0%} below it."
+        else f"Reference: {REFERENCES[row.task.reference]}, {reference:.4g} from the same starts; a "
+        f"run is stuck if it ends more than {STUCK:.0%} below it."
     )
     return (
         f"{how_many} seeds, {row.num_timesteps:,} interactions each, returns of {row.episodes} "

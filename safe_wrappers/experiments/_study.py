@@ -18,6 +18,11 @@ from ..safeguards import NAMES
 UNSAFE = "none"
 _PACKAGE = "safe_wrappers.experiments"
 ALGORITHMS = ("shac", "ppo", "sac")
+REFERENCES = {
+    "lqr": "clipped linear-quadratic control behind boundary projection",
+    "optimum": "the best safe trajectories that optimisation finds without disturbances",
+    "none": "nothing",
+}
 
 
 class StudyError(SafeWrappersError, ValueError):
@@ -34,8 +39,10 @@ class Task:
         num_timesteps: Environment interactions of each training.
         options: Options of the environment.
         evaluation_options: Options that differ in the evaluation, such as `disturbance`.
-        reference: What returns are compared with: "lqr", clipped linear-quadratic control behind
-            boundary projection on the same episodes; or "none".
+        reference: What returns are compared with, on the same starts: "lqr", clipped
+            linear-quadratic control behind boundary projection; "optimum", the best safe
+            trajectories that `evaluation.constrained_optimum` finds, for evaluations without
+            disturbances; or "none".
         episode_length: Steps of an evaluation episode.
         title: What it is called in tables and figures.
     """
@@ -229,7 +236,12 @@ def _study(name: str, content: dict[str, Any], quick: bool, seeds: int | None) -
     variants = _entries(Variant, "safeguards", content, ("safeguard",))
     for task in tasks.values():
         _choice(f"tasks.{task.name}.system", task.system, registered_names())
-        _choice(f"tasks.{task.name}.reference", task.reference, ("lqr", "none"))
+        _choice(f"tasks.{task.name}.reference", task.reference, REFERENCES)
+        if task.reference == "optimum" and task.evaluation_options.get("disturbance") != "none":
+            raise StudyError(
+                f"tasks.{task.name} must be evaluated without disturbances to be compared with the "
+                "optimum; write evaluation_options = { disturbance = 'none' }."
+            )
         _positive(f"tasks.{task.name}.num_timesteps", task.num_timesteps)
         _positive(f"tasks.{task.name}.episode_length", task.episode_length)
     for learner in learners.values():

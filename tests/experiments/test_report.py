@@ -39,7 +39,7 @@ def test_the_paper_stands_beside_what_was_measured(study):
     assert (cells["stuck"], cells["paper's stuck"]) == ("0 of 2", "2 of 10")
     assert cells["paper's"] == "23,400"
     assert cells["exits: training / evaluations / last one"] == "0 / 0 / 0"
-    assert "has -10 on the same episodes" in page
+    assert "boundary projection, -10 from the same starts" in page
 
 
 def test_without_a_reference_and_a_publication_their_columns_are_missing(study):

@@ -78,6 +78,11 @@ def test_every_setting_changes_the_digest(written, study):
         ("num_timesteps = 64", "num_timesteps = 0", r"num_timesteps must be an integer from 1"),
         ("evaluations = 3", "evaluations = 1", r"at least 2 evaluations"),
         ('"projection", "replacement"]', '"none"]', r"there once, but .*/none is there twice"),
+        (
+            "[learners.shac]",
+            'reference = "optimum"\n[learners.shac]',
+            r"without disturbances to be",
+        ),
         ("title =", "title", r"must be a TOML file, but tiny.toml"),
         ('row = "pendulum/', 'row = "cart/', r"A row must match 'cart/"),
     ],
