@@ -123,8 +123,8 @@ def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) 
     compared = (
         "There is no reference."
         if reference is None
-        else f"Reference: {REFERENCES[row.task.reference]}, {reference:.4g} from the same starts; a "
-        f"run is stuck if it ends more than {STUCK:.0%} below it."
+        else f"Reference: {REFERENCES[row.task.reference]}, {reference:.4g} from the same starts; "
+        f"a run is stuck if it ends more than {STUCK:.0%} below it."
     )
     return (
         f"{how_many} seeds, {row.num_timesteps:,} interactions each, returns of {row.episodes} "
