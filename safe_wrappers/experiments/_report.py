@@ -39,7 +39,8 @@ def as_markdown(study: Study, results: Results) -> str:
             f"### {row.task.title}: trained with {row.variant.title}, deployed behind others"
         )
         parts.append(_table(*_deployed_table(row, rows, those, summaries)))
-    return "\n\n".join([*parts, *(f"- {line}" for line in findings(study, results))]) + "\n"
+    parts.append("\n".join(f"- {line}" for line in findings(study, results)))
+    return "\n\n".join(parts) + "\n"
 
 
 def findings(study: Study, results: Results) -> list[str]:

@@ -5,6 +5,7 @@ import concurrent.futures
 import functools
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,6 +156,7 @@ def _at_once(
     progress: Callable[[Progress], None],
 ) -> Iterator[Progress]:
     del progress
+    others = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit JAX, which hangs
     numbers = spawn.Queue()
     for number in range(processes):
@@ -180,6 +182,8 @@ def _at_once(
                     yield Progress(row, row.num_timesteps * row.seeds, finished=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()  # what a row leaves half done is removed by the next run
             raise
 
 
@@ -188,7 +192,8 @@ def _row_of_a_process(row: StudyRow, output: Path) -> None:
 
 
 def _take_cores(numbers: Any, processes: int) -> None:
-    """Keeps a process to its share of the cores, before it starts threads for them."""
+    """Keeps a new process to its share of the cores, before it starts threads for them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     number = numbers.get()
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

@@ -2,6 +2,7 @@
 never mixed with rows of other settings.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -181,7 +182,8 @@ def test_a_wrong_option_is_found_before_anything_is_trained(written, tmp_path, p
 
 
 @pytest.mark.slow  # compiles in processes of its own
-def test_rows_at_once_give_the_same_and_go_on_after_a_kill(folder, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "Ctrl-C"])
+def test_rows_at_once_give_the_same_and_go_on_where_they_stopped(folder, tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\nfrom safe_wrappers.cli import main\n"
@@ -193,15 +195,16 @@ def test_rows_at_once_give_the_same_and_go_on_after_a_kill(folder, tmp_path):
     started = subprocess.Popen([sys.executable, script, *asked], start_new_session=True)
     while not list(out.glob("rows/pendulum*")):
         assert started.poll() is None
-        try:
-            started.wait(1)
-        except subprocess.TimeoutExpired:
-            continue
-    os.killpg(started.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            started.wait(0.2)
+    os.killpg(started.pid, how)
+    code = started.wait(60)
     before = {path: path.stat().st_mtime for path in out.glob("rows/*/row.json")}
+    assert len(before) >= 1
+    assert code == (130 if how is signal.SIGINT else -how) or len(before) == 2
     assert subprocess.run([sys.executable, script, *asked]).returncode == 0
     assert all(path.stat().st_mtime == time for path, time in before.items())
-    assert len(before) >= 1
+    assert list(out.glob("rows/.*")) == []
     here, there = read_results(folder), read_results(out)
     assert here.references == there.references
     for mine, yours in zip(here.runs, there.runs, strict=True):
