@@ -76,6 +76,12 @@ class OneRun:
         )
 
 
+def _processors() -> int:
+    """How many processors this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 class SideBySide:
     """A function of one run as a function of many, compiled once.
 
@@ -89,7 +95,7 @@ class SideBySide:
     """
 
     def __init__(self, function: Callable[..., Any], num_runs: int, num_shared: int = 0):
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        processors = _processors()
         workers = processors if jax.default_backend() == "cpu" else 1
         self._share = math.ceil(num_runs / workers)
         self._num_runs, self._num_shared = num_runs, num_shared

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from brax.training import types
 
-from . import checkpoint
+from . import checkpoint, writer
 from .engines import ManyRuns, OneRun
 from .learner import TrainingState, newest_updates
 from .plan import Plan
@@ -148,7 +148,7 @@ class _Fit:
         whole = self.devices.host(state)
         if not self.devices.is_writer:
             return
-        checkpoint.save(
+        writer.save(
             path,
             self._steps(updates),
             whole.params,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from brax import envs
 from brax.training import types
 from brax.training.acme import running_statistics
+from jax.sharding import Mesh
 from ml_collections import config_dict
 
 from . import checkpoint
@@ -73,7 +74,9 @@ def make_plan(options: Mapping[str, Any]) -> Plan:
             "Observations must be vectors, but the environment's observation size is "
             f"{observation_size}; concatenate them into one."
         )
-    devices = Devices(options["mesh"])
+    mesh = options["mesh"]
+    # Made anew, so that its axis is of the plain kind, whichever JAX gives by default.
+    devices = Devices(None if mesh is None else Mesh(mesh.devices, mesh.axis_names))
     num_envs = options["num_envs"]
     if num_envs % devices.count:
         raise ValueError(

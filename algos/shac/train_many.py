@@ -81,7 +81,8 @@ def train_many(
     given = {"environment": environment, "num_timesteps": num_timesteps}
     given |= {"episode_length": episode_length, **options}
     parameters = inspect.signature(train).parameters
-    require_known_keywords("train_many()", options, parameters.keys() - {"seed", "mesh"})
+    valid = ["seeds", "sweep", *(name for name in parameters if name not in ("seed", "mesh"))]
+    require_known_keywords("train_many()", options, valid)
     seeds = SEEDS("seeds", seeds)
     swept = SWEEP("sweep", sweep) or {}
     twice = [name for name in swept if name in options]

@@ -1,6 +1,5 @@
 """`safe-wrappers train`."""
 
-import inspect
 import os
 import sys
 from typing import Any
@@ -50,7 +49,7 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
     history = [] if checkpoint is None else shac.checkpoint.load_history(checkpoint)
     name = title(options, subject)
     if before is not None:
-        print(_extension(folder, before, resumed_at, options.num_timesteps))
+        print(_extension(folder, before, resumed_at, options, subject))
     elif checkpoint is not None:
         print(
             f"Resuming the interrupted run in {folder.path} at {resumed_at:,} of "
@@ -109,9 +108,10 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
     return 0
 
 
-def _extension(folder: RunFolder, before: int, done: int, total: int) -> str:
+def _extension(folder: RunFolder, before: int, done: int, options: Train, subject: Subject) -> str:
     """What becomes of the schedules, which depend on the share of the run that is done."""
-    least = inspect.signature(shac.train).parameters["final_learning_rate_fraction"].default
+    least = _given(options, subject)["final_learning_rate_fraction"]
+    total = options.num_timesteps
     share = done / total
     return (
         f"Extending the run in {folder.path} from {before:,} to {total:,} interactions; it stands "

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from .._colors import BLUE, GREY, ORANGE, RED
 from .._records import read_record
 from ..algos.shac import checkpoint
-from ..evaluation import Row, read_rows
+from ..evaluation import read_rows
 from ._style import tidy
 
 _RETURNS = ("eval/return", "eval/episode_reward")  # of the command line, and of Brax's agents
@@ -30,12 +30,13 @@ def learning_curve(
     agent: str = "SHAC",
 ) -> Figure:
     """The return of every evaluation, and below it the interventions and violations of the training
-    between them, as far as they are known.
+    between them, as far as they are known. Of several runs, the line is the median of their returns
+    and the band holds 80 % of them; interventions are the mean of all runs, violations their sum.
 
     Args:
         run: The folder of a run of the command line, or its metrics.csv; or what `progress_fn` of a
             training was called with: a list of (interactions, metrics), or of metrics that hold
-            their interactions.
+            their interactions; also the `history` of `train_many`.
         title: Title of the figure. Default: the name of the folder.
         num_episodes: Per evaluation, for the axis. Default: what the folder's summary says.
         yardstick: Return of clipped LQR on the same episodes. Default: as above.
@@ -67,7 +68,8 @@ def learning_curve(
             "with."
         )
     steps = np.array([row["interactions"] for row in rows])
-    returns = np.array([row["return"] for row in rows])
+    returns = np.array([row["return"] for row in rows])  # (evaluations,) or (evaluations, runs)
+    low, middle, high = np.percentile(returns.reshape(len(rows), -1), (10, 50, 90), axis=1)
     below = [name for name in _UNITS if any(f"training/{name}" in row for row in rows)]
     figure = Figure(figsize=(7.5, 3.6 + 1.2 * len(below)), layout="constrained")
     axes = figure.subplots(
@@ -76,7 +78,11 @@ def learning_curve(
     top = axes[0]
     top.set_title(title or "")
     _return_axis(top, returns if yardstick is None else np.append(returns, yardstick))
-    top.plot(steps, -returns, color=BLUE, marker="o", markersize=3.5, label=agent)
+    label = agent
+    if returns.ndim > 1:
+        top.fill_between(steps, -low, -high, color=BLUE, alpha=0.2, linewidth=0)
+        label = f"{agent}, median and 10-90 % of {returns.shape[1]} runs"
+    top.plot(steps, -middle, color=BLUE, marker="o", markersize=3.5, label=label)
     if yardstick is not None:
         top.axhline(
             -yardstick,
@@ -88,7 +94,8 @@ def learning_curve(
     top.set_ylabel("return" if num_episodes is None else f"return, mean of {num_episodes} episodes")
     top.legend(loc="lower right", frameon=False)
     for ax, name in zip(axes[1:], below, strict=True):
-        totals = np.array([row.get(f"training/{name}", 0.0) for row in rows])
+        over_runs = np.mean if name == "interventions" else np.sum
+        totals = np.array([over_runs(row.get(f"training/{name}", 0.0)) for row in rows])
         _counts(ax, name, steps, totals)
     axes[-1].set_xlabel("environment interactions")
     axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -132,7 +139,7 @@ def _return_axis(ax: Axes, returns: np.ndarray) -> None:
     )
 
 
-def _row(entry: Any) -> Row:
+def _row(entry: Any) -> dict[str, Any]:
     """An evaluation as `interactions`, `return` and its other metrics; empty if it has no return.
 
     Raises:
@@ -150,10 +157,14 @@ def _row(entry: Any) -> Row:
         interactions = metrics.get("interactions", metrics.get("training/env_steps"))
     if not names or interactions is None:
         return {}
-    return {**metrics, "interactions": int(interactions), "return": float(metrics[names[0]])}
+    return {
+        **metrics,
+        "interactions": int(interactions),
+        "return": np.asarray(metrics[names[0]], float),
+    }
 
 
-def _stored_rows(path: Path) -> list[Row]:
+def _stored_rows(path: Path) -> list[dict[str, Any]]:
     """The evaluations of a run: from its newest checkpoint, whose content is checked, or from
     metrics.csv if it has none.
     """

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from safe_wrappers._records import write_record
@@ -53,6 +54,28 @@ def test_what_progress_fn_is_called_with_is_enough():
     assert top.get_xlabel() == "environment interactions"
     metrics = [{**metrics, "training/env_steps": steps} for steps, metrics in seen]
     assert learning_curve(metrics).axes[0].get_lines()[0].get_xydata().tolist() == [[0, 9], [64, 4]]
+
+
+def test_several_runs_are_their_median_and_a_band_of_80_percent_of_them():
+    runs = np.arange(-11.0, 0.0)
+    history = [
+        (
+            steps,
+            {
+                "eval/episode_reward": scale * runs,
+                "training/interventions": steps * np.linspace(0, 1, 11),
+                "training/violations": np.repeat([0, 1], [9, 2]) * (steps > 0),
+            },
+        )
+        for steps, scale in ((0, 10.0), (100, 1.0))
+    ]
+    top, middle, bottom = learning_curve(history).axes
+    assert top.get_lines()[0].get_xydata().tolist() == [[0, 60], [100, 6]]
+    (band,) = top.collections
+    assert sorted({y for x, y in band.get_paths()[0].vertices if x == 100}) == [2, 10]
+    assert "of 11 runs" in top.get_legend().get_texts()[0].get_text()
+    assert middle.patches[0].get_data().values.tolist() == [50]
+    assert bottom.get_lines()[0].get_ydata().tolist() == [0, 2]
 
 
 def test_the_folder_of_a_run_is_enough(tmp_path):

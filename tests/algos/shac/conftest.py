@@ -77,7 +77,7 @@ def compile_once(tmp_path_factory):
     compilation_cache.reset_cache()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_line():
     return Line
 

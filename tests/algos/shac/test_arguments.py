@@ -62,6 +62,7 @@ BAD = {
     "save_checkpoint_path": [5, b"run", "/dev/null/run", __file__],
     "keep": [-1, 1.5, None, "all"],
     "restore_checkpoint_path": [5, "/no/such/folder", __file__],
+    "mesh": [8, "envs", [jax.devices()[0]]],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]
 

@@ -11,6 +11,7 @@ from safe_wrappers.algos.shac.rollout import (
     random_keys,
     rollout,
     stagger,
+    without_unread,
     wrap,
 )
 
@@ -115,3 +116,37 @@ def test_first_truncations_are_spread_over_the_episode(line, num_envs):
     assert steps.max() < 12
     assert np.diff(steps).max() <= np.ceil(12 / num_envs)
     assert fresh.info["steps"].max() == 0
+
+
+def test_what_is_for_pictures_alone_is_not_computed_in_training(pendulum):
+    """The positions of bodies, which no later step reads."""
+    light = without_unread(pendulum)
+    key, action = jax.random.PRNGKey(0), jnp.array([0.4])
+    full, found = pendulum.step(pendulum.reset(key), action), light.step(light.reset(key), action)
+    assert jax.tree.structure(full) == jax.tree.structure(found)
+    np.testing.assert_array_equal(full.pipeline_state.q, found.pipeline_state.q)
+    np.testing.assert_array_equal(full.pipeline_state.qd, found.pipeline_state.qd)
+    assert np.abs(full.pipeline_state.x.rot).max() > 0
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(found.pipeline_state.x))
+    rest = [dataclasses.replace(state, pipeline_state=None) for state in (full, found)]
+    jax.tree.map(np.testing.assert_array_equal, *rest)
+
+    def operations(env):
+        state = env.reset(key)
+        return jax.jit(env.step).lower(state, action).compile().cost_analysis()["flops"]
+
+    assert operations(light) < operations(pendulum) - 50
+
+
+def test_what_a_step_reads_is_kept(pendulum, line):
+    class Reader(type(pendulum.env)):
+        def step(self, state, action):
+            moved = super().step(state, action)
+            return moved.replace(reward=state.pipeline_state.x.rot[0, 0])
+
+    kept = without_unread(Reader())
+    key = jax.random.PRNGKey(0)
+    state = kept.reset(key)
+    assert np.abs(state.pipeline_state.x.rot).max() > 0
+    assert np.all(state.pipeline_state.x.pos == 0)
+    assert without_unread(line) is line
