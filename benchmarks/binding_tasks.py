@@ -1,12 +1,14 @@
 """How good SHAC is where safety binds, and with the recipes of all bundled systems: many seeds of
 each task behind several safeguards, and the constrained optimum of the same episodes.
 
-One job is one task behind one safeguard (its trainings are one program), or the reference of one
-task. Rows are appended to runs.csv and references.csv in --folder as jobs end.
+One job is one task behind one safeguard; its trainings are one program. With --reference it goes on
+with the constrained optimum, to which the best of its policies is one of the starts. Each job
+writes its own tables into --folder; --table puts all of them together, into benchmarks/results and
+into the page docs/where_safety_binds.md.
 
     python benchmarks/binding_tasks.py --list
-    python benchmarks/binding_tasks.py --task "cart-pole, rail" --safeguard BP --seeds 10
-    python benchmarks/binding_tasks.py --task "cart-pole, rail" --reference
+    python benchmarks/binding_tasks.py --task "cart-pole, rail" --safeguard BP --reference
+    python benchmarks/binding_tasks.py --table
 
 Episodes have 240 steps without disturbances; trainings have them. exits and fallbacks count over
 the evaluation, training_exits and training_fallbacks over the training.
@@ -14,6 +16,7 @@ the evaluation, training_exits and training_fallbacks over the training.
 
 import argparse
 import csv
+import json
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +29,9 @@ import safe_wrappers as sw
 from safe_wrappers.algos import shac
 from safe_wrappers.evaluation import Evaluation, constrained_optimum, episode_keys, lqr, lqr_policy
 
+ROOT = Path(__file__).parents[1]
+RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "where_safety_binds.md"
+BEGIN, END = "<!-- made by benchmarks/binding_tasks.py -->", "<!-- end -->"
 STEPS = 240
 SAFEGUARDS = {
     "BP": sw.BoundaryProjection(),
@@ -77,18 +83,25 @@ def environment(task: Task):
     return env, env.with_disturbance("none")
 
 
-def append(path: Path, rows: list[dict]) -> None:
-    """Adds rows to a table, of which the first row names the columns."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
+def write(path: Path, rows: list[dict]) -> None:
+    """A table, of which the first row names the columns."""
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        if new:
-            writer.writeheader()
+        writer.writeheader()
         writer.writerows(rows)
 
 
-def train(name: str, safeguard: str, seeds: range, scale: float, keys: jax.Array) -> list[dict]:
-    """One row for each seed."""
+def read(paths) -> list[dict]:
+    """The rows of several tables."""
+    rows = []
+    for path in paths:
+        with path.open(newline="") as file:
+            rows += csv.DictReader(file)
+    return rows
+
+
+def train(name: str, safeguard: str, seeds: range, scale: float, keys: jax.Array):
+    """One row for each seed, and the best policy: state -> action."""
     task, start = TASKS[name], time.time()
     env, calm = environment(task)
     guarded, quiet = (sw.SafeguardWrapper(e, SAFEGUARDS[safeguard]) for e in (env, calm))
@@ -120,10 +133,12 @@ def train(name: str, safeguard: str, seeds: range, scale: float, keys: jax.Array
                 "seconds": round(time.time() - start, 1),
             }
         )
-    return rows
+    best = int(np.argmax([row["return"] for row in rows]))
+    params = jax.tree.map(lambda part: part[best], many.params)
+    return rows, lambda state: policy(params, state, jax.random.PRNGKey(0))
 
 
-def reference(name: str, keys: jax.Array, iterations: int) -> dict:
+def reference(name: str, keys: jax.Array, iterations: int, trained) -> dict:
     """What trajectories reach and what no policy exceeds, on the same episodes."""
     task, start = TASKS[name], time.time()
     env, calm = environment(task)
@@ -134,7 +149,15 @@ def reference(name: str, keys: jax.Array, iterations: int) -> dict:
             state.obs[12] < 0.15, state.obs[2:4] * 10, heading / jnp.abs(heading).max()
         )
 
-    starts = {"along the way": along_the_way} if task.system == "safe_seeker" else {}
+    def proportional(state):
+        q, speed, goal = jnp.split(state.obs, 3)
+        return 8 * (goal - q) - 2 * speed
+
+    starts = {
+        "safe_seeker": {"along the way": along_the_way},
+        "safe_arm": {"proportional": proportional},
+    }.get(task.system, {})
+    starts = {**starts, "trained": trained}
     optimum = constrained_optimum(env, keys, STEPS, policies=starts, iterations=iterations)
     regulator = ""
     try:
@@ -149,19 +172,69 @@ def reference(name: str, keys: jax.Array, iterations: int) -> dict:
         "found": round(float(optimum.returns.mean()), 4),
         "bound": round(float(optimum.bound.mean()), 4),
         "lqr": regulator,
-        "by_start": " ".join(f"{k}:{v.mean():.4f}" for k, v in optimum.by_start.items()),
+        "by_start": json.dumps({k: round(float(v.mean()), 4) for k, v in optimum.by_start.items()}),
         "no_bound": optimum.no_bound or "",
         "seconds": round(time.time() - start, 1),
     }
 
 
+def table(runs: list[dict], references: list[dict]) -> str:
+    """Markdown: a row for each task and safeguard."""
+    best = {row["task"]: row for row in references}
+    lines = [
+        "| task | held out | safeguard | seeds | return, median and worst | best known | no policy "
+        "exceeds | gap to the best known, median and worst | stuck | exits, fallbacks |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in runs:
+        groups.setdefault((row["task"], row["safeguard"]), []).append(row)
+    for (task, safeguard), rows in sorted(groups.items(), key=lambda g: list(TASKS).index(g[0][0])):
+        returns = np.array([float(row["return"]) for row in rows])
+        optimum = best.get(task)
+        found, bound, gap, stuck = "", "", "", ""
+        if optimum:
+            known = max(
+                float(optimum["found"]), *(float(r["return"]) for r in runs if r["task"] == task)
+            )
+            gaps = 100 * (known - returns) / abs(known)
+            found = f"{known:,.2f}"
+            bound = (
+                f"{float(optimum['bound']):,.2f}" if np.isfinite(float(optimum["bound"])) else "-"
+            )
+            gap, stuck = f"{np.median(gaps):.2f} %, {gaps.max():.2f} %", f"{(gaps > 25).sum()}"
+        exits, fallbacks = (
+            sum(int(float(row[name])) for row in rows for name in names)
+            for names in (("exits", "training_exits"), ("fallbacks", "training_fallbacks"))
+        )
+        held_out = "yes" if TASKS[task].held_out else "no"
+        lines.append(
+            f"| {task} | {held_out} | {safeguard} | {len(rows)} | {np.median(returns):,.2f}, "
+            f"{returns.min():,.2f} | {found} | {bound} | {gap} | {stuck} | {exits}, {fallbacks} |"
+        )
+    return "\n".join(lines)
+
+
+def publish(folder: Path) -> None:
+    """All tables of a folder as two in benchmarks/results, and as one in the page."""
+    for kind in ("runs", "reference"):
+        rows = read(sorted(folder.glob(f"{kind}, *.csv")))
+        if rows:
+            write(RESULTS / f"binding_tasks_{kind}.csv", rows)
+    parts = [read([RESULTS / f"binding_tasks_{kind}.csv"]) for kind in ("runs", "reference")]
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(*parts)}\n\n{END}{rest.split(END)[1]}")
+
+
 def main() -> None:
-    """Runs one job."""
+    """Runs one job, or makes the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--list", action="store_true", help="name the tasks and the safeguards")
+    parser.add_argument("--table", action="store_true", help="make the tables of all jobs")
     parser.add_argument("--task", choices=TASKS)
     parser.add_argument("--safeguard", choices=SAFEGUARDS, default="BP")
-    parser.add_argument("--reference", action="store_true", help="the optimum instead of trainings")
+    parser.add_argument("--reference", action="store_true", help="the optimum, after the trainings")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--episodes", type=int, default=16)
@@ -169,6 +242,9 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the interactions")
     parser.add_argument("--folder", type=Path, default=Path("binding_tasks"))
     options = parser.parse_args()
+    if options.table:
+        publish(options.folder)
+        return
     if options.list or options.task is None:
         print("tasks:", *TASKS, sep="\n  ")
         print("safeguards:", *SAFEGUARDS, sep="\n  ")
@@ -176,16 +252,15 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     # Episodes that no training or choice of settings has seen.
     keys = episode_keys(options.episodes, seed=1)
-    if options.reference:
-        row = reference(options.task, keys, options.iterations)
-        append(options.folder / "references.csv", [row])
-        print(row)
-        return
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    rows = train(options.task, options.safeguard, seeds, options.scale, keys)
-    append(options.folder / "runs.csv", rows)
+    rows, best = train(options.task, options.safeguard, seeds, options.scale, keys)
+    write(options.folder / f"runs, {options.task}, {options.safeguard}.csv", rows)
     returns = [row["return"] for row in rows]
-    print(options.task, options.safeguard, "returns", min(returns), "to", max(returns))
+    print(options.task, options.safeguard, "returns", min(returns), "to", max(returns), flush=True)
+    if options.reference:
+        row = reference(options.task, keys, options.iterations, best)
+        write(options.folder / f"reference, {options.task}.csv", [row])
+        print(row)
 
 
 if __name__ == "__main__":

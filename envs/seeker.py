@@ -119,9 +119,9 @@ class SafeSeeker(ModelEnv):
     there leads through an obstacle (but for about one reset in 200,000, where no candidate has
     that). An episode of 240 steps lasts 24 s, and no goal is farther than 15 m in a coordinate.
 
-    The way keeps 0.1 m from the obstacles. Its length tells on which side to pass them: the distance
-    to the goal alone leads straight at an obstacle, and policies that did not observe the way came
-    to rest there. It is part of the observation only; the reward does not know it.
+    The way keeps 0.1 m from the obstacles. Its length tells on which side to pass them: the
+    distance to the goal alone leads straight at an obstacle, and policies that did not observe the
+    way came to rest there. It is part of the observation only; the reward does not know it.
 
     There is no certificate. The safe action set has one row per obstacle, the half-space of next
     positions beyond the tangent at its nearest point, and one per wall; the safe states are all

@@ -52,7 +52,7 @@ class ConstrainedOptimum(NamedTuple):
 
 
 class _Flight(NamedTuple):
-    """Trajectories: returns (episodes,), executed actions and next states (steps, episodes, ...)."""
+    """Returns (episodes,), executed actions and next states (steps, episodes, ...)."""
 
     returns: jax.Array
     actions: jax.Array
@@ -113,7 +113,10 @@ def constrained_optimum(
     except NoRegulator:
         regulator = None
 
-    optimise = _optimiser(calm, keys, iterations, learning_rate)
+    guarded = SafeguardWrapper(calm, BoundaryProjection())
+    first = jax.jit(jax.vmap(guarded.reset))(keys)
+    starts = np.asarray(jax.vmap(calm.system.state)(first))
+    optimise = _optimiser(guarded, first, iterations, learning_rate)
     free = optimise(None)
     flights = {"still": free(still, nowhere, loose)}
     if regulator is not None:
@@ -126,10 +129,9 @@ def constrained_optimum(
     no_bound, bound = None, np.full(episodes, np.inf)
     if rounds:
         try:
-            plans = _plans(calm, keys, _best(flights), rounds)
+            plans = _plans(calm, first, starts, _best(flights), rounds)
             bound = np.array([plan.bound for plan in plans])
             # The state before each step, to which the action of the plan belongs.
-            starts = np.asarray(jax.vmap(calm.system.state)(jax.vmap(calm.reset)(keys)))
             x = np.stack([np.vstack([s, p.x[:-1]]) for s, p in zip(starts, plans, strict=True)], 1)
             action = jnp.asarray(np.stack([plan.action for plan in plans], axis=1), jnp.float32)
             gain = loose if regulator is None else jnp.asarray(regulator.gain)
@@ -155,11 +157,9 @@ def _best(flights: dict[str, _Flight]) -> _Flight:
 
 
 def _optimiser(
-    env: ModelEnv, keys: jax.Array, iterations: int, learning_rate: float
+    guarded: SafeguardWrapper, first: State, iterations: int, learning_rate: float
 ) -> Callable[..., Callable[..., _Flight]]:
-    guarded = SafeguardWrapper(env, BoundaryProjection())
-    first = jax.jit(jax.vmap(guarded.reset))(keys)
-    state_of = jax.vmap(env.system.state)
+    state_of = jax.vmap(guarded.system.state)
     adam = optax.adam(optax.cosine_decay_schedule(learning_rate, iterations))
 
     def optimise(policy: Callable[[State], jax.Array] | None) -> Callable[..., _Flight]:
@@ -207,13 +207,13 @@ def _optimiser(
     return optimise
 
 
-def _plans(env: ModelEnv, keys: jax.Array, guess: _Flight, rounds: int) -> list[Plan]:
+def _plans(
+    env: ModelEnv, first: State, starts: np.ndarray, guess: _Flight, rounds: int
+) -> list[Plan]:
     """The convex problem of each episode, with tangents at the best flight first."""
-    first = jax.vmap(env.reset)(keys)
-    starts = np.asarray(jax.vmap(env.system.state)(first), np.float64)
     relaxation = Relaxation(env, len(guess.actions))
     plans = []
-    for i, start in enumerate(starts):
+    for i, start in enumerate(starts.astype(np.float64)):
         info = jax.tree.map(lambda part, i=i: part[i], dict(first.info))
         flight = (np.asarray(guess.x)[:, i], np.asarray(guess.actions)[:, i])
         plans.append(relaxation.solve(start, info, flight, rounds))
