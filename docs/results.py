@@ -90,19 +90,20 @@ def shown(results: Results) -> str:
     slowest = max(each.interactions[0] for each in guarded if each.interactions)
     cost = max((plain.median - each.median) / abs(plain.median) for each in guarded)
     lines = [
-        ("every safeguard within 3 % of the reference, median", f"{gap:.2%}", gap <= 0.03),
-        ("every single run within 3 % of the reference", f"{worst:.2%}", worst <= 0.03),
+        ("every safeguard within 3 % of the reference, median", f"{100 * gap:.2f} %", gap <= 0.03),
+        ("every single run within 3 % of the reference", f"{100 * worst:.2f} %", worst <= 0.03),
         ("no run stuck", f"{stuck}", stuck == 0),
         ("no exit, in training and evaluation", f"{exits}", exits == 0),
         ("at most 4,500 interactions to own 95 %, median", f"{slowest:,.0f}", slowest <= 4500),
-        ("none more than 2 % below no safeguard, median", f"{cost:.2%}", cost <= 0.02),
+        ("none more than 2 % below no safeguard, median", f"{100 * cost:.2f} %", cost <= 0.02),
     ]
     table = "\n".join(
         f"| {what} | {found} | {'yes' if reached else 'no'} |" for what, found, reached in lines
     )
     return (
-        "What was to be shown with SHAC, each time for the worst of all safeguards and gradient "
-        f"rules:\n\n| goal | measured | reached |\n| --- | --- | --- |\n{table}\n"
+        "What was to be shown with SHAC, each time for the worst of the "
+        f"{len(guarded)} variants of safeguards and gradient rules above:\n\n"
+        f"| goal | measured | reached |\n| --- | --- | --- |\n{table}\n"
     )
 
 

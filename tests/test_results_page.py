@@ -45,7 +45,7 @@ def test_goals_that_are_reached_are_said_to_be():
 @pytest.mark.parametrize(
     ("given", "goal", "measured"),
     [
-        ({"return": -10.4}, "every safeguard within 3 % of the reference, median", "4.00%"),
+        ({"return": -10.4}, "every safeguard within 3 % of the reference, median", "4.00 %"),
         ({"return": -20.0}, "no run stuck", "1"),
         ({"judged_exits": 1}, "no exit, in training and evaluation", "1"),
         ({"training_exits": 3}, "no exit, in training and evaluation", "3"),
@@ -54,7 +54,7 @@ def test_goals_that_are_reached_are_said_to_be():
             "at most 4,500 interactions to own 95 %, median",
             "5,000",
         ),
-        ({"return": -10.25}, "none more than 2 % below no safeguard, median", "2.50%"),
+        ({"return": -10.25}, "none more than 2 % below no safeguard, median", "2.50 %"),
     ],
 )
 def test_goals_that_are_missed_are_said_to_be(given, goal, measured):

@@ -24,6 +24,12 @@ def as_markdown(study: Study, results: Results) -> str:
     rows = {row.name: row for row in study.rows}
     parts = [study.text] if study.text else []
     trained = [each for each in summaries if not each.behind]
+    missing = [name for name in rows if name not in {each.row for each in trained}]
+    if missing:
+        parts.append(
+            f"{len(trained)} of {len(rows)} rows of the study are finished; not run: "
+            f"{', '.join(missing)}."
+        )
     for group in dict.fromkeys(_group(each) for each in trained):
         task, learner = group.split("/")
         those = [each for each in trained if _group(each) == group]
@@ -64,10 +70,12 @@ def findings(study: Study, results: Results) -> list[str]:
         counted = [each for each in guarded if each.training_exits is not None]
         if counted:
             exits = sum(each.training_exits or 0 for each in counted)
+            others = len(guarded) - len(counted)
+            uncounted = f"; the trainers of {others} other rows do not pass it on" if others else ""
             found.append(
                 f"Safety in training: {_count(exits, 'exit')} in "
                 f"{sum(each.seeds for each in counted):,} trainings behind a safeguard, as the "
-                "environment counts; the trainers of Brax count nothing there."
+                f"environment counts{uncounted}."
             )
     for group in dict.fromkeys(_group(each) for each in summaries):
         those = [each for each in summaries if _group(each) == group]
@@ -125,7 +133,7 @@ def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) 
         "There is no reference."
         if reference is None
         else f"Reference: {REFERENCES[row.task.reference]}, {reference:.4g} from the same starts; "
-        f"a run is stuck if it ends more than {STUCK:.0%} below it."
+        f"a run is stuck if it ends more than {_percent(STUCK)} below it."
     )
     return (
         f"{how_many} seeds, {row.num_timesteps:,} interactions each, returns of {row.episodes} "
@@ -147,6 +155,7 @@ def _trained_table(
     head += ["paper's"] if beside else []
     head += ["exits: training / evaluations / last one", "unsafe requests: training / end"]
     head += ["seconds, all seeds"]
+    head += ["paper's, one seed"] if beside else []
     lines = []
     for each in those:
         paper = published.get(each.row, {})
@@ -161,7 +170,8 @@ def _trained_table(
         line += [" / ".join(_shown(value) for value in exits)]
         without = rows[each.row].variant.safeguard == "none"
         line += [_NOTHING if without else " / ".join(_percent(value) for value in unsafe)]
-        lines.append([*line, f"{each.seconds:,.0f}"])
+        line += [f"{each.seconds:,.0f}"]
+        lines.append(line + ([_shown(paper.get("seconds"))] if beside else []))
     return head, lines
 
 

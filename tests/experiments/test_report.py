@@ -38,6 +38,7 @@ def test_the_paper_stands_beside_what_was_measured(study):
     assert cells["gap, median / worst"] == "2 % / 4 %"
     assert (cells["stuck"], cells["paper's stuck"]) == ("0 of 2", "2 of 10")
     assert cells["paper's"] == "23,400"
+    assert cells["paper's, one seed"] == "-"
     assert cells["exits: training / evaluations / last one"] == "0 / 0 / 0"
     assert "boundary projection, -10 from the same starts" in page
 
@@ -93,6 +94,11 @@ def test_exits_without_a_safeguard_are_none_of_a_safeguard(study):
 def test_trainings_that_nobody_counts_are_not_called_safe(study):
     found = findings(study, results(named("projection", -9.0, training_exits=None)))
     assert not any("Safety in training" in line for line in found)
+    found = findings(
+        study, results(named("projection", -9.0, training_exits=None), named("replacement", -9.0))
+    )
+    assert "in 1 trainings" in found[1]
+    assert found[1].endswith("the trainers of 1 other rows do not pass it on.")
 
 
 def test_returns_of_policies_that_leave_are_compared_with_nothing(study):
@@ -112,6 +118,14 @@ def test_the_cost_of_a_safeguard_is_that_of_the_worst_median(study):
 def test_stuck_runs_are_named(study):
     found = findings(study, results(named("projection", -20.0), named("replacement", -10.0)))
     assert any("1 run of 2 stuck (boundary projection 1 of 1)." in line for line in found)
+
+
+def test_rows_that_were_not_run_are_named(study):
+    page = as_markdown(study, results(named("projection", -9.0)))
+    assert "1 of 3 rows of the study are finished; not run: pendulum/shac/none, pend" in page
+    assert "not run" not in as_markdown(
+        study, results(*(named(name, -9.0) for name in ("none", "projection", "replacement")))
+    )
 
 
 def test_no_result_is_said(study):
