@@ -71,11 +71,15 @@ def findings(study: Study, results: Results) -> list[str]:
         if counted:
             exits = sum(each.training_exits or 0 for each in counted)
             others = len(guarded) - len(counted)
-            uncounted = f"; the trainers of {others} other rows do not pass it on" if others else ""
+            uncounted = (
+                f"; what happens in {_count(others, 'other row')} their trainers do not tell"
+                if others
+                else ""
+            )
             found.append(
                 f"Safety in training: {_count(exits, 'exit')} in "
-                f"{sum(each.seeds for each in counted):,} trainings behind a safeguard, as the "
-                f"environment counts{uncounted}."
+                f"{_count(sum(each.seeds for each in counted), 'training')} behind a safeguard, "
+                f"as the environment counts{uncounted}."
             )
     for group in dict.fromkeys(_group(each) for each in summaries):
         those = [each for each in summaries if _group(each) == group]

@@ -97,8 +97,8 @@ def test_trainings_that_nobody_counts_are_not_called_safe(study):
     found = findings(
         study, results(named("projection", -9.0, training_exits=None), named("replacement", -9.0))
     )
-    assert "in 1 trainings" in found[1]
-    assert found[1].endswith("the trainers of 1 other rows do not pass it on.")
+    assert "in 1 training behind" in found[1]
+    assert found[1].endswith("what happens in 1 other row their trainers do not tell.")
 
 
 def test_returns_of_policies_that_leave_are_compared_with_nothing(study):
