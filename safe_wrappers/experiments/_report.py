@@ -84,7 +84,27 @@ def findings(study: Study, results: Results) -> list[str]:
     for group in dict.fromkeys(_group(each) for each in summaries):
         those = [each for each in summaries if _group(each) == group]
         found += _findings_of(rows, those)
-    return found
+    return [*found, *_deployed_findings(rows, summarise_rows(results))]
+
+
+def _deployed_findings(rows: dict[str, StudyRow], summaries: Sequence[RowSummary]) -> Iterable[str]:
+    trained = {each.row: each for each in summaries if not each.behind}
+    deployed = [each for each in summaries if each.behind and each.gap is not None]
+    for name in dict.fromkeys(each.row for each in deployed):
+        row, found = rows[name], []
+        titles = {variant.name: variant.title for variant in row.deployed}
+        for each in (each for each in deployed if each.row == name):
+            with_it = trained.get(f"{name.rsplit('/', 1)[0]}/{each.behind}")
+            if with_it is not None:
+                gaps = f"{_percent(each.gap)} ({_percent(with_it.gap)})"
+                found.append(f"{titles[each.behind]} {gaps}")
+        if found:
+            yield (
+                f"{row.task.title}, {row.learner.name.upper()}: policies that were trained with "
+                f"{row.variant.title} and deployed behind another safeguard end this far below the "
+                "reference, in the median, and in brackets those that were trained with it: "
+                f"{', '.join(found)}."
+            )
 
 
 def _findings_of(rows: dict[str, StudyRow], those: Sequence[RowSummary]) -> Iterable[str]:

@@ -50,7 +50,8 @@ def run_study(
 
     A row is finished when its folder is there, which is written whole or not at all: after a kill,
     the same call goes on with the rows that are missing. A row whose settings have changed since is
-    run again. A row that fails is reported and does not keep the others from running.
+    run again; changes of the library are not noticed, so take a new folder after an update. A row
+    that fails is reported and does not keep the others from running.
 
     Args:
         study: The study.

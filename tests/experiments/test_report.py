@@ -128,6 +128,19 @@ def test_rows_that_were_not_run_are_named(study):
     )
 
 
+def test_what_it_costs_to_train_without_the_safeguard_is_said(study):
+    found = findings(
+        study,
+        results(
+            named("none", -9.0),
+            named("none", -13.0, behind="replacement"),
+            named("replacement", -11.0),
+        ),
+    )
+    assert found[-1].startswith("pendulum, SHAC: policies that were trained with none and deployed")
+    assert found[-1].endswith("that were trained with it: replacement 30 % (10 %).")
+
+
 def test_no_result_is_said(study):
     assert as_markdown(study, Results([], [], {})) == "No row is finished.\n"
 
