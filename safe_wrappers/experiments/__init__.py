@@ -18,7 +18,7 @@ from ._study import StudyError as StudyError
 from ._study import StudyRow as StudyRow
 from ._study import Task as Task
 from ._study import Variant as Variant
-from ._study import load_study as load_study
-from ._study import study_names as study_names
+from ._study_file import load_study as load_study
+from ._study_file import study_names as study_names
 from ._tables import Results as Results
 from ._tables import read_results as read_results

@@ -83,6 +83,17 @@ def test_every_setting_changes_the_digest(written, study):
             'reference = "optimum"\n[learners.shac]',
             r"without disturbances to be",
         ),
+        ('safeguards = ["none"]', 'safeguards = "none"', r"must be a list of names, but it is 'no"),
+        ('safeguards = ["none"]', "safeguards = [3]", r"safeguards must be a list of names"),
+        (
+            '[safeguards.none]\nsafeguard = "none"',
+            "[safeguards]\nnone = 3",
+            r"must be a table of names",
+        ),
+        ("options = { num", "options = 3\nx = { num", r"shac.options must be a table of names"),
+        ("[[published]]", "[published]", r"published must be a list of tables \[\[published\]\]"),
+        ("stuck = 2", "stack = 2", r"an entry of published\[0\] must be one of .*'stack'"),
+        ("[safeguards.none]", "[safeguards.none]\nregularisation = -1", r"a number from 0 on"),
         ("title =", "title", r"must be a TOML file, but tiny.toml"),
         ('row = "pendulum/', 'row = "cart/', r"A row must match 'cart/"),
     ],
@@ -90,6 +101,15 @@ def test_every_setting_changes_the_digest(written, study):
 def test_what_is_wrong_with_a_file_is_said(written, old, new, message):
     with pytest.raises(StudyError, match=message):
         load_study(written((old, new)))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(StudyError, match=r"must be a TOML file, but a.toml"):
+        load_study(str(tmp_path / "a.toml"))
+    (tmp_path / "b.toml").mkdir()
+    with pytest.raises(StudyError, match="must be a file that exists"):
+        load_study(str(tmp_path / "b.toml"))
 
 
 def test_unknown_studies_are_refused_with_the_known_ones():
