@@ -2,9 +2,11 @@
 side, and of devices.
 
 Every line is one training with public functions; speed is that of its second half, after
-compilation. The lines go to a CSV file as they come.
+compilation. The lines go to a CSV file as they come; with `--page`, nothing is measured, and the
+tables of the page are written from the file.
 
     python benchmarks/scaling.py benchmarks/results/scaling.csv
+    python benchmarks/scaling.py benchmarks/results/scaling.csv --page docs/scaling.md
     python benchmarks/scaling.py scaling.csv --num-envs 8 64 --runs 1 2 --updates 20
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python benchmarks/scaling.py scaling.csv
 """
@@ -22,6 +24,7 @@ import safe_wrappers as sw
 from safe_wrappers.algos import shac
 
 HORIZON = 32
+MARKS = ("<!-- measured -->", "<!-- end of what was measured -->")
 FIELDS = (
     "machine",
     "jax",
@@ -86,6 +89,42 @@ def points(args):
         yield 1, runs, 8, 8, 2 * args.updates
 
 
+def tables(rows):
+    """The rows of the file as two tables in Markdown: by environments, and by runs."""
+    first = rows[0]
+    lines = [f"On {first['machine']}, JAX {first['jax']}, `{first['system']}`:", ""]
+    columns = "| {} | safeguard | million interactions/s | peak memory, MiB | exits |"
+    for name, key, chosen in (
+        ("environments", "num_envs", [r for r in rows if int(r["horizon_length"]) == HORIZON]),
+        ("runs side by side", "runs", [r for r in rows if int(r["horizon_length"]) != HORIZON]),
+    ):
+        if not chosen:
+            continue
+        lines += [columns.format(name), "|---|---|---|---|---|"]
+        for row in chosen:
+            count = f"{int(row[key]):,}"
+            if row["devices"] != "1":
+                count += f" over {row['devices']} devices"
+            speed = float(row["interactions_per_second"]) / 1e6
+            peak, exits = int(row["peak_mebibytes"]), int(row["exits"])
+            safeguard = row["safeguard"].replace("_", " ")
+            lines.append(f"| {count} | {safeguard} | {speed:.3g} | {peak:,} | {exits:,} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write_page(page, file):
+    """Puts the tables of a file between the marks of a page."""
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    _, mark, after = rest.partition(MARKS[1])
+    if not mark:
+        raise SystemExit(f"{page} must have the marks {' and '.join(MARKS)}.")
+    text = f"{before}{MARKS[0]}\n\n{tables(rows)}\n{MARKS[1]}{after}"
+    page.write_text(text, encoding="utf-8")
+
+
 def main():
     """Writes and prints one line per training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -95,7 +134,11 @@ def main():
     parser.add_argument("--num-envs", nargs="+", type=int, default=[8, 128, 1024, 8192, 65536])
     parser.add_argument("--runs", nargs="+", type=int, default=[1, 10, 100])
     parser.add_argument("--updates", type=int, default=200, help="at most, per training")
+    parser.add_argument("--page", type=Path, help="write its tables from the file")
     args = parser.parse_args()
+    if args.page:
+        write_page(args.page, args.output)
+        return
 
     warnings.simplefilter("ignore", shac.TrainingHint)
     machine = f"{jax.devices()[0].device_kind} ({platform.machine()})"

@@ -95,13 +95,14 @@ PAGES = {
     if (blocks := python_of(page))
 }
 # Pages and blocks of them that cannot be run: an extra is missing, or the reader's own agent and
-# certificate.
-EXCERPTS = {("agents.md", 2), ("playground.md", 0), ("playground.md", 1)}
+# certificate, or several hosts.
+EXCERPTS = {("agents.md", 2), ("playground.md", 0), ("playground.md", 1), ("scaling.md", 1)}
 SLOW_PAGES = {
     "attack.md",
     "certificates.md",
     "conformance.md",
     "logging.md",
+    "scaling.md",
     "supported_environments.md",
     "your_environment.md",
 }

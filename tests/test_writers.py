@@ -24,7 +24,8 @@ REASONS = {
     ("algos/shac/checkpoint", "save"): "orbax, within a folder that appears when it is whole",
     ("algos/shac/checkpoint", "PyTreeCheckpointer"): "the same; and it reads",
     ("algos/shac/checkpoint", "rename"): "within that folder; and out of the way, to be deleted",
-    ("algos/shac/train", "save"): "`checkpoint.save`",
+    ("algos/shac/fitting", "save"): "`writer.save`",
+    ("algos/shac/writer", "save"): "`checkpoint.save`",
     ("cli/_synthesise_command", "save"): "`Certificate.save`, which writes through `_files.py`",
     ("evaluation/_metrics_file", "SummaryWriter"): "a log that nothing is read back from",
 }

@@ -66,8 +66,8 @@ class Devices:
 
     def shardings(self, state: Any) -> Any:
         """The shardings of a training state, as a tree prefix: only environments are spread."""
-        assert self.mesh is not None
-        return jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), self.specs(state))
+        mesh = self._mesh
+        return jax.tree.map(lambda spec: NamedSharding(mesh, spec), self.specs(state))
 
     def specs(self, state: Any) -> Any:
         """As `shardings`, as `jax.shard_map` takes them."""
@@ -84,8 +84,12 @@ class Devices:
     @property
     def replicated(self) -> NamedSharding:
         """The sharding of what is the same on all devices."""
+        return NamedSharding(self._mesh, PartitionSpec())
+
+    @property
+    def _mesh(self) -> Mesh:
         assert self.mesh is not None
-        return NamedSharding(self.mesh, PartitionSpec())
+        return self.mesh
 
     def place(self, state: Any) -> Any:
         """A training state from this host's memory, which every host has whole, on the devices."""

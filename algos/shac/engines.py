@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ Epoch = Callable[[TrainingState, Hyperparameters, jax.Array], tuple[TrainingStat
 class Evaluator(Protocol):
     """What is asked of Brax's evaluator."""
 
-    def run_evaluation(self, policy_params: Any, training_metrics: Any, /) -> dict[str, Any]: ...
+    def run_evaluation(self, policy_params: Any, training_metrics: Any, /) -> Mapping[str, Any]: ...
 
 
 class OneRun:
@@ -116,8 +116,8 @@ class SideBySide:
         if len(parts) == 1:
             return self._program(*parts[0])
         with ThreadPoolExecutor(len(parts)) as threads:
-            run = lambda part: jax.block_until_ready(self._program(*part))  # noqa: E731
-            results = list(threads.map(run, parts))
+            program = self._program
+            results = list(threads.map(lambda part: jax.block_until_ready(program(*part)), parts))
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[: self._num_runs], *results)
 
     def _parts(self, args: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -75,7 +75,7 @@ def without_unread(env: Env) -> Env:
     if getattr(env, "backend", None) != "closed_form":
         return env  # tracing a simulator's step once more takes seconds, and it reads its state
     state = jax.eval_shape(env.reset, jax.random.PRNGKey(0))
-    action = jax.ShapeDtypeStruct((env.action_size,), state.obs.dtype)
+    action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
 
     def step(pipeline_state: Any, rest: State, action: jax.Array) -> State:
         return env.step(dataclasses.replace(rest, pipeline_state=pipeline_state), action)

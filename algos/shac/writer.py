@@ -42,9 +42,10 @@ def save(path: str, step: int, params: Any, config: Any, state: Any, *more: Any)
         check=False,
     )
     if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
         raise OSError(
             f"The checkpoint of {step:,} interactions in {path} was not written: "
-            f"{done.stderr.decode(errors='replace').strip().splitlines()[-1:]}"
+            f"{said[-1] if said else f'the process that writes ended with {done.returncode}'}"
         )
 
 

@@ -160,6 +160,14 @@ def test_old_checkpoints_are_deleted_but_not_the_best_nor_those_of_others(tmp_pa
     assert sorted(int(folder.name) for folder in tmp_path.iterdir()) == [3, 16, 40, 48, 56]
 
 
+def test_of_several_runs_the_checkpoint_with_the_best_median_is_kept(tmp_path):
+    history = rows([0.0, 0.0, 0.0], [9.0, 0.0, 0.0], [3.0, 3.0, 0.0], [1.0, 1.0, 1.0])
+    for step in (8, 16, 24):
+        (tmp_path / f"{step:012d}").mkdir()
+    checkpoint.prune(tmp_path, history, keep=1)
+    assert sorted(int(folder.name) for folder in tmp_path.iterdir()) == [16, 24]
+
+
 def test_the_best_can_be_chosen_and_errors_say_what_there_is(tmp_path):
     with pytest.raises(FileNotFoundError, match="must be checkpoints"):
         checkpoint.choose(tmp_path, "best")
