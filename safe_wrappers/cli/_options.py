@@ -52,7 +52,7 @@ class Train:
     """The position to hold, for systems that have one (safe_cart_pole)."""
     goal: Annotated[str | None, Option(default=_OWN, metavar="NAME")] = None
     """The kind of goal, for systems that have several (safe_quadrotor: start or far; safe_arm:
-    joints or tip; safe_quadrotor_3d: hover or waypoint).
+    joints, tip or limits; safe_quadrotor_3d: hover or waypoint).
     """
     backend: Annotated[str | None, Option(default="closed_form", metavar="NAME")] = None
     """Physics: closed_form, or generalized (Brax)."""

@@ -54,9 +54,9 @@ class ConstrainedOptimum(NamedTuple):
 class _Flight(NamedTuple):
     """Returns (episodes,), executed actions and next states (steps, episodes, ...)."""
 
-    returns: jax.Array
-    actions: jax.Array
-    x: jax.Array
+    returns: Any
+    actions: Any
+    x: Any
 
 
 def constrained_optimum(

@@ -23,6 +23,8 @@ _PLANES = 12
 # What counts as 0 in relations between states, in derivatives and in float32 numbers.
 _ZERO, _ROUNDING = 1e-9, 1e-6
 _SAMPLES = 512
+# The solver's tolerances are 1e-8.
+_SOLVED = 1e-7
 
 
 class NoBound(SafeWrappersError):
@@ -196,7 +198,7 @@ class Relaxation:
             gap: Relative distance to the return of the guess at which no more are added.
 
         Raises:
-            NoBound: If the reward is not concave.
+            NoBound: If the reward is not concave, or the solver gives up.
         """
         n = self._n
 
@@ -217,12 +219,15 @@ class Relaxation:
                     (slope, r + 0.5 * (weight * touch**2).sum(1) - (slope * touch).sum(1))
                 )
                 plan = self._program(start, weight, tangents)
+                if plan is None:
+                    break
                 if best is None or plan.bound < best.bound:
                     best = plan
                 touch = np.concatenate([plan.x, plan.action], axis=1)
                 if best.bound - known <= gap * abs(known):
                     break
-        assert best is not None
+        if best is None:
+            raise NoBound("the solver of the convex problem gave up")
         return best
 
     def _weights(self, reward: Callable) -> np.ndarray:
@@ -238,10 +243,13 @@ class Relaxation:
                 return weight
         raise NoBound("its reward is not concave")
 
-    def _program(self, start: np.ndarray, weight: np.ndarray, tangents: list) -> Plan:
-        """Variables are (x_1, u_0), ..., (x_T, u_{T-1}) and one reward of each step."""
+    def _program(self, start: np.ndarray, weight: np.ndarray, tangents: list) -> Plan | None:
+        """The solution with these tangents; None if the solver gives up.
+
+        Variables are (x_1, u_0), ..., (x_T, u_{T-1}) and one reward of each step.
+        """
         n, d, T = self._n, self._d, self._steps
-        size, total = n + d, (n + d + 1) * T
+        size = n + d
         here = sparse.identity(T, format="csr")
         before = sparse.diags_array(np.ones(T - 1), offsets=-1, shape=(T, T), format="csr")
         pick_x, pick_u = np.eye(n, size), np.eye(d, size, n)
@@ -277,16 +285,14 @@ class Relaxation:
         b = np.concatenate([targets, *limits])
         P = sparse.diags_array(np.concatenate([np.tile(weight, T), np.zeros(T)])).tocsc()
         q = np.concatenate([np.zeros(size * T), -np.ones(T)])
-        cones = [clarabel.ZeroConeT(len(targets)), clarabel.NonnegativeConeT(len(b) - len(targets))]
-        settings = clarabel.DefaultSettings()
+        api: Any = clarabel  # a compiled module without type stubs
+        cones = [api.ZeroConeT(len(targets)), api.NonnegativeConeT(len(b) - len(targets))]
+        settings = api.DefaultSettings()
         settings.verbose = False
-        solution = clarabel.DefaultSolver(P, q, A, b, cones, settings).solve()
-        if solution.status not in (
-            clarabel.SolverStatus.Solved,
-            clarabel.SolverStatus.AlmostSolved,
-        ):
-            raise NoBound(f"the solver ends with {solution.status}")
+        solution = api.DefaultSolver(P, q, A, b, cones, settings).solve()
+        if solution.status != api.SolverStatus.Solved:
+            return None
         z = np.asarray(solution.x)[: size * T].reshape(T, size)
-        assert len(solution.x) == total
-        # The value of the dual problem is a bound whatever the primal solution is.
-        return Plan(-float(solution.obj_val_dual), z[:, :n], z[:, n:])
+        # The value of the dual problem: a bound however good the primal solution is.
+        bound = -float(solution.obj_val_dual)
+        return Plan(bound + _SOLVED * (1 + abs(bound)), z[:, :n], z[:, n:])

@@ -62,6 +62,18 @@ def test_goals_are_within_reach_and_renewed(goal, size, name):
         assert (jax.vmap(env.system.margin)(at_rest) > 0.1).all()
 
 
+def test_goals_at_the_limits_lie_on_the_boundary_and_are_the_ends_of_the_ranges():
+    env = SafeArm(goal="limits")
+    states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), 32))
+    goals = np.asarray(states.info["goal"])
+    np.testing.assert_allclose(np.abs(goals), 2.6, rtol=1e-4)
+    assert len(np.unique(goals, axis=0)) == 4  # both ends of each joint
+    np.testing.assert_array_equal(states.obs[:, 4:], goals)
+    assert (np.abs(states.obs) <= env.observation_bound()).all()
+    at_rest = jnp.concatenate([states.info["goal"], jnp.zeros((32, 2))], axis=1)
+    np.testing.assert_allclose(jax.vmap(env.system.margin)(at_rest), 0, atol=1e-4)
+
+
 def test_the_reward_is_largest_at_rest_at_the_goal():
     env = SafeArm()
     info = {"goal": jnp.array([0.5, -0.3])}
