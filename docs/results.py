@@ -34,8 +34,8 @@ INTRODUCTION = """# Results
 What policies reach that learn behind a safeguard, measured by `safe-wrappers experiment`. This
 page is written by `docs/results.py` from the tables in `benchmarks/results/experiments`; no
 number on it is typed by hand. [Reproduce the paper](reproducing_the_paper.md) says how to run a
-study, or a single row of one, again. [Tasks where safety binds](where_safety_binds.md) compares more
-tasks with their constrained optimum.
+study, or a single row of one, again. [Tasks where safety binds](where_safety_binds.md) compares
+more tasks with their constrained optimum.
 
 How to read the tables:
 
