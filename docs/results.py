@@ -54,6 +54,10 @@ How to read the tables:
   where the trainer passes it on.
 - An **unsafe request** is an action that was asked for and would not have been safe. What was
   executed was safe.
+- **Seconds** are wall time of one row: compilation, the training of all seeds side by side, and all
+  evaluations. The machines were shared with other work, so that they tell the order of magnitude.
+- In the **learning curves** the blue line is the median of the seeds and the band holds 80 % of
+  them; the orange line is the training without a safeguard, and the dashed one the reference.
 - Columns that begin with **paper's** repeat what the paper reports of its own implementation,
   with its own safe set, budget and computer. They are not measurements of this library.
 """

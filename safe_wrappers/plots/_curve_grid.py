@@ -74,6 +74,9 @@ def curve_grid(
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         ax.xaxis.set_major_locator(MaxNLocator(3))
         tidy(ax)
+    for column in range(columns):  # the lowest picture of a column may not be in the last row
+        lowest = [ax for ax in grid[:, column] if ax.get_visible()][-1]
+        lowest.tick_params(labelbottom=True)
     figure.supxlabel("environment interactions", fontsize="small")
     figure.supylabel("return", fontsize="small")
     return figure

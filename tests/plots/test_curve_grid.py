@@ -51,3 +51,11 @@ def test_positive_returns_are_drawn_as_they_are():
 def test_what_is_missing_is_said(curves, behind):
     with pytest.raises(ValueError, match="at least one curve, and one with the title `behind`"):
         curve_grid(curves, title="none", behind=behind)
+
+
+def test_every_column_says_its_interactions_at_its_lowest_picture():
+    figure = curve_grid({str(i): CURVE for i in range(6)}, title="six")
+    figure.draw_without_rendering()
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    labelled = [ax for ax in shown if ax.xaxis.get_tick_params()["labelbottom"]]
+    assert labelled == shown[2:]
