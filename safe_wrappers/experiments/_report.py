@@ -255,7 +255,7 @@ def _percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return _NOTHING
     percent = 100 * value
-    return f"{percent:,.0f} %" if abs(percent) >= 100 else f"{percent:.2g} %"
+    return f"{percent:,.0f} %" if abs(percent) >= 9.95 else f"{percent:.2g} %"
 
 
 def _shown(value: Any) -> str:

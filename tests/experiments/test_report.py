@@ -141,6 +141,11 @@ def test_what_it_costs_to_train_without_the_safeguard_is_said(study):
     assert found[-1].endswith("that were trained with it: replacement 30 % (10 %).")
 
 
+def test_shares_close_to_one_are_written_as_percents(study):
+    given = {"unsafe_requests": 0.998, "training_unsafe_requests": 0.0996}
+    assert "| 10 % / 100 % |" in as_markdown(study, results(named("projection", -9.0, **given)))
+
+
 def test_no_result_is_said(study):
     assert as_markdown(study, Results([], [], {})) == "No row is finished.\n"
 
