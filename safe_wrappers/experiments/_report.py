@@ -101,7 +101,7 @@ def _deployed_findings(rows: dict[str, StudyRow], summaries: Sequence[RowSummary
         if found:
             yield (
                 f"{row.task.title}, {row.learner.name.upper()}: policies that were trained with "
-                f"{row.variant.title} and deployed behind another safeguard end this far below the "
+                f"{row.variant.title} and deployed behind a safeguard end this far below the "
                 "reference, in the median, and in brackets those that were trained with it: "
                 f"{', '.join(found)}."
             )
