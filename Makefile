@@ -22,6 +22,7 @@ pictures: ## Draws the pictures of the documentation again, and runs its noteboo
 	python docs/figures.py
 	python docs/animation.py
 	python docs/drawings.py
+	python docs/results.py
 	python docs/site/notebooks.py
 
 lock: ## Pins the packages of the hosted check with the digests of their files; it needs uv (`pip install uv`).

@@ -25,6 +25,7 @@ _ROOMS = (
     "deployment",
     "envs",
     "evaluation",
+    "experiments",
     "falsification",
     "models",
     "plots",
@@ -142,6 +143,7 @@ if _typing.TYPE_CHECKING:
     from . import deployment as deployment
     from . import envs as envs
     from . import evaluation as evaluation
+    from . import experiments as experiments
     from . import falsification as falsification
     from . import models as models
     from . import plots as plots

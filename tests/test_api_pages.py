@@ -24,6 +24,7 @@ FOLDERS = {
             "conformance",
             "deployment",
             "evaluation",
+            "experiments",
             "falsification",
             "models",
             "plots",

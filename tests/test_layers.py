@@ -20,7 +20,7 @@ FLOORS = (
     ("envs", "algos"),
     ("falsification",),
     ("evaluation", "plots", "deployment"),
-    ("auditing",),
+    ("auditing", "experiments"),
     ("cli",),
 )
 ORDER = [room for floor in FLOORS for room in floor]
@@ -39,6 +39,7 @@ SHARED = {
     "certificates._taylor": "the search for blocks encloses as their proof does",
     "certificates._virtual_rounding": "the search for blocks leaves what rounding needs",
     "conformance._subject": "the command checks the compiled program of the same system",
+    "falsification._subject": "studies judge the steps of episodes as attacks do",
     "models._arithmetic": "certificates interpret programs with other arithmetics",
     "models._interpreter": "certificates interpret programs with other arithmetics",
     "models._linear_algebra": "certificates interpret programs with other arithmetics",
@@ -142,7 +143,7 @@ def test_the_command_line_is_small():
         path.name: len(path.read_text().splitlines())
         for path in (ROOT / "safe_wrappers" / "cli").glob("*.py")
     }
-    assert sum(lines.values()) < 2650, lines
+    assert sum(lines.values()) < 2800, lines
 
 
 @pytest.mark.parametrize("folder", ["safe_wrappers", "envs", "algos"])

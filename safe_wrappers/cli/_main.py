@@ -16,6 +16,7 @@ from ._options import (
     Certify,
     Conform,
     Evaluate,
+    Experiment,
     Export,
     Show,
     Soak,
@@ -36,8 +37,21 @@ _COMMANDS = {
     "soak": Soak,
     "audit": Audit,
     "synthesise": Synthesise,
+    "experiment": Experiment,
 }
-Options = Train | Evaluate | Export | Show | Certify | Conform | Attack | Soak | Audit | Synthesise
+Options = (
+    Train
+    | Evaluate
+    | Export
+    | Show
+    | Certify
+    | Conform
+    | Attack
+    | Soak
+    | Audit
+    | Synthesise
+    | Experiment
+)
 _DESCRIPTION = "Provably safe reinforcement learning on JAX and Brax."
 _RANGES = ("--constraints", "--disturbances")
 _INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
@@ -52,7 +66,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 if all went well; 1 if a safeguarded run left its safe set, a set was not
             proved, a simulator did not conform, an attack or a soak found an unsafe step, or an
-            audit found what does not hold; 2 if an argument was wrong; 130 after Ctrl-C.
+            audit found what does not hold, or a row of a study failed; 2 if an argument was wrong;
+            130 after Ctrl-C.
     """
     path = sys.path[:]  # to which modules of the user's own are added
     try:

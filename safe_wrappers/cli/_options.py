@@ -337,3 +337,30 @@ class Synthesise:
     """Most searches of one kind, each with the counterexamples to the sets before."""
     unproved: bool = False
     """Write the set even if it could not be proved."""
+
+
+@with_ranges
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Run a study: tasks, learners and safeguards with many seeds each, judged and compared.
+
+    Rows that are finished are not run again, so that the same command goes on after a kill. Exit
+    code 0 only if no row failed and none behind a safeguard left its safe set.
+    """
+
+    study: Annotated[Positional[str], arg(metavar="NAME|FILE")]
+    """A study of the library: paper, narrow, cart_pole, robots or motive; or a file (.toml)."""
+    output: Annotated[Path | None, Option(default="experiments/NAME")] = None
+    """Folder for tables, figures and results.md; it is created if need be."""
+    rows: Annotated[tuple[str, ...], arg(metavar="PATTERN ...")] = ()
+    """Only the rows whose names match one of these, such as "pendulum/shac/*"."""
+    quick: bool = False
+    """Take the few short rows that the study names for a trial."""
+    seeds: Annotated[int | None, Option(_COUNT, "the study's")] = None
+    """How many seeds of each row."""
+    processes: Annotated[int, Option(integer(1, 1025))] = 1
+    """How many rows are run at once, each on its share of the processor's cores."""
+    list: bool = False
+    """Print the rows, and which of them are finished."""
+    report: bool = False
+    """Run nothing; write figures and results.md anew from the tables in the folder."""

@@ -4,6 +4,7 @@ from ._animation import save_gif as save_gif
 from ._attack_figure import attack_figure as attack_figure
 from ._chosen_states import chosen_states as chosen_states
 from ._conformance_figure import residual_figure as residual_figure
+from ._curve_grid import curve_grid as curve_grid
 from ._episode_files import save_episodes as save_episodes
 from ._figure_file import save_figure as save_figure
 from ._learning_curve import learning_curve as learning_curve

@@ -144,6 +144,7 @@ def test_the_version_is_printed(run_main, capsys):
         ["certify", "--help"],
         ["conform", "--help"],
         ["synthesise", "--help"],
+        ["experiment", "--help"],
     ],
 )
 def test_help_is_printed(run_main, capsys, command):
