@@ -18,3 +18,4 @@ from ._remainder import enclosed as enclosed
 from ._virtual import Inputs as Inputs
 from ._virtual import InVirtualInputs as InVirtualInputs
 from ._virtual import VirtualInputs as VirtualInputs
+from ._virtual import useful_inputs as useful_inputs
