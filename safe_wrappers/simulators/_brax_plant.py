@@ -137,7 +137,12 @@ class BraxPlant:
         return state
 
     def mechanical(
-        self, states: Box, key: jax.Array, *, samples: int = 16_384, safety: float = 1.5
+        self,
+        states: Box,
+        key: jax.Array,
+        *,
+        samples: int = 16_384,
+        safety: float = 1.5,
     ) -> MechanicalFit:
         """The equations of motion of the chosen joints in closed form, from which `certify` makes a
         set in blocks, however many joints there are ("Safe sets for robots" in the documentation).
@@ -189,7 +194,7 @@ class BraxPlant:
         implicit = self.env.backend == "mjx" or self.env.sys.matrix_inv_iterations == 0
         frames = Frames(dt, round(float(self.env.dt) / dt), implicit)
         return fit_mechanical(
-            self.model, physics, dofs, torque, frames, states, key, samples, safety
+            self.model, physics, dofs, torque, frames, states, key, samples=samples, safety=safety
         )
 
     def _watch(self, x: np.ndarray) -> Touching:

@@ -77,6 +77,7 @@ def fit_mechanical(
     frames: Frames,
     states: Box,
     key: jax.Array,
+    *,
     samples: int,
     safety: float,
 ) -> MechanicalFit:
@@ -137,7 +138,11 @@ def fit_mechanical(
 
 
 def _model(
-    plant: SimulatorModel, physics: Any, dofs: list[int], torque: Box, frames: Frames
+    plant: SimulatorModel,
+    physics: Any,
+    dofs: list[int],
+    torque: Box,
+    frames: Frames,
 ) -> Cascade:
     bodies = RigidBodies(physics, dofs)
     damping, stiffness, armature = (

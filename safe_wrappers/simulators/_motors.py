@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import ModelError
-from .._gate import shown
 from ..sets import Box
 from ._support import PAGE
 
@@ -35,9 +34,9 @@ def motor_torques(env: Any, state: Any, dofs: Sequence[int], joints: Sequence[st
     if idle:
         raise ModelError(
             f"Every chosen joint of `{name}` must have a motor, but {', '.join(idle)} "
-            f"{'has' if len(idle) == 1 else 'have'} none. Block sets need one motor for each joint: "
-            "use `fit_surrogate` for few states, and do not expect a set for robots with a free "
-            f"base. {PAGE}"
+            f"{'has' if len(idle) == 1 else 'have'} none. Sets in blocks need one for each: use "
+            "`fit_surrogate` for few states, and do not expect a set for robots whose base moves "
+            f"freely. {PAGE}"
         )
     if driven != list(dofs):
         raise ModelError(
@@ -59,8 +58,8 @@ def motor_torques(env: Any, state: Any, dofs: Sequence[int], joints: Sequence[st
             i = int(np.flatnonzero(wrong)[0])
             raise ModelError(
                 f"A motor's torque must be proportional to its action, plus a constant, but that "
-                f"of {joints[i]} {what}: {shown(low[i])} N m for -1, {shown(middle[i])} for 0 and "
-                f"{shown(high[i])} for 1. Use `fit_surrogate`. {PAGE}"
+                f"of {joints[i]} {what}: {low[i]:.4g} N m for -1, {middle[i]:.4g} for 0 and "
+                f"{high[i]:.4g} for 1. Use `fit_surrogate`. {PAGE}"
             )
     return Box(low, high)
 
