@@ -16,6 +16,8 @@ from scipy.spatial import ConvexHull
 # since facets are rounded and corners lie between them.
 _USED = 0.99
 _TWICE = 2.0
+# A facet with two entries is rounded to the nearest float32 numbers.
+_ROUNDED = 1 - 1e-6
 
 
 def joint_polygon(
@@ -45,7 +47,9 @@ def joint_polygon(
         margin: The margin of each facet that the set is to have, in the scale in which the centre
             has margin 1.
     """
-    b, reach = (authority - push) * _USED, reach - lean * speed
+    b = (authority - push) * _USED
+    if lean:
+        reach = (reach - lean * speed) * _ROUNDED
     if b <= 0 or reach <= 0:
         return None
     spare = 2.5 * margin * (reach + speed**2 / (2 * b)) + slip
