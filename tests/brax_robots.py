@@ -1,6 +1,14 @@
-"""Brax's own arms with a safeguard around all their joints, from nothing but the environments."""
+"""Brax's own arms with a safeguard around all their joints, from nothing but the environments.
 
+python tests/brax_robots.py pusher --output pusher.json   # a million steps of each kind of requests
+"""
+
+import argparse
 import functools
+import json
+import sys
+import time
+from pathlib import Path
 
 import brax.envs
 import jax
@@ -18,6 +26,7 @@ LIMITS = {
     ),
 }
 KINDS = ("random", "bang-bang", "greedy")
+_FLAGS = ("intervention", "unmodelled", "infeasible")
 
 
 @functools.cache
@@ -63,43 +72,88 @@ def _greedy(system, x):
     return jnp.where(slopes[facet] >= 0, 1.0, -1.0)
 
 
-def rollout(name, kind, steps, safe=True):
-    """A compiled (keys) -> states (N, T, n), and whether the safeguard stepped in, or reported that
-    W does not explain a step or that no action was safe, each (N, T).
+@functools.cache
+def rollout(name, steps, safe=True):
+    """A compiled (index into KINDS, keys) -> states (N, T, n), and whether the safeguard stepped
+    in, or reported that W does not explain a step or that no action was safe, each (N, T).
     """
     plant, system = robot(name)[0], system_of(name)
     env = safeguarded(name, monitor=True) if safe else plant.env
     d = system.action_size
-    flags = ("intervention", "unmodelled", "infeasible")
+    flags = _FLAGS if safe else ()
 
-    def episode(key):
+    def episode(kind, key):
         start, signs, requests = jax.random.split(key, 3)
 
         def step(carry, key):
             state, held = carry
             flip, draw = jax.random.split(key)
             held = jnp.where(jax.random.bernoulli(flip, 0.2, (d,)), -held, held)
-            request = {
-                "random": lambda: jax.random.uniform(draw, (d,), minval=-1.0),
-                "bang-bang": lambda: held,
-                "greedy": lambda: _greedy(system, system.state(state)),
-            }[kind]()
+            request = jax.lax.switch(
+                kind,
+                (
+                    lambda: jax.random.uniform(draw, (d,), minval=-1.0),
+                    lambda: held,
+                    lambda: _greedy(system, system.state(state)),
+                ),
+            )
             after = env.step(state, request)
             after = after.replace(reward=jnp.float32(after.reward))
-            found = [after.metrics[f"safeguard/{flag}_per_step"] for flag in flags] if safe else []
+            found = [after.metrics[f"safeguard/{flag}_per_step"] for flag in flags]
             return (after, held), (system.state(after), found)
 
-        if safe:
-            first = env.reset(start)
-        else:
-            first = plant.reset_to(system.sample_initial(start), start)
+        first = env.reset(start) if safe else plant.reset_to(system.sample_initial(start), start)
+        first = first.replace(reward=jnp.float32(first.reward))
         held = jax.random.rademacher(signs, (d,), jnp.float32)
         return jax.lax.scan(step, (first, held), jax.random.split(requests, steps))[1]
 
-    return jax.jit(jax.vmap(episode))
+    compiled = jax.jit(jax.vmap(episode, (None, 0)))
+    return lambda kind, keys: compiled(KINDS.index(kind), keys)
 
 
 def exits(name, x):
     """How many states are outside, in float64."""
     H, h = (np.asarray(part, np.float64) for part in system_of(name).safe_state_set.halfspaces())
     return int(np.sum(~(np.asarray(x, np.float64) @ H.T <= h).all(axis=-1)))
+
+
+def main():
+    """Runs many steps of each kind, and writes what came of them, again and again."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("robot", choices=LIMITS)
+    parser.add_argument("--rounds", type=int, default=8, help="of 125,000 steps")
+    parser.add_argument("--samples", type=int, default=16_384)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    _, fit, certificate = robot(options.robot, options.samples)
+    found = {
+        "fit": str(fit),
+        "share_of_constraints": certificate.metadata["share_of_constraints"],
+        "shares": certificate.metadata["shares"],
+        "inputs": certificate.metadata["virtual_inputs"],
+        "seconds": round(time.perf_counter() - began, 1),
+        "guarantee": str(safeguarded(options.robot).guarantee),
+    }
+    print(found, flush=True)
+    for seed in range(options.rounds):
+        for kind in KINDS:
+            keys = jax.random.split(jax.random.PRNGKey(seed), 500)
+            x, flags = rollout(options.robot, 250)(kind, keys)
+            totals = found.setdefault(kind, dict.fromkeys(("steps", "exits", *_FLAGS), 0))
+            totals["steps"] += x[..., 0].size
+            totals["exits"] += exits(options.robot, x)
+            for flag, values in zip(_FLAGS, flags, strict=True):
+                totals[flag] += int(np.sum(values))
+            options.output.write_text(json.dumps(found, indent=1))
+    x, _ = rollout(options.robot, 100, safe=False)("bang-bang", keys)
+    found["unsafeguarded"] = {"steps": x[..., 0].size, "exits": exits(options.robot, x)}
+    report = sw.conform(safeguarded(options.robot))
+    found["conform"] = report.message
+    found["seconds"] = round(time.perf_counter() - began, 1)
+    options.output.write_text(json.dumps(found, indent=1))
+    print(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*has .* states",
     "ignore:At .* bodies touch",
 )
-PUSHER = pytest.param("pusher", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("name", "share"), [("reacher", 0.88), ("pusher", 0.2)])
@@ -25,20 +24,22 @@ def test_all_joints_are_in_one_proved_set(name, share):
     assert safeguarded(name).guarantee.status == "tested"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_reacher_keeps_both_joints_and_their_speeds(kind):
-    """25,000 steps from all over the safe set."""
-    x, (moved, unmodelled, infeasible) = rollout("reacher", kind, 100)(keys(0, 250))
-    assert exits("reacher", x) == 0
-    assert (np.abs(x) <= np.asarray(LIMITS["reacher"].upper)).all()
-    assert not np.any(unmodelled)
-    assert not np.any(infeasible)
-    assert np.mean(moved) > 0.03
+def test_reacher_keeps_both_joints_and_their_speeds():
+    """30,000 steps from all over the safe set; greedy ones ask for what leaves it first."""
+    run = rollout("reacher", 50)
+    for kind in KINDS:
+        x, (moved, unmodelled, infeasible) = run(kind, keys(0, 200))
+        assert exits("reacher", x) == 0
+        assert (np.abs(x) <= np.asarray(LIMITS["reacher"].upper)).all()
+        assert not np.any(unmodelled)
+        assert not np.any(infeasible)
+        assert np.mean(moved) > 0.03
 
 
-@pytest.mark.parametrize("name", ["reacher", PUSHER])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["reacher", "pusher"])
 def test_without_the_safeguard_they_leave(name):
-    x, _ = rollout(name, "bang-bang", 100, safe=False)(keys(0, 64))
+    x, _ = rollout(name, 100, safe=False)("bang-bang", keys(0, 64))
     assert exits(name, x) > 1_000
 
 
@@ -46,9 +47,9 @@ def test_without_the_safeguard_they_leave(name):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["reacher", "pusher"])
 def test_a_million_steps(name, kind):
-    run = rollout(name, kind, 250)
+    run = rollout(name, 250)
     for seed in range(4):
-        x, (_, unmodelled, infeasible) = run(keys(seed, 1_000))
+        x, (_, unmodelled, infeasible) = run(kind, keys(seed, 1_000))
         assert exits(name, x) == 0
         assert not np.any(unmodelled)
         assert not np.any(infeasible)
@@ -59,4 +60,6 @@ def test_a_million_steps(name, kind):
 def test_the_equations_are_what_brax_steps(name):
     report = sw.conform(safeguarded(name))
     assert report.conforms, report.message
-    assert np.any(report.total_cover.upper > 0.3 * np.asarray(system_of(name).disturbance_set.upper))
+    assert np.any(
+        report.total_cover.upper > 0.3 * np.asarray(system_of(name).disturbance_set.upper)
+    )

@@ -1,4 +1,4 @@
-"""A simulator's joints as a mechanical model: what it says of a step, and whose joints are refused."""
+"""A simulator's joints as a mechanical model: what it says of a step, and who is refused."""
 
 import functools
 import warnings
@@ -118,9 +118,10 @@ def test_a_set_is_proved_for_it():
 )
 def test_other_robots_are_refused_by_name(name, q, qd, message):
     env = brax.envs.get_environment(name, backend="generalized")
+    plant = sw.BraxPlant(env, q=q, qd=qd)
+    limits = sw.Box.symmetric(np.ones(plant.model.state_size))
     with pytest.raises(sw.ModelError, match=message):
-        plant = sw.BraxPlant(env, q=q, qd=qd)
-        plant.mechanical(sw.Box.symmetric(np.ones(plant.model.state_size)), KEY)
+        plant.mechanical(limits, KEY)
 
 
 @pytest.mark.parametrize("name", ["ant", "humanoid"])

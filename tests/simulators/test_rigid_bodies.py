@@ -84,9 +84,9 @@ def test_a_tree_can_be_taken_by_itself():
     q, speed = np.linspace(-1, 1, 5), np.linspace(2, -1, 5)
     matrix, bias = mujocos_own(model, q, speed)
     with jax.enable_x64():
-        bodies = RigidBodies(model, [4])
-        np.testing.assert_allclose(bodies.mass_matrix(jnp.asarray(q[4:])), matrix[4:, 4:], atol=1e-12)
-        np.testing.assert_allclose(bodies.bias(jnp.asarray(q[4:]), jnp.asarray(speed[4:])), bias[4:], atol=1e-12)
+        bodies, angle, rate = RigidBodies(model, [4]), jnp.asarray(q[4:]), jnp.asarray(speed[4:])
+        np.testing.assert_allclose(bodies.mass_matrix(angle), matrix[4:, 4:], atol=1e-12)
+        np.testing.assert_allclose(bodies.bias(angle, rate), bias[4:], atol=1e-12)
 
 
 def test_the_first_angle_of_a_planar_arm_does_not_enter():
