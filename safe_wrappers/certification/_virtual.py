@@ -69,8 +69,10 @@ def certify_in_virtual_inputs(
     facets: int | None,
     name: str | None,
     line: StatusLine,
+    gains: Sequence[np.ndarray] | None = None,
 ) -> Certificate:
     """The certificate of a product set, proved in this process; see `certify` for the arguments.
+    `gains` are those that keep the blocks, by default found here.
 
     Raises:
         SetDimensionError: If X is not bounded or the centre not inside.
@@ -93,6 +95,8 @@ def certify_in_virtual_inputs(
     forms = [
         linear_form(plant.stepped, block, plant.center, plant.v0, plant.range) for block in parts
     ]
+    if gains is not None:
+        forms = [form._replace(K=K) for form, K in zip(forms, gains, strict=True)]
     exact = [
         coupling(plant.stepped, block, form, plant.center.astype(np.float32), plant.range)
         for block, form in zip(parts, forms, strict=True)
