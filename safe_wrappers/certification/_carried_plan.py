@@ -14,8 +14,8 @@ from ._virtual import certify_in_virtual_inputs
 def carry_plan(
     certificate: Certificate, horizon: int, *, name: str | None = None, progress: bool = True
 ) -> Certificate:
-    """A safe set of a plant together with a plan of its next actions, from the set of the plant that
-    one gain keeps.
+    """A safe set of a plant together with a plan of its next actions, from the set of the plant
+    that one gain keeps.
 
     The plant's state x gets N times d more states, a backup plan: actions that lead from x into the
     set of `certificate`, whatever comes. A safe action is one after which there is such a plan
