@@ -25,6 +25,9 @@ LIMITS = {
         [1.2, 0.2, 1.0, -0.3, 1.2, -0.1, 1.2, *[0.5] * 7],
     ),
 }
+# What the motors bring about everywhere, rad/s^2; the search for the largest such box takes minutes
+# for seven joints.
+INPUTS = {"pusher": sw.Box.symmetric([0.33, 0.95, *[1.2] * 5])}
 KINDS = ("random", "bang-bang", "greedy")
 _FLAGS = ("intervention", "unmodelled", "infeasible")
 
@@ -41,6 +44,7 @@ def robot(name, samples=16_384):
         fit.model,
         constraints=LIMITS[name],
         disturbances=fit.disturbance_set,
+        inputs=INPUTS.get(name),
         name=name,
         progress=False,
     )
