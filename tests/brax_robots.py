@@ -125,7 +125,8 @@ def main():
     """Runs many steps of each kind, and writes what came of them, again and again."""
     parser = argparse.ArgumentParser()
     parser.add_argument("robot", choices=LIMITS)
-    parser.add_argument("--rounds", type=int, default=8, help="of 125,000 steps")
+    parser.add_argument("--rounds", type=int, default=8, help="of 250 steps of all episodes")
+    parser.add_argument("--episodes", type=int, default=500, help="side by side")
     parser.add_argument("--samples", type=int, default=16_384)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
@@ -142,7 +143,7 @@ def main():
     print(found, flush=True)
     for seed in range(options.rounds):
         for kind in KINDS:
-            keys = jax.random.split(jax.random.PRNGKey(seed), 500)
+            keys = jax.random.split(jax.random.PRNGKey(seed), options.episodes)
             x, flags = rollout(options.robot, 250)(kind, keys)
             totals = found.setdefault(kind, dict.fromkeys(("steps", "exits", *_FLAGS), 0))
             totals["steps"] += x[..., 0].size
