@@ -28,8 +28,9 @@ def motor_torques(env: Any, state: Any, dofs: Sequence[int], joints: Sequence[st
         ModelError: If not every joint has one motor of its own, driven by the action of its number,
             and no action drives another.
     """
-    name, motors = type(env).__name__, env.sys.actuator
-    driven = [] if motors is None else np.asarray(motors.qd_id).tolist()
+    name = type(env).__name__
+    motors: Any = env.sys.actuator
+    driven = np.asarray(motors.qd_id).tolist() if env.sys.act_size() else []
     idle = [joint for dof, joint in zip(dofs, joints, strict=True) if dof not in driven]
     if idle:
         raise ModelError(
