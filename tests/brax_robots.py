@@ -21,13 +21,13 @@ import safe_wrappers as sw
 LIMITS = {
     "reacher": sw.Box.symmetric([3.0, 2.5, 8.0, 8.0]),
     "pusher": sw.Box(
-        [-1.5, -0.5, -1.0, -2.0, -1.2, -1.0, -1.2, *[-0.5] * 7],
-        [1.2, 0.2, 1.0, -0.3, 1.2, -0.1, 1.2, *[0.5] * 7],
+        [-1.5, -0.5, -1.0, -2.0, -1.2, -1.0, -1.2, -0.35, *[-0.5] * 6],
+        [1.2, 0.2, 1.0, -0.3, 1.2, -0.1, 1.2, 0.35, *[0.5] * 6],
     ),
 }
 # What the motors bring about everywhere, rad/s^2; the search for the largest such box takes minutes
 # for seven joints.
-INPUTS = {"pusher": sw.Box.symmetric([0.33, 0.95, *[1.2] * 5])}
+INPUTS = {"pusher": sw.Box.symmetric([0.5, 0.65, 0.7, 0.8, 1.0, 1.0, 1.0])}
 KINDS = ("random", "bang-bang", "greedy")
 _FLAGS = ("intervention", "unmodelled", "infeasible")
 
