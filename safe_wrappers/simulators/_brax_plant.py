@@ -176,10 +176,6 @@ class BraxPlant:
 
         Warns:
             UserWarning: If bodies touch or joints are at their limits at some samples.
-
-        Example:
-            >>> fit = BraxPlant(env, q=[0, 1], qd=[0, 1]).mechanical(limits, key)
-            >>> sw.certify(fit.model, constraints=limits, disturbances=fit.disturbance_set)
         """
         name, physics = type(self.env).__name__, self.env.sys.mj_model
         if physics is None:
