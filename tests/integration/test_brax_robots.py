@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.mark.parametrize(("name", "share"), [("reacher", 0.88), ("pusher", 0.2)])
+@pytest.mark.parametrize(("name", "share"), [("reacher", 0.88), ("pusher", 0.4)])
 @pytest.mark.slow
 def test_all_joints_are_in_one_proved_set(name, share):
     _, fit, certificate = robot(name)
