@@ -66,6 +66,7 @@ _NAMES = {
     ),
     "certification": (
         "NotProved",
+        "carry_plan",
         "certify",
     ),
     "conformance": (
@@ -183,6 +184,7 @@ if _typing.TYPE_CHECKING:
 
     # certification: from a plant to a proved certificate in one call.
     from .certification import NotProved as NotProved
+    from .certification import carry_plan as carry_plan
     from .certification import certify as certify
 
     # conformance: is a simulator covered by its model and disturbance set?

@@ -23,7 +23,7 @@ from ..certificates import (
 )
 from ..certificates._coupling import Coupling, Range, coupling
 from ..certificates._virtual_rounding import SPARE, input_allowance
-from ..models import InVirtualInputs, Model
+from ..models import InVirtualInputs, Model, useful_inputs
 from ..sets import Box, Polytope
 from ..synthesis import SynthesisError, equilibrium
 from ..synthesis._admissible_set import admissible_rows
@@ -35,8 +35,6 @@ from ._failure import not_proved
 from ._split import linear_form, split
 
 SIGMA = 1e-4
-# A speed limit that full acceleration reaches in fewer steps only makes corners.
-_STEPS_TO_LIMIT = 8
 # By which factors what rounding needs is enlarged, one after the other, until the proof succeeds.
 _CAREFUL = (1.0, 1.5, 2.5)
 _INSIDE = 1 - 2e-6
@@ -71,8 +69,10 @@ def certify_in_virtual_inputs(
     facets: int | None,
     name: str | None,
     line: StatusLine,
+    gains: Sequence[np.ndarray] | None = None,
 ) -> Certificate:
     """The certificate of a product set, proved in this process; see `certify` for the arguments.
+    `gains` are those that keep the blocks, by default found here.
 
     Raises:
         SetDimensionError: If X is not bounded or the centre not inside.
@@ -95,6 +95,8 @@ def certify_in_virtual_inputs(
     forms = [
         linear_form(plant.stepped, block, plant.center, plant.v0, plant.range) for block in parts
     ]
+    if gains is not None:
+        forms = [form._replace(K=K) for form, K in zip(forms, gains, strict=True)]
     exact = [
         coupling(plant.stepped, block, form, plant.center.astype(np.float32), plant.range)
         for block, form in zip(parts, forms, strict=True)
@@ -173,11 +175,7 @@ def _held(stepped: Model, W: Box, center: np.ndarray) -> tuple[np.ndarray, float
 def _largest(
     model: Model, stepped: Model, X: Box, center: np.ndarray, v0: np.ndarray
 ) -> np.ndarray:
-    with jax.enable_x64():
-        B = np.abs(np.asarray(stepped.affine(jnp.asarray(center, jnp.float64)).B))
-    reach = (np.asarray(X.upper, np.float64) - X.lower) / 2
-    with np.errstate(divide="ignore"):
-        caps = np.min(np.where(B > 0, reach[:, None] / (_STEPS_TO_LIMIT * B), np.inf), axis=0)
+    caps = useful_inputs(stepped, center, (np.asarray(X.upper, np.float64) - X.lower) / 2)
     if not np.isfinite(caps).all():
         raise SynthesisError(
             f"Every virtual input of `{model.name}` must move a state, but one moves none at the "
@@ -252,15 +250,21 @@ def _set_of(
         .T
     )
     E = np.hstack([E, form.B * allowance[own][None]])
-    dt = _time_step(form)
-    if dt is not None:
-        push = np.abs(E[1]).sum() / dt + abs(k[1]) / dt
+    joint = _joint(form)
+    if joint is not None:
+        dt, lean = joint
+        # As the closed form has it, both a push and a slip of the position beside it.
+        moves = np.hstack([E, k[:, None]])
+        push = float(np.abs(moves[1]).sum() / dt)
+        slip = float(np.abs(moves[0] + (lean - dt) * moves[1]).sum())
         H = joint_polygon(
             float(min(below[0], above[0])),
             float(min(below[1], above[1])),
             float(min(limits[0][0], limits[1][0])),
-            float(push),
+            push,
             dt,
+            slip=slip,
+            lean=lean,
             facets=facets or 5,
             margin=SIGMA * careful,
         )
@@ -291,16 +295,20 @@ def _set_of(
     return form._replace(K=K.astype(np.float32)), outward(rows)
 
 
-def _time_step(form: BlockForm) -> float | None:
-    """dt of a position that is moved by a speed and this by an input, dt v; None for another."""
+def _joint(form: BlockForm) -> tuple[float, float] | None:
+    """dt and c of a position that is moved by a speed and this by an input, dt v, such that
+    position + c speed moves as in semi-implicit Euler; None for another block.
+    """
     if form.A.shape != (2, 2) or form.B.shape != (2, 1):
         return None
-    dt = form.A[0, 1]
-    expected = np.array([[1.0, dt], [0.0, 1.0]]), np.array([[dt * dt], [dt]])
-    near = np.allclose(form.A, expected[0], atol=1e-9 * dt) and np.allclose(
-        form.B, expected[1], rtol=1e-6, atol=0
-    )
-    return float(dt) if near and dt > 0 else None
+    dt = float(form.A[0, 1])
+    near = np.allclose(form.A, [[1.0, dt], [0.0, 1.0]], atol=1e-9 * abs(dt))
+    if not (near and dt > 0 and np.isclose(form.B[1, 0], dt, rtol=1e-6, atol=0)):
+        return None
+    lean = dt - float(form.B[0, 0]) / dt
+    if abs(lean) <= 1e-6 * dt:
+        return dt, 0.0
+    return (dt, lean) if 0 < lean <= dt / 2 else None
 
 
 def _claim(

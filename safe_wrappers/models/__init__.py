@@ -4,6 +4,7 @@ encloses them.
 
 from ._action_units import ActionUnits as ActionUnits
 from ._affinity import require_affine as require_affine
+from ._carried_plan import carried_plan as carried_plan
 from ._known_operations import require_known_operations as require_known_operations
 from ._mechanical import POSITIVE_SEMIDEFINITE as POSITIVE_SEMIDEFINITE
 from ._mechanical import Cascade as Cascade
@@ -18,3 +19,4 @@ from ._remainder import enclosed as enclosed
 from ._virtual import Inputs as Inputs
 from ._virtual import InVirtualInputs as InVirtualInputs
 from ._virtual import VirtualInputs as VirtualInputs
+from ._virtual import useful_inputs as useful_inputs

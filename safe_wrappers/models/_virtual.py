@@ -67,6 +67,26 @@ class VirtualInputs:
         return self.step(x, self.of_actions(x, action), disturbance)
 
 
+# A limit that a full input reaches in fewer steps only makes corners.
+_STEPS_TO_LIMIT = 8
+
+
+def useful_inputs(stepped: "Model", center: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """The largest inputs that a set within limits has use for: larger ones would take a state from
+    the middle to its limit in less than eight steps. Shape (d,), infinite for an input that moves
+    no state.
+
+    Args:
+        stepped: The model in virtual inputs, `InVirtualInputs.stepped`.
+        center: The middle, shape (n,).
+        reach: How far the limits are from it, shape (n,).
+    """
+    with jax.enable_x64():
+        B = np.abs(np.asarray(stepped.affine(jnp.asarray(center, jnp.float64)).B))
+    with np.errstate(divide="ignore"):
+        return np.min(np.where(B > 0, reach[:, None] / (_STEPS_TO_LIMIT * B), np.inf), axis=0)
+
+
 class Inputs(NamedTuple):
     """What actions u in [-1, 1]^d bring about at one state: v = c + G u, shapes (d,) and (d, d)."""
 

@@ -6,6 +6,7 @@ What is said of them is tested, never proved.
 
 from ._brax_plant import BraxPlant as BraxPlant
 from ._gym_plant import GymPlant as GymPlant
+from ._mechanical_fit import MechanicalFit as MechanicalFit
 from ._playground_plant import PlaygroundPlant as PlaygroundPlant
 from ._remainder_fit import RemainderFit as RemainderFit
 from ._remainder_fit import fit_remainder as fit_remainder

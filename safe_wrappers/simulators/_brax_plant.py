@@ -11,7 +11,10 @@ import numpy as np
 from brax import envs
 
 from .._errors import ModelError
+from ..sets import Box
 from ._chosen_joints import ChosenJoints
+from ._mechanical_fit import Frames, MechanicalFit, fit_mechanical
+from ._motors import motor_torques
 from ._mujoco_model import Touching, touching_at
 from ._simulator_model import SimulatorModel
 from ._support import warn_of_many_states
@@ -132,6 +135,63 @@ class BraxPlant:
                 "`self.pipeline_init(q, qd)`, but it does not call it."
             )
         return state
+
+    def mechanical(
+        self,
+        states: Box,
+        key: jax.Array,
+        *,
+        samples: int = 16_384,
+        safety: float = 1.5,
+    ) -> MechanicalFit:
+        """The equations of motion of the chosen joints in closed form, from which `certify` makes a
+        set in blocks, however many joints there are ("Safe sets for robots" in the documentation).
+
+        Masses, inertias and axes come from MuJoCo's model of the environment, gears from its
+        motors. What these equations leave out is covered by a box of disturbances: that a step has
+        several frames, that damping, limits and contacts act within them, and rounding. The box is
+        measured at samples in which every position, speed and acceleration is at an end of its
+        range half of the time; accelerations are those that a set within `states` has use for (from
+        standstill to the largest speed in eight steps). So the set is proved for the equations, and
+        *tested* for the environment.
+
+        Every chosen joint must have one motor of its own, and all joints between the chosen ones
+        and the world must be chosen: an arm has that, a robot with a free base has not.
+
+        Args:
+            states: The limits of x, for which a set is to be found: shape (n,), positions first,
+                inside the joints' ranges and away from contacts.
+            key: Random key.
+            samples: Number of samples.
+            safety: Factor on the largest difference, at least 1.
+
+        Returns:
+            The model, whose actions are torques in N m, and its disturbances.
+
+        Raises:
+            SetDimensionError: If `states` has another dimension or is unbounded.
+            TypeError: If an argument has a wrong type.
+            ValueError: If `safety` or `samples` is below 1.
+            ModelError: If the joints are no such arm, or a step is not finite at some sample.
+
+        Warns:
+            UserWarning: If bodies touch or joints are at their limits at some samples.
+        """
+        name, physics = type(self.env).__name__, self.env.sys.mj_model
+        if physics is None:
+            raise ModelError(
+                f"The equations of motion are read from MuJoCo's model, but `{name}` has none "
+                "(`env.sys.mj_model`). Write them as a `models.Mechanical`."
+            )
+        dofs = self._joints.chain(name, physics)
+        joints = [physics.joint(int(physics.dof_jntid[dof])).name for dof in dofs]
+        torque = motor_torques(self.env, self._some_state, dofs, joints)
+        dt = float(self.env.sys.opt.timestep)
+        implicit = self.env.backend == "mjx" or self.env.sys.matrix_inv_iterations == 0
+        frames = Frames(dt, round(float(self.env.dt) / dt), implicit)
+        return fit_mechanical(
+            self.model, physics, dofs, torque, frames, states, key, samples=samples, safety=safety
+        )
 
     def _watch(self, x: np.ndarray) -> Touching:
         positions = self._joints.positions(x, self._some_state.pipeline_state.q)

@@ -12,6 +12,7 @@ from .._errors import ModelError, SetDimensionError
 from .._gate import as_integer, instance_of
 from ._mujoco_model import (
     influence_from_outside,
+    joints_beside,
     names_of_joints,
     quaternions,
     short_episodes,
@@ -113,6 +114,33 @@ class ChosenJoints:
                 f"{physics.na} actuator(s) of `{name}` have a state of their own beside the "
                 f"joints. Give an `ExplicitSystem` safe actions that you know. {PAGE}"
             )
+
+    def chain(self, name: str, physics: Any) -> list[int]:
+        """Indices of the joints' velocities, if x is their positions and velocities in one order,
+        and they hang on the world or on one another.
+
+        Args:
+            name: Name of the environment.
+            physics: MuJoCo's model of it.
+
+        Raises:
+            ModelError: If they do not.
+        """
+        derivative = velocity_of(physics)
+        dofs = [derivative[i] for i in self.q.tolist()]
+        if dofs != self.qd.tolist() or dofs != sorted(dofs):
+            raise ModelError(
+                "The equations of motion need position and velocity of the same joints, both in "
+                f"ascending order, but of `{name}` q = {self.q.tolist()} and qd = "
+                f"{self.qd.tolist()} were chosen. {PAGE}"
+            )
+        left_out = joints_beside(physics, dofs)
+        if left_out:
+            raise ModelError(
+                "The equations of motion need every joint of a body that moves with the chosen "
+                f"ones, but of `{name}` {', '.join(left_out)} is left out. {PAGE}"
+            )
+        return dofs
 
     def require_independence(self, name: str, physics: Any, start: np.ndarray) -> None:
         """Checks that joints that are not in x do not change how x moves, and warns of contacts.

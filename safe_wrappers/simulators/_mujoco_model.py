@@ -124,6 +124,16 @@ def velocity_of(model: Any) -> dict[int, int]:
     return found
 
 
+def joints_beside(model: Any, dofs: list[int]) -> list[str]:
+    """Names of the joints in trees of bodies that hold some of `dofs`, and are not among them."""
+    trees = {int(model.dof_treeid[dof]) for dof in dofs}
+    return [
+        model.joint(int(model.dof_jntid[dof])).name
+        for dof in range(model.nv)
+        if int(model.dof_treeid[dof]) in trees and dof not in dofs
+    ]
+
+
 def touching_at(model: Any, qpos: np.ndarray) -> Touching:
     """Contacts and limits at joint positions, shape (N, nq)."""
     data, seen = mujoco.MjData(model), Touching()

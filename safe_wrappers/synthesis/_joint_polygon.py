@@ -16,6 +16,8 @@ from scipy.spatial import ConvexHull
 # since facets are rounded and corners lie between them.
 _USED = 0.99
 _TWICE = 2.0
+# A facet with two entries is rounded to the nearest float32 numbers.
+_ROUNDED = 1 - 1e-6
 
 
 def joint_polygon(
@@ -25,6 +27,8 @@ def joint_polygon(
     push: float,
     dt: float,
     *,
+    slip: float = 0.0,
+    lean: float = 0.0,
     facets: int = 5,
     margin: float = 1e-4,
 ) -> np.ndarray | None:
@@ -36,21 +40,30 @@ def joint_polygon(
         authority: The accelerations that there are.
         push: The accelerations that disturb.
         dt: Time step.
+        slip: By how much the position is disturbed in a step, beside what the speed brings about.
+        lean: c, where it is the position + c speed that moves as above, as it does where q' moves
+            the position by another share of dt^2 v.
         facets: Sloped facets on each side.
         margin: The margin of each facet that the set is to have, in the scale in which the centre
             has margin 1.
     """
     b = (authority - push) * _USED
-    if b <= 0:
+    if lean:
+        reach = (reach - lean * speed) * _ROUNDED
+    if b <= 0 or reach <= 0:
         return None
-    longest = max((speed + 2.5 * margin * (reach + speed**2 / (2 * b)) / dt) / b - dt, dt)
+    spare = 2.5 * margin * (reach + speed**2 / (2 * b)) + slip
+    longest = max((speed + spare / dt) / b - dt, dt)
     count = min(facets, max(1, int(np.ceil(longest / dt))))
     times = np.array([0.0, longest])
     if count > 1:
         times = np.concatenate([[0.0], np.geomspace(2 * dt, longest + dt, count) - dt])
+        # Braking between two facets passes the earlier one if they are less than a step apart.
+        for k in range(1, len(times)):
+            times[k] = max(times[k], times[k - 1] + dt)
     rows, c, last = [(0.0, 1.0 / speed)], reach, -speed
     for k, t in enumerate(times):
-        fastest = min((t + dt) * b - _TWICE * margin * c / dt, speed * (1 - 1e-6))
+        fastest = min((t + dt) * b - (_TWICE * margin * c + slip) / dt, speed * (1 - 1e-6))
         if fastest > last + 1e-3 * speed:
             rows.append((1.0 / c, t / c))
             last = fastest
@@ -62,7 +75,7 @@ def joint_polygon(
     H = np.concatenate([H, -H])
     # A row inside the hull of the others is redundant.
     kept = np.sort(ConvexHull(H * [reach, speed]).vertices)
-    return outward(H[kept])
+    return outward(H[kept] @ np.array([[1.0, lean], [0.0, 1.0]]))
 
 
 def outward(H: np.ndarray) -> np.ndarray:

@@ -12,23 +12,32 @@ CASES = [
     (2.0, 4.0, 10.0, 1.0, 0.01),
     (5.0, 2.0, 2.0, 0.5, 0.02),
     (0.15, 0.5, 3.0, 0.5, 0.02),
+    # Motors that reach the largest speed within a few steps.
+    (3.0, 8.0, 48.0, 0.01, 0.02),
+    (1.0, 0.5, 1.25, 0.1, 0.05),
 ]
 
 
+@pytest.mark.parametrize("lean", [0.0, 0.25, 0.5], ids=["one frame", "two", "many"])
 @pytest.mark.parametrize("case", CASES)
-def test_braking_keeps_the_joint_in_its_polygon(case):
-    """At every vertex some acceleration keeps all facets, whatever the push."""
+def test_braking_keeps_the_joint_in_its_polygon(case, lean):
+    """At every vertex some acceleration keeps all facets, whatever the push and the slip; with
+    several frames in a step q' moves the position by less than dt^2 v.
+    """
     reach, speed, authority, push, dt = case
-    H = joint_polygon(*case)
+    lean, slip = lean * dt, 1e-5 * reach if lean else 0.0
+    H = joint_polygon(*case, lean=lean, slip=slip)
     assert H is not None
     hull = ConvexHull(H.astype(float))
     corners = -hull.equations[:, :2] / hull.equations[:, 2:]
     v = np.linspace(-authority, authority, 4001)
     for q, s in corners:
-        assert abs(q) <= reach * (1 + 1e-6)
+        assert abs(q) <= reach * (1 + (0 if lean else 1e-6))
         assert abs(s) <= speed * (1 + 1e-6)
-        after = np.stack([q + dt * (s + dt * v), s + dt * v])
-        worst = H @ after + np.abs(H @ [dt * dt, dt])[:, None] * push
+        shift = dt * dt - lean * dt
+        after = np.stack([q + dt * s + shift * v, s + dt * v])
+        moved = np.abs(H @ [shift, dt]) * push + np.abs(H[:, 0]) * slip
+        worst = H @ after + moved[:, None]
         assert worst.max(axis=0).min() <= 1 - 1e-4
 
 

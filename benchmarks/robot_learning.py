@@ -1,0 +1,127 @@
+"""Trains the arm to random goals and the quadrotor to way-points, five seeds side by side, and
+measures how far from the goal episodes end and whether any step left the safe set.
+
+python benchmarks/robot_learning.py                          # both, with the settings of TUNED
+python benchmarks/robot_learning.py --robots arm --steps 20000 --seeds 2 --output /tmp/arm.json
+python benchmarks/robot_learning.py --robots arm --safeguard none --seeds 1
+
+One JSON file holds, for each robot, its learning curves and what was measured at the end.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import safe_wrappers as sw
+from safe_wrappers._files import write_text
+from safe_wrappers.algos import shac
+
+# The environment, the interactions, and the steps of an episode: 6 s.
+ROBOTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "arm": ("safe_arm", {}, 1_500_000, 300),
+    "quadrotor": ("safe_quadrotor_3d", {"goal": "waypoint"}, 1_200_000, 300),
+}
+EPISODES, LAST = 256, 20
+
+
+def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[str, Any]:
+    """Trainings of one robot, and what became of them."""
+    system, options, budget, length = ROBOTS[robot]
+    env = sw.envs.get_environment(system, **options)
+    settings = dict(shac.TUNED[system])
+    if safeguard == "none":
+        settings.pop("regularisation")
+    else:
+        env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
+    began, curves = time.perf_counter(), []
+
+    def progress(count: int, metrics: dict[str, Any]) -> None:
+        returns = np.asarray(metrics["eval/episode_reward"], np.float64)
+        curves.append({"interactions": count, "returns": returns.tolist()})
+        print(f"{robot}, {safeguard}: {count:,}: {np.round(returns, 1)}", flush=True)
+
+    many = shac.train_many(
+        env,
+        steps or budget,
+        length,
+        seeds=range(seeds),
+        num_evals=11,
+        progress_fn=progress,
+        **settings,
+    )
+    seconds = time.perf_counter() - began
+    ends = [evaluate(env, many.make_policy(many[run].params), length) for run in range(seeds)]
+    return {
+        "robot": robot,
+        "safeguard": safeguard,
+        "interactions": steps or budget,
+        "seconds": round(seconds, 1),
+        "device": str(jax.devices()[0]),
+        "curves": curves,
+        "final_distances": [round(distance, 4) for distance, _, _ in ends],
+        "exits": [int(count) for _, count, _ in ends],
+        "steps": EPISODES * length,
+        "interventions": [round(share, 4) for _, _, share in ends],
+    }
+
+
+def evaluate(env: Any, policy: Any, length: int) -> tuple[float, int, float]:
+    """The mean distance to the goal over the last steps of episodes; how many states were outside
+    the safe set, in float64; and the share of steps in which the safeguard acted.
+    """
+    system, position = env.unwrapped.system, slice(0, len(env.reset(_KEY).info["goal"]))
+
+    def episode(key: jax.Array) -> Any:
+        first = env.reset(key)
+
+        def step(state: Any, key: jax.Array) -> Any:
+            action, _ = policy(state.obs, key)
+            after = env.step(state, action)
+            acted = after.metrics.get("safeguard/intervention_per_step", jnp.zeros(()))
+            return after, (system.state(after), acted)
+
+        _, (x, acted) = jax.lax.scan(step, first, jax.random.split(key, length))
+        away = x[-LAST:, position] - first.info["goal"]
+        return x, acted, jnp.linalg.norm(away, axis=1).mean()
+
+    x, acted, away = jax.jit(jax.vmap(episode))(jax.random.split(_KEY, EPISODES))
+    H, h = (np.asarray(part, np.float64) for part in system.safe_state_set.halfspaces())
+    outside = ~np.all(np.asarray(x, np.float64) @ H.T <= h, axis=-1)
+    return float(np.mean(away)), int(outside.sum()), float(np.mean(acted))
+
+
+_KEY = jax.random.PRNGKey(2_026)
+
+
+def main() -> int:
+    """Writes the file."""
+    parser = argparse.ArgumentParser(description="Trains the robots and measures the result.")
+    parser.add_argument("--robots", nargs="+", choices=list(ROBOTS), default=list(ROBOTS))
+    parser.add_argument("--safeguard", choices=["boundary_projection", "none"], default=None)
+    parser.add_argument("--steps", type=int, help="interactions of each run; default: TUNED's")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(__file__).parent / "results" / "robot_learning.json",
+    )
+    options = parser.parse_args()
+    guards = [options.safeguard] if options.safeguard else ["boundary_projection", "none"]
+    found = []
+    for robot in options.robots:
+        for guard in guards:
+            seeds = options.seeds if guard != "none" else 1
+            found.append(measure(robot, guard, options.steps, seeds))
+            write_text(options.output, json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
