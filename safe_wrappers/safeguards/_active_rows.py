@@ -8,6 +8,7 @@ A mistake there could change a derivative and never an action.
 """
 
 import os
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -29,11 +30,11 @@ def through_active_rows(
     system: FacetedSystem,
     safeguard: Safeguard,
     x: Float[jax.Array, " n"],
-    action_set: SafeActionSet,
     action: Float[jax.Array, " d"],
+    action_set_at: Callable[[Float[jax.Array, " n"]], SafeActionSet],
 ) -> SafeguardOutput:
-    """`safeguard(action_set, action)`, with the derivative w.r.t. the state through the facets that
-    decide the executed action.
+    """`safeguard(action_set_at(x), action)`, with the derivative w.r.t. the state through the facets
+    that decide the executed action.
 
     Where several decide it alike and the derivative is not defined, it is that of one of them.
 
@@ -42,23 +43,31 @@ def through_active_rows(
         safeguard: One that does not know its rows, or whose gradient rule asks for all rows near by
             (`Inward`), is differentiated through all of them.
         x: State, shape (n,).
-        action_set: The safe action set at x.
         action: The request, shape (d,).
+        action_set_at: The safe action set at a state.
     """
-    fixed = jax.lax.stop_gradient(action_set)
-    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action))
-    single = len(fixed.anchor) == 1
-    support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
-    if support is None or isinstance(safeguard.rule, Inward):
-        return safeguard(action_set, action)
-    output, accepted = verdict.output, verdict.accepted
-    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)
+    single = system.action_size == 1
+
+    def decided(x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]):
+        action_set = action_set_at(x)
+        verdict = safeguard.verdict(action_set, action)
+        support = Support(ends(action_set.A, action_set.b), None) if single else verdict.support
+        anchor = jnp.clip(jnp.nan_to_num(action_set.anchor), -1.0, 1.0)
+        return verdict.output, verdict.accepted, support, anchor
+
+    if isinstance(safeguard.rule, Inward) or jax.eval_shape(decided, x, action)[2] is None:
+        return safeguard(action_set_at(x), action)
+    output, accepted, support, anchor = jax.lax.stop_gradient(
+        decided(*jax.lax.stop_gradient((x, action)))
+    )
+    facets = jax.eval_shape(action_set_at, x).b.shape[0]
 
     def retraced(
         x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"], Float[jax.Array, ""]]:
-        request = sanitise(action.astype(fixed.b.dtype), anchor)
-        rows = _rows(system, x, support.rows, len(fixed.b), anchor)
+        request = sanitise(action.astype(anchor.dtype), anchor)
+        known = jnp.where(jnp.all(jnp.isfinite(x)), x, 0.0)
+        rows = _rows(system, known, support.rows, facets, anchor)
         target, asked = safeguard.rule.before(rows, request.action)
         if single:
             mapped = safeguard.project(target, asked, accepted, anchor)

@@ -76,18 +76,20 @@ def safe_unit_action(
     with jax.default_matmul_precision("highest"):
         # 1. The state, as far as it is known.
         known = jnp.all(jnp.isfinite(state))
+
         # 2. Its safe action set. At an unknown state no action is known to be safe: unsatisfiable
         # rows, and the neutral action as the anchor.
-        x = jnp.where(known, state, 0.0)
-        action_set = system.safe_action_set(x)
-        b = jnp.where(known, action_set.b, -jnp.inf)
-        neutral = system.neutral_action.astype(action_set.anchor.dtype)
-        anchor = jnp.where(known, action_set.anchor, neutral)
-        action_set = SafeActionSet(action_set.A, b, anchor)
+        def action_set_at(state: Float[jax.Array, " n"]) -> SafeActionSet:
+            known = jnp.all(jnp.isfinite(state))
+            action_set = system.safe_action_set(jnp.where(known, state, 0.0))
+            b = jnp.where(known, action_set.b, -jnp.inf)
+            neutral = system.neutral_action.astype(action_set.anchor.dtype)
+            return SafeActionSet(action_set.A, b, jnp.where(known, action_set.anchor, neutral))
+
         if isinstance(system, FacetedSystem) and system.faceted:
-            output = through_active_rows(system, safeguard, x, action_set, request)
+            output = through_active_rows(system, safeguard, state, request, action_set_at)
         else:
-            output = safeguard(action_set, request)
+            output = safeguard(action_set_at(state), request)
         return output._replace(inside=known & (system.margin(state) >= 0))
 
 

@@ -58,7 +58,9 @@ def test_values_are_bit_for_bit_and_derivatives_those_through_all_rows(plant, na
         np.testing.assert_allclose(
             getattr(output, field), getattr(expected, field), rtol=0, atol=2e-6, err_msg=field
         )
-    for ours, theirs in zip(jax.tree.leaves(derivatives), jax.tree.leaves(through_all), strict=True):
+    for ours, theirs in zip(
+        jax.tree.leaves(derivatives), jax.tree.leaves(through_all), strict=True
+    ):
         scale = 1.0 + np.abs(theirs).max(axis=tuple(range(1, theirs.ndim)))
         error = np.abs(ours - theirs).reshape(LANES, -1).max(axis=1) / scale
         assert np.all(np.isfinite(ours))
