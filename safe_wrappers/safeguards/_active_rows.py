@@ -7,7 +7,6 @@ again and knows which rows to take: nothing of the long one has to be kept for t
 A mistake there could change a derivative and never an action.
 """
 
-import os
 from collections.abc import Callable
 
 import jax
@@ -17,50 +16,54 @@ from jaxtyping import Float, Int32
 
 from .._derivative import with_derivative
 from .._length import length
-from ..safe_actions import FacetedSystem, SafeActionSet
+from ..safe_actions import FacetedSystem, SafeActionSet, System
 from ..safe_actions._action_set import ends
 from ._base import Safeguard, SafeguardOutput, Support, sanitise
 from ._gradient_rules import Inward
 from ._rows import Rows
 
-CHECK = os.environ.get("CHECK") == "1"
+# Of one action and as few rows as these, a derivative through all of them costs less than the
+# search for two.
+_FEW = 12
 
 
-def through_active_rows(
-    system: FacetedSystem,
+def safeguarded(
+    system: System,
     safeguard: Safeguard,
     x: Float[jax.Array, " n"],
     action: Float[jax.Array, " d"],
     action_set_at: Callable[[Float[jax.Array, " n"]], SafeActionSet],
 ) -> SafeguardOutput:
-    """`safeguard(action_set_at(x), action)`, with the derivative w.r.t. the state through the facets
-    that decide the executed action.
+    """`safeguard(action_set_at(x), action)`, bit for bit.
 
-    Where several decide it alike and the derivative is not defined, it is that of one of them.
+    Its derivative w.r.t. the state goes through the rows that decide the executed action, where the
+    system can give single rows and the safeguard knows which they are. Where several decide alike
+    and the derivative is not defined, it is that of one of them.
 
     Args:
-        system: Its rows are those of its facets.
-        safeguard: One that does not know its rows, or whose gradient rule asks for all rows near by
-            (`Inward`), is differentiated through all of them.
-        x: State, shape (n,).
+        system: The plant's model and safe set.
+        safeguard: Of one whose gradient rule asks for all rows near by (`Inward`), the derivative
+            goes through all rows.
+        x: State, shape (n,), perhaps not finite.
         action: The request, shape (d,).
-        action_set_at: The safe action set at a state.
+        action_set_at: The safe action set at a state, which may be not finite, too.
     """
-    single = system.action_size == 1
-
-    def decided(x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]):
-        action_set = action_set_at(x)
-        verdict = safeguard.verdict(action_set, action)
-        support = Support(ends(action_set.A, action_set.b), None) if single else verdict.support
-        anchor = jnp.clip(jnp.nan_to_num(action_set.anchor), -1.0, 1.0)
-        return verdict.output, verdict.accepted, support, anchor
-
-    if isinstance(safeguard.rule, Inward) or jax.eval_shape(decided, x, action)[2] is None:
-        return safeguard(action_set_at(x), action)
-    output, accepted, support, anchor = jax.lax.stop_gradient(
-        decided(*jax.lax.stop_gradient((x, action)))
-    )
     facets = jax.eval_shape(action_set_at, x).b.shape[0]
+    single = system.action_size == 1
+    decisive = facets > _FEW if single else safeguard.decisive
+    faceted = isinstance(system, FacetedSystem) and system.faceted
+    if not (faceted and decisive) or isinstance(safeguard.rule, Inward):
+        # With one action the closed form is cheaper to evaluate again in the backward pass than to
+        # store for it.
+        whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
+        return whole(action_set_at(x), action)
+
+    fixed = jax.lax.stop_gradient(action_set_at(jax.lax.stop_gradient(x)))
+    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action))
+    support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
+    assert support is not None
+    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)
+    output, accepted, support = jax.lax.stop_gradient((verdict.output, verdict.accepted, support))
 
     def retraced(
         x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
@@ -69,19 +72,18 @@ def through_active_rows(
         known = jnp.where(jnp.all(jnp.isfinite(x)), x, 0.0)
         rows = _rows(system, known, support.rows, facets, anchor)
         target, asked = safeguard.rule.before(rows, request.action)
-        if single:
-            mapped = safeguard.project(target, asked, accepted, anchor)
-        else:
-            mapped = safeguard.retrace(target.A, target.b, asked, accepted, support)
-        mapped = jnp.where(output.fallback, anchor, mapped)
-        safe = with_derivative(output.action, mapped)
+        mapped = (
+            safeguard.project(target, asked, accepted, anchor)
+            if single
+            else safeguard.retrace(target.A, target.b, asked, accepted, support)
+        )
+        safe = with_derivative(output.action, jnp.where(output.fallback, anchor, mapped))
         distance = length(safe - request.action)
         safe = safeguard.rule.after(safe, request.unclipped, rows, ~output.intervened)
         return safe, request.action, distance
 
-    if CHECK:
-        retraced = jax.checkpoint(retraced, prevent_cse=False)
-    safe, requested, distance = retraced(x, action)
+    # It is short, so it is cheaper to do again than to store.
+    safe, requested, distance = jax.checkpoint(retraced, prevent_cse=False)(x, action)
     return output._replace(action=safe, requested=requested, distance=distance)
 
 

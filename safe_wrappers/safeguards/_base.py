@@ -169,6 +169,13 @@ class Safeguard(abc.ABC):
             anchor: The certified safe action, shape (d,).
         """
 
+    @property
+    def decisive(self) -> bool:
+        """Whether the map for several actions knows the rows that decide its result: whether
+        `mapped` gives them and there is a `retrace`.
+        """
+        return False
+
     def mapped(
         self,
         rows: Rows,
@@ -176,7 +183,9 @@ class Safeguard(abc.ABC):
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
     ) -> tuple[Float[jax.Array, " d"], Support | None]:
-        """The result of `project`, and the rows that decide it if the map knows them."""
+        """The result of `project`, and for several actions the rows that decide it, if the map is
+        `decisive`.
+        """
         return self.project(rows, request, accepted, anchor), None
 
     def retrace(

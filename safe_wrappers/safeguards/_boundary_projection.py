@@ -49,6 +49,10 @@ class BoundaryProjection(Safeguard):
     ) -> Float[jax.Array, " d"]:
         return self.mapped(rows, request, accepted, anchor)[0]
 
+    @property
+    def decisive(self) -> bool:
+        return True
+
     def mapped(
         self,
         rows: Rows,

@@ -37,6 +37,8 @@ def gauges(
 def gauges_of_rows(
     A: Float[jax.Array, "m d"], slack: Float[jax.Array, " m"], direction: Float[jax.Array, " d"]
 ) -> Float[jax.Array, " m"]:
-    """How many times the distance to each row a direction is long; 0 if it leads away. Shape (m,)."""
+    """How many times the distance to each row a direction is long, shape (m,); 0 if it leads
+    away.
+    """
     along = dot(A, direction)
     return jnp.where(along > 0, along / slack, 0.0)

@@ -79,6 +79,10 @@ class RayMask(Safeguard):
     ) -> Float[jax.Array, " d"]:
         return self.mapped(rows, request, accepted, anchor)[0]
 
+    @property
+    def decisive(self) -> bool:
+        return self.center in ("chebyshev", "orthogonal")
+
     def mapped(
         self,
         rows: Rows,
@@ -90,8 +94,7 @@ class RayMask(Safeguard):
         room = jnp.all(dot(A, anchor) < b)
         # Without room the centre's own derivative is of no use.
         asked = jnp.where(room, request, jax.lax.stop_gradient(request))
-        few = request.shape != (1,) and self.center in ("chebyshev", "orthogonal")
-        if not few:
+        if request.shape == (1,) or not self.decisive:
             center = safe_center(self.center, rows, asked, accepted)
             return self._masked(A, b - dot(A, center), center, request, accepted), None
         found = deciding(self.center, rows, asked, accepted)  # pyright: ignore[reportArgumentType]

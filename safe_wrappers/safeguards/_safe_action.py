@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from .._derivative import with_derivative
 from .._gate import as_action, as_state
 from ..models import ActionUnits
-from ..safe_actions import FacetedSystem, SafeActionSet, System, SystemOfModel, units_of
-from ._active_rows import through_active_rows
+from ..safe_actions import SafeActionSet, System, SystemOfModel, units_of
+from ._active_rows import safeguarded
 from ._base import Safeguard, SafeguardOutput
 from ._compiled import call
 
@@ -74,22 +74,19 @@ def safe_unit_action(
     """
     request, state = _request(system, action), _state(system, x)
     with jax.default_matmul_precision("highest"):
-        # 1. The state, as far as it is known.
-        known = jnp.all(jnp.isfinite(state))
 
-        # 2. Its safe action set. At an unknown state no action is known to be safe: unsatisfiable
-        # rows, and the neutral action as the anchor.
         def action_set_at(state: Float[jax.Array, " n"]) -> SafeActionSet:
+            # 1. The state, as far as it is known.
             known = jnp.all(jnp.isfinite(state))
+            # 2. Its safe action set. At an unknown state no action is known to be safe:
+            # unsatisfiable rows, and the neutral action as the anchor.
             action_set = system.safe_action_set(jnp.where(known, state, 0.0))
             b = jnp.where(known, action_set.b, -jnp.inf)
             neutral = system.neutral_action.astype(action_set.anchor.dtype)
             return SafeActionSet(action_set.A, b, jnp.where(known, action_set.anchor, neutral))
 
-        if isinstance(system, FacetedSystem) and system.faceted:
-            output = through_active_rows(system, safeguard, state, request, action_set_at)
-        else:
-            output = safeguard(action_set_at(state), request)
+        output = safeguarded(system, safeguard, state, request, action_set_at)
+        known = jnp.all(jnp.isfinite(state))
         return output._replace(inside=known & (system.margin(state) >= 0))
 
 

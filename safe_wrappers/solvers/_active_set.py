@@ -103,8 +103,6 @@ class _Iterate(NamedTuple):
     multipliers: Float[jax.Array, " d"]  # >= 0, of the active rows
     rows: Int32[jax.Array, " d"]  # indices of the active rows
     active: Bool[jax.Array, " d"]  # the slots in use
-    N: Float[jax.Array, "d d"]  # the active normals, zero in free slots
-    offsets: Float[jax.Array, " d"]  # their offsets, likewise
     # orthonormal basis of the span of the active normals, one row for each slot in use
     Q: Float[jax.Array, "d d"]
     T: Float[jax.Array, "d d"]  # with Q = T N
@@ -135,7 +133,7 @@ def dual_active_set(
         return index, jnp.max(violations) > (d + 3) * rounding
 
     def trip(s: _Iterate) -> _Iterate:
-        normal, offset = _row(A, b, s.entering)
+        normal, offset = A[s.entering], b[s.entering]
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
         along = dot(s.Q, normal)
@@ -164,12 +162,10 @@ def dual_active_set(
         multipliers = jnp.where(
             enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
         )
-        N = jnp.where(enters[:, None], normal, s.N)
-        offsets = jnp.where(enters, offset, s.offsets)
-        N, offsets = jnp.where(active[:, None], N, 0), jnp.where(active, offsets, 0)
+        N = _gather(A, rows, active)
         Q, T = orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
-        residual = dot(N, x) - offsets
+        residual = jnp.where(active, dot(N, x) - b[rows], 0)
         x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
 
         feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
@@ -180,8 +176,6 @@ def dual_active_set(
             multipliers=multipliers,
             rows=rows,
             active=active,
-            N=N,
-            offsets=offsets,
             Q=Q,
             T=T,
             entering=jnp.where(adds, index, s.entering),
@@ -199,8 +193,6 @@ def dual_active_set(
         jnp.zeros(d, np.int32),
         none,
         factor,
-        zeros,
-        factor,
         factor,
         index,
         jnp.zeros((), a.dtype),
@@ -208,14 +200,6 @@ def dual_active_set(
         zero,
     )
     return lax.while_loop(lambda s: s.running, trip, start)
-
-
-def _row(
-    A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], index: Int32[jax.Array, ""]
-) -> tuple[Float[jax.Array, " d"], Float[jax.Array, ""]]:
-    """One row and its offset, without an index into memory, which would be slow in a batch."""
-    chosen = np.arange(len(b), dtype=np.int32) == index
-    return jnp.sum(jnp.where(chosen[:, None], A, 0), axis=0), jnp.sum(jnp.where(chosen, b, 0))
 
 
 def _gather(
