@@ -16,6 +16,7 @@ from jaxtyping import Float, Int32
 
 from .._derivative import with_derivative
 from .._length import length
+from .._own import replacement
 from ..safe_actions import FacetedSystem, SafeActionSet, System
 from ..safe_actions._action_set import ends
 from ._base import Safeguard, SafeguardOutput, Support, sanitise
@@ -42,8 +43,8 @@ def safeguarded(
 
     Args:
         system: The plant's model and safe set.
-        safeguard: Of one whose gradient rule asks for all rows near by (`Inward`), the derivative
-            goes through all rows.
+        safeguard: Of one that has replaced the verified call by its own, or whose gradient rule asks
+            for all rows near by (`Inward`), the derivative goes through all rows.
         x: State, shape (n,), perhaps not finite.
         action: The request, shape (d,).
         action_set_at: The safe action set at a state, which may be not finite, too.
@@ -52,14 +53,15 @@ def safeguarded(
     single = system.action_size == 1
     decisive = facets > _FEW if single else safeguard.decisive
     faceted = isinstance(system, FacetedSystem) and system.faceted
-    if not (faceted and decisive) or isinstance(safeguard.rule, Inward):
+    plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
+    if not (faceted and decisive and plain):
         # With one action the closed form is cheaper to evaluate again in the backward pass than to
         # store for it.
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
         return whole(action_set_at(x), action)
 
     fixed = jax.lax.stop_gradient(action_set_at(jax.lax.stop_gradient(x)))
-    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action))
+    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), search=not single)
     support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
     assert support is not None
     anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)

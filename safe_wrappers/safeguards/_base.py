@@ -171,22 +171,20 @@ class Safeguard(abc.ABC):
 
     @property
     def decisive(self) -> bool:
-        """Whether the map for several actions knows the rows that decide its result: whether
-        `mapped` gives them and there is a `retrace`.
+        """Whether the map for several actions knows the rows that decide its result: whether there
+        are `search` and `retrace`.
         """
         return False
 
-    def mapped(
+    def search(
         self,
         rows: Rows,
         request: Float[jax.Array, " d"],
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
-    ) -> tuple[Float[jax.Array, " d"], Support | None]:
-        """The result of `project`, and for several actions the rows that decide it, if the map is
-        `decisive`.
-        """
-        return self.project(rows, request, accepted, anchor), None
+    ) -> tuple[Float[jax.Array, " d"], Support]:
+        """The result of `project`, and the rows that decide it; of a `decisive` map."""
+        raise NotImplementedError(f"`{type(self).__name__}` does not know the rows that decide.")
 
     def retrace(
         self,
@@ -197,7 +195,7 @@ class Safeguard(abc.ABC):
         support: Support,
     ) -> Float[jax.Array, " d"]:
         """The result of `project` up to rounding, shape (d,), without a search and from the rows of
-        the support alone, for its derivative. Only for maps that know them.
+        the support alone, for its derivative; of a `decisive` map.
 
         Args:
             A: Unit rows of the support, shape (r, d).
@@ -227,8 +225,16 @@ class Safeguard(abc.ABC):
         return output._replace(action=safe)
 
     @own
-    def verdict(self, action_set: SafeActionSet, action: ArrayLike) -> Verdict:
-        """The verified call without the derivative that does not pass through the map."""
+    def verdict(
+        self, action_set: SafeActionSet, action: ArrayLike, *, search: bool = False
+    ) -> Verdict:
+        """The verified call without the derivative that does not pass through the map.
+
+        Args:
+            action_set: The safe action set of the current state, d actions.
+            action: Any action, shape (d,).
+            search: Whether to say which rows decided, of a `decisive` map.
+        """
         rows = Rows.of(action_set)
         # The executed action never leaves the box, whatever a system gives as its anchor.
         anchor = _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
@@ -238,8 +244,12 @@ class Safeguard(abc.ABC):
         accepted = rows.accept(request.action)
         # 5. The map, differentiated as the gradient rule says, 6. the accept test on its result.
         target, asked = self.rule.before(rows, request.action)
-        mapped, support = self.mapped(target, asked, accepted, anchor)
-        safe, fallback = _verified(target, mapped, anchor)
+        support = None
+        if search:
+            mapped, support = self.search(target, asked, accepted, anchor)
+            safe, fallback = _checked(target, mapped, anchor)
+        else:
+            safe, fallback = self._verified(target, asked, accepted, anchor)
         output = SafeguardOutput(
             action=safe,
             requested=request.action,
@@ -255,8 +265,21 @@ class Safeguard(abc.ABC):
         )
         return Verdict(rows, request, accepted, output, support)
 
+    @own
+    def _verified(
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
+        """The map's result if it passes the accept test, else its pull-back towards the anchor,
+        else the anchor; and whether it is the anchor for this reason.
+        """
+        return _checked(rows, self.project(rows, request, accepted, anchor), anchor)
 
-def _verified(
+
+def _checked(
     rows: Rows, mapped: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]
 ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
     """The map's result if it passes the accept test, else its pull-back towards the anchor, else

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
-from ..solvers import onto_flat, projection
+from ..solvers import onto_flat, project, projection
 from ._base import Safeguard, Support
 from ._gradient_rules import GradientRule, Inward
 from ._rows import Rows
@@ -47,23 +47,25 @@ class BoundaryProjection(Safeguard):
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
     ) -> Float[jax.Array, " d"]:
-        return self.mapped(rows, request, accepted, anchor)[0]
+        if request.shape == (1,):
+            lower, upper = interval(rows.A, rows.b - rows.tau)
+            nearest = jnp.minimum(jnp.maximum(request, lower), upper)
+        else:
+            nearest = project(*rows.tightened_with_box(), request)
+        return jnp.where(accepted, request, nearest)
 
     @property
     def decisive(self) -> bool:
-        return True
+        # A subclass may have another map.
+        return type(self).project is BoundaryProjection.project
 
-    def mapped(
+    def search(
         self,
         rows: Rows,
         request: Float[jax.Array, " d"],
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
-    ) -> tuple[Float[jax.Array, " d"], Support | None]:
-        if request.shape == (1,):
-            lower, upper = interval(rows.A, rows.b - rows.tau)
-            nearest = jnp.minimum(jnp.maximum(request, lower), upper)
-            return jnp.where(accepted, request, nearest), None
+    ) -> tuple[Float[jax.Array, " d"], Support]:
         found = projection(*rows.tightened_with_box(), request)
         return jnp.where(accepted, request, found.point), Support(found.rows, found.active)
 

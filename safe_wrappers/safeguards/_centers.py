@@ -62,12 +62,14 @@ class Found(NamedTuple):
 
 
 def deciding(
-    kind: Literal["chebyshev", "orthogonal"],
+    kind: Center,
     rows: Rows,
     request: Float[jax.Array, " d"],
     accepted: Bool[jax.Array, ""],
 ) -> Found:
-    """`safe_center` for d > 1 of a kind that a few rows decide, with these rows."""
+    """`safe_center` for d > 1 of a kind that a few rows decide ("chebyshev" or "orthogonal"), with
+    these rows.
+    """
     A, b = rows.tightened_with_box()
     d = A.shape[1]
     if kind == "orthogonal":
@@ -83,7 +85,7 @@ def deciding(
 
 
 def retraced_center(
-    kind: Literal["chebyshev", "orthogonal"],
+    kind: Center,
     A: Float[jax.Array, "r d"],
     b: Float[jax.Array, " r"],
     request: Float[jax.Array, " d"],

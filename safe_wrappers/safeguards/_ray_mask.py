@@ -77,31 +77,30 @@ class RayMask(Safeguard):
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
     ) -> Float[jax.Array, " d"]:
-        return self.mapped(rows, request, accepted, anchor)[0]
+        A, b = rows.A, rows.b - rows.tau
+        asked = _asked(jnp.all(dot(A, anchor) < b), request)
+        center = safe_center(self.center, rows, asked, accepted)
+        return self._masked(A, b - dot(A, center), center, request, accepted)
 
     @property
     def decisive(self) -> bool:
-        return self.center in ("chebyshev", "orthogonal")
+        # A subclass may have another map.
+        own = type(self).project is RayMask.project
+        return own and self.center in ("chebyshev", "orthogonal")
 
-    def mapped(
+    def search(
         self,
         rows: Rows,
         request: Float[jax.Array, " d"],
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
-    ) -> tuple[Float[jax.Array, " d"], Support | None]:
+    ) -> tuple[Float[jax.Array, " d"], Support]:
         A, b = rows.A, rows.b - rows.tau
-        room = jnp.all(dot(A, anchor) < b)
-        # Without room the centre's own derivative is of no use.
-        asked = jnp.where(room, request, jax.lax.stop_gradient(request))
-        if request.shape == (1,) or not self.decisive:
-            center = safe_center(self.center, rows, asked, accepted)
-            return self._masked(A, b - dot(A, center), center, request, accepted), None
-        found = deciding(self.center, rows, asked, accepted)  # pyright: ignore[reportArgumentType]
+        found = deciding(self.center, rows, request, accepted)
         slack = b - dot(A, found.center)
         values = gauges_of_rows(A, slack, request - found.center)
         row = first_largest(values, 8 * float(jnp.finfo(b.dtype).eps) * jnp.max(values))
-        notes = _Notes(found.notes, room, jnp.all(slack > 0))
+        notes = _Notes(found.notes, jnp.all(dot(A, anchor) < b), jnp.all(slack > 0))
         masked = self._masked(A, slack, found.center, request, accepted)
         return masked, Support(jnp.append(found.rows, row), notes)
 
@@ -114,15 +113,8 @@ class RayMask(Safeguard):
         support: Support,
     ) -> Float[jax.Array, " d"]:
         notes = support.notes
-        asked = jnp.where(notes.room, request, jax.lax.stop_gradient(request))
-        center = retraced_center(
-            self.center,  # pyright: ignore[reportArgumentType]
-            A[:-1],
-            b[:-1],
-            asked,
-            accepted,
-            notes.center,
-        )
+        asked = _asked(notes.room, request)
+        center = retraced_center(self.center, A[:-1], b[:-1], asked, accepted, notes.center)
         slack = jnp.where(notes.roomy, b[-1:] - dot(A[-1:], center), 0.0)
         return self._masked(A[-1:], slack, center, request, accepted)
 
@@ -149,3 +141,8 @@ class RayMask(Safeguard):
         masked = center + jnp.where(moved, scale, 1.0) * offset
         masked = jnp.where(roomy, masked, center)
         return jnp.where(accepted, request, masked) if self.center == "orthogonal" else masked
+
+
+def _asked(room: Bool[jax.Array, ""], request: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
+    """The request as a centre sees it: where there is no room it is a constant."""
+    return jnp.where(room, request, jax.lax.stop_gradient(request))
