@@ -7,6 +7,7 @@ from ._common import SystemOfModel as SystemOfModel
 from ._common import units_of as units_of
 from ._explicit import ExplicitSystem as ExplicitSystem
 from ._model_system import ModelSystem as ModelSystem
+from ._protocol import FacetedSystem as FacetedSystem
 from ._protocol import ModelBased as ModelBased
 from ._protocol import System as System
 from ._rounded_actions import onto_space as onto_space

@@ -2,11 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
 from .._gate import as_numbers
+from .._margins import first_largest
 from .._one_line import rows_by_columns
 from .._pytree import frozen_pytree
 from ..solvers import max_margin
@@ -99,6 +100,22 @@ def interval(
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
+
+
+def ends(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Int32[jax.Array, "2"]:
+    """Indices of two rows that bound the interval of all rows within the box, shape (2,)."""
+    slope = A[:, 0]
+    bounds = _bounds(slope, b)
+    # Beyond the box it does not matter which row it is.
+    end = jnp.clip(jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0), -2.0, 2.0)
+    inward = jnp.stack(
+        [
+            jnp.where(bounds & (slope < 0), end, -3.0),
+            jnp.where(bounds & (slope > 0), -end, -3.0),
+        ],
+        axis=1,
+    )
+    return first_largest(inward, 8 * float(jnp.finfo(b.dtype).eps))
 
 
 @jax.custom_jvp

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
@@ -171,9 +171,30 @@ class ModelSystem(SystemOfModel, Guaranteed):
         x = as_state("x", x, self.model.state_size)
         if self._rows is not None:
             return self._rows(x)
+        A, b = self.facet_rows(x)
+        if self._anchor is None:
+            return SafeActionSet.from_rows(A, b)
+        return SafeActionSet(A, b, self._anchor(A, b))
+
+    @property
+    def faceted(self) -> bool:
+        """Whether a safe action set has one row for each facet of S."""
+        return self._rows is None
+
+    def facet_rows(
+        self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None
+    ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
+        """The rows of some facets at x, shapes (r, d) and (r,), of a system that is `faceted`.
+
+        Args:
+            x: State, shape (n,).
+            facets: Which ones, shape (r,). Default: all in their order.
+        """
         c, B, E = self.model.affine(x)
         H, room = self.claim.centered_set.halfspaces()
         H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
+        if facets is not None:
+            H, offsets = H[facets], offsets[facets]
         # Elementwise, as in `_products`: rounded factors would void eps.
         A = jnp.sum(H[:, :, None] * B[None], axis=1)
         HE = jnp.sum(H[:, :, None] * E[None], axis=1)
@@ -182,10 +203,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
             for part in (self.disturbance_set.center, self.disturbance_set.radius)
         )
         worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
-        b = offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
-        if self._anchor is None:
-            return SafeActionSet.from_rows(A, b)
-        return SafeActionSet(A, b, self._anchor(A, b))
+        return A, offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""

@@ -3,7 +3,7 @@
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
 from ..models import Model
 from ..sets import Box
@@ -46,6 +46,22 @@ class System(Protocol):
 
     def sample_initial(self, key: jax.Array, /) -> Float[jax.Array, " n"]:
         """A state in the safe set, shape (n,)."""
+        ...
+
+
+@runtime_checkable
+class FacetedSystem(System, Protocol):
+    """A system that can give single rows of its safe action sets, without the others."""
+
+    @property
+    def faceted(self) -> bool:
+        """Whether it can: whether the rows of a safe action set are those of `facet_rows`."""
+        ...
+
+    def facet_rows(
+        self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None, /
+    ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
+        """The rows (A, b) of the safe action set at x with these indices; default: all."""
         ...
 
 

@@ -2,13 +2,14 @@
 
 import abc
 import dataclasses
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
+from .._derivative import with_derivative
 from .._gate import as_action
 from .._length import length
 from .._own import own
@@ -64,7 +65,38 @@ class SafeguardOutput(NamedTuple):
     inside: Bool[jax.Array, ""]
 
 
-class _Request(NamedTuple):
+class Support(NamedTuple):
+    """The rows that decide what a map gives at a request: near it, the map of these alone has the
+    same values and derivatives.
+
+    Attributes:
+        rows: Their indices among the rows and below them those of the box, shape (r,).
+        notes: What else the map remembers of its search, for its own `retrace`.
+    """
+
+    rows: Int32[jax.Array, " r"]
+    notes: Any
+
+
+class Verdict(NamedTuple):
+    """What the verified call did.
+
+    Attributes:
+        rows: Unit rows of the safe action set.
+        request: The request after sanitising.
+        accepted: Whether it passed the accept test. Shape ().
+        output: The output, before the derivative is added that does not pass through the map.
+        support: The rows that decided, if the map knows them.
+    """
+
+    rows: Rows
+    request: "Request"
+    accepted: Bool[jax.Array, ""]
+    output: "SafeguardOutput"
+    support: Support | None
+
+
+class Request(NamedTuple):
     """A request after sanitising.
 
     Attributes:
@@ -137,6 +169,43 @@ class Safeguard(abc.ABC):
             anchor: The certified safe action, shape (d,).
         """
 
+    @property
+    def decisive(self) -> bool:
+        """Whether the map for several actions knows the rows that decide its result: whether there
+        are `search` and `retrace`.
+        """
+        return False
+
+    def search(
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> tuple[Float[jax.Array, " d"], Support]:
+        """The result of `project`, and the rows that decide it; of a `decisive` map."""
+        raise NotImplementedError(f"`{type(self).__name__}` does not know the rows that decide.")
+
+    def retrace(
+        self,
+        A: Float[jax.Array, "r d"],
+        b: Float[jax.Array, " r"],
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        support: Support,
+    ) -> Float[jax.Array, " d"]:
+        """The result of `project` up to rounding, shape (d,), without a search and from the rows of
+        the support alone, for its derivative; of a `decisive` map.
+
+        Args:
+            A: Unit rows of the support, shape (r, d).
+            b: Their offsets, those of the set tightened by tau, those of the box not, shape (r,).
+            request: The sanitised request, shape (d,), in the box.
+            accepted: Whether the request passes the accept test. Shape ().
+            support: What `mapped` gave.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` does not know the rows that decide.")
+
     @own
     def __call__(self, action_set: SafeActionSet, action: ArrayLike) -> SafeguardOutput:
         """Replaces `action` by a safe one. Pure and unbatched: batch it with jax.vmap.
@@ -151,32 +220,50 @@ class Safeguard(abc.ABC):
         Raises:
             SetDimensionError: At trace time, if the action is not made of d real numbers.
         """
+        rows, request, _, output, _ = self.verdict(action_set, action)
+        safe = self.rule.after(output.action, request.unclipped, rows, ~output.intervened)
+        return output._replace(action=safe)
+
+    @own
+    def verdict(
+        self, action_set: SafeActionSet, action: ArrayLike, *, search: bool = False
+    ) -> Verdict:
+        """The verified call without the derivative that does not pass through the map.
+
+        Args:
+            action_set: The safe action set of the current state, d actions.
+            action: Any action, shape (d,).
+            search: Whether to say which rows decided, of a `decisive` map.
+        """
         rows = Rows.of(action_set)
         # The executed action never leaves the box, whatever a system gives as its anchor.
         anchor = _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
         # 3. Sanitise the request.
-        request = _sanitise(as_action(action, rows.A.shape[1]).astype(rows.b.dtype), anchor)
+        request = sanitise(as_action(action, rows.A.shape[1]).astype(rows.b.dtype), anchor)
         # 4. The accept test.
         accepted = rows.accept(request.action)
-        safe_as_it_came = accepted & request.as_it_came
         # 5. The map, differentiated as the gradient rule says, 6. the accept test on its result.
         target, asked = self.rule.before(rows, request.action)
-        safe, fallback = self._verified(target, asked, accepted, anchor)
-        # Before the request's own derivative is added below: the distance would not change with a
-        # request that takes its safe action along.
-        distance = length(safe - request.action)
-        safe = self.rule.after(safe, request.unclipped, rows, safe_as_it_came)
-        return SafeguardOutput(
+        support = None
+        if search:
+            mapped, support = self.search(target, asked, accepted, anchor)
+            safe, fallback = _checked(target, mapped, anchor)
+        else:
+            safe, fallback = self._verified(target, asked, accepted, anchor)
+        output = SafeguardOutput(
             action=safe,
             requested=request.action,
-            intervened=~safe_as_it_came,
+            intervened=~(accepted & request.as_it_came),
             changed=~(request.as_it_came & jnp.all(safe == request.action)),
-            distance=distance,
+            # Before the request's own derivative is added: the distance would not change with a
+            # request that takes its safe action along.
+            distance=length(safe - request.action),
             feasible=rows.accept(anchor),
             fallback=fallback | ~request.finite,
             clipped=request.finite & ~request.as_it_came,
             inside=jnp.ones((), bool),
         )
+        return Verdict(rows, request, accepted, output, support)
 
     @own
     def _verified(
@@ -189,29 +276,36 @@ class Safeguard(abc.ABC):
         """The map's result if it passes the accept test, else its pull-back towards the anchor,
         else the anchor; and whether it is the anchor for this reason.
         """
-        mapped = self.project(rows, request, accepted, anchor)
-        good = rows.accept(mapped)
-        # The repair is rounding-size and treated as a constant (straight-through); it must be
-        # finite even if mapped is not.
-        start = jax.lax.stop_gradient(_in_box(jnp.where(jnp.isfinite(mapped), mapped, anchor)))
-        pulled = jax.lax.stop_gradient(rows).pull_back(start, anchor)
-        finite = jnp.all(jnp.isfinite(mapped))
-        repaired = finite & rows.accept(pulled)
-        traced = jnp.where(finite, mapped, anchor)
-        # Adds exactly 0. The sum mapped + (pulled - mapped) would round away what the accept test
-        # has just verified.
-        pulled = jax.lax.stop_gradient(pulled) + (traced - jax.lax.stop_gradient(traced))
-        return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
+        return _checked(rows, self.project(rows, request, accepted, anchor), anchor)
 
 
-def _sanitise(action: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]) -> _Request:
+def _checked(
+    rows: Rows, mapped: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]
+) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
+    """The map's result if it passes the accept test, else its pull-back towards the anchor, else
+    the anchor; and whether it is the anchor for this reason.
+    """
+    good = rows.accept(mapped)
+    # The repair is rounding-size and treated as a constant (straight-through); it must be finite
+    # even if mapped is not.
+    start = jax.lax.stop_gradient(_in_box(jnp.where(jnp.isfinite(mapped), mapped, anchor)))
+    pulled = jax.lax.stop_gradient(rows).pull_back(start, anchor)
+    finite = jnp.all(jnp.isfinite(mapped))
+    repaired = finite & rows.accept(pulled)
+    traced = jnp.where(finite, mapped, anchor)
+    pulled = with_derivative(pulled, traced)
+    return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
+
+
+def sanitise(action: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]) -> Request:
+    """The request clipped to the box, or the anchor if it is not finite."""
     finite = jnp.all(jnp.isfinite(action))
     # NaN must not reach an untaken branch: its derivative would be NaN too.
     unclipped = jnp.where(finite, action, anchor)
     # A request inside the box is selected, not computed: arithmetic flushes denormal numbers, and a
     # safe request stays bit for bit.
     boxed = jnp.where(jnp.abs(unclipped) <= 1.0, unclipped, _in_box(unclipped))
-    return _Request(boxed, unclipped, finite, finite & jnp.all(unclipped == boxed))
+    return Request(boxed, unclipped, finite, finite & jnp.all(unclipped == boxed))
 
 
 def _in_box(action: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
 from ..safe_actions._action_set import interval
-from ..solvers import project
-from ._base import Safeguard
+from ..solvers import onto_flat, project, projection
+from ._base import Safeguard, Support
 from ._gradient_rules import GradientRule, Inward
 from ._rows import Rows
 
@@ -52,4 +52,31 @@ class BoundaryProjection(Safeguard):
             nearest = jnp.minimum(jnp.maximum(request, lower), upper)
         else:
             nearest = project(*rows.tightened_with_box(), request)
+        return jnp.where(accepted, request, nearest)
+
+    @property
+    def decisive(self) -> bool:
+        # A subclass may have another map.
+        return type(self).project is BoundaryProjection.project
+
+    def search(
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> tuple[Float[jax.Array, " d"], Support]:
+        found = projection(*rows.tightened_with_box(), request)
+        return jnp.where(accepted, request, found.point), Support(found.rows, found.active)
+
+    def retrace(
+        self,
+        A: Float[jax.Array, "r d"],
+        b: Float[jax.Array, " r"],
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        support: Support,
+    ) -> Float[jax.Array, " d"]:
+        active = support.notes
+        nearest = onto_flat(jnp.where(active[:, None], A, 0.0), jnp.where(active, b, 0.0), request)
         return jnp.where(accepted, request, nearest)

@@ -2,16 +2,18 @@
 it.
 """
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int32
 
+from .._derivative import with_derivative
+from .._margins import first_largest
 from .._products import combine, dot
 from ..safe_actions._action_set import interval
-from ..solvers import max_margin, project
+from ..solvers import deepest_point, max_margin, onto_flat, project, projection
 from ._rows import Rows
 
 Center = Literal["chebyshev", "analytic", "box", "orthogonal"]
@@ -43,6 +45,77 @@ def safe_center(
         return center
     b, _ = _with_interior(A, b, center, radius)
     return _barrier_center(A, b, jnp.ones_like(b), center)
+
+
+class Found(NamedTuple):
+    """A centre and the rows that decide it.
+
+    Attributes:
+        center: Shape (d,).
+        rows: Their indices among the rows and below them those of the box, shape (r,).
+        notes: What `retraced_center` needs beside them.
+    """
+
+    center: Float[jax.Array, " d"]
+    rows: Int32[jax.Array, " r"]
+    notes: Any
+
+
+def deciding(
+    kind: Center,
+    rows: Rows,
+    request: Float[jax.Array, " d"],
+    accepted: Bool[jax.Array, ""],
+) -> Found:
+    """`safe_center` for d > 1 of a kind that a few rows decide ("chebyshev" or "orthogonal"), with
+    these rows.
+    """
+    A, b = rows.tightened_with_box()
+    d = A.shape[1]
+    if kind == "orthogonal":
+        nearest = projection(A, b, request)
+        half_chord, row = _half_chord(A, b, nearest.point, request)
+        center = jnp.where(accepted, request, nearest.point + half_chord)
+        return Found(center, jnp.append(nearest.rows, row), nearest.active)
+    deepest = deepest_point(A, b)
+    # Of the program's own box rows, which have no level, the indices are those of the same rows.
+    hard = deepest.rows >= len(b)
+    among = jnp.where(hard, deepest.rows - 2 * d, deepest.rows)
+    return Found(deepest.point, jnp.append(deepest.weighted, among), (deepest, hard))
+
+
+def retraced_center(
+    kind: Center,
+    A: Float[jax.Array, "r d"],
+    b: Float[jax.Array, " r"],
+    request: Float[jax.Array, " d"],
+    accepted: Bool[jax.Array, ""],
+    notes: Any,
+) -> Float[jax.Array, " d"]:
+    """The centre of `deciding`, shape (d,), from its rows alone and without a search, for its
+    derivative.
+
+    Args:
+        kind: As there.
+        A: Those of its rows, shape (r, d).
+        b: Their tightened offsets, shape (r,).
+        request: The sanitised request, shape (d,).
+        accepted: Whether it is safe.
+        notes: What `deciding` gave.
+    """
+    d = A.shape[1]
+    if kind == "orthogonal":
+        N, offsets = jnp.where(notes[:, None], A[:d], 0.0), jnp.where(notes, b[:d], 0.0)
+        nearest = onto_flat(N, offsets, request)
+        half_chord, _ = _half_chord(A[d:], b[d:], nearest, request)
+        return jnp.where(accepted, request, nearest + half_chord)
+    deepest, hard = notes
+    height = jnp.sum(deepest.weights * (dot(A[: d + 1], deepest.bottom) - b[: d + 1]))
+    level = with_derivative(deepest.level, height)
+    N = jnp.where(deepest.active[:, None], A[d + 1 :], 0.0)
+    offsets = jnp.where(hard, b[d + 1 :], b[d + 1 :] + level)
+    point = onto_flat(N, jnp.where(deepest.active, offsets, 0.0), jnp.zeros_like(request))
+    return with_derivative(deepest.point, jnp.clip(point, -1.0, 1.0))
 
 
 def inner_box(rows: Rows) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"]]:
@@ -94,13 +167,27 @@ def _chord_midpoint(
 ) -> Float[jax.Array, " d"]:
     """The middle of the chord along the projection line (the paper's orthogonal centre)."""
     nearest = project(A, b, request)
+    return jnp.where(accepted, request, nearest + _half_chord(A, b, nearest, request)[0])
+
+
+def _half_chord(
+    A: Float[jax.Array, "m d"],
+    b: Float[jax.Array, " m"],
+    nearest: Float[jax.Array, " d"],
+    request: Float[jax.Array, " d"],
+) -> tuple[Float[jax.Array, " d"], Int32[jax.Array, ""]]:
+    """Half of the way from the projection through the set, in the direction of the projection, and
+    the row at its end. Shapes (d,) and ().
+    """
     inward = nearest - request
     along = dot(A, inward)
     slack = jnp.maximum(b - dot(A, nearest), 0.0)
     blocking = along > 1e-6 * jnp.max(jnp.abs(inward))
-    length = jnp.min(jnp.where(blocking, slack / jnp.where(blocking, along, 1.0), jnp.inf))
+    lengths = jnp.where(blocking, slack / jnp.where(blocking, along, 1.0), jnp.inf)
+    length = jnp.min(lengths)
+    room = 8 * float(jnp.finfo(b.dtype).eps) * jnp.where(jnp.isfinite(length), length, 1.0)
     length = jnp.where(jnp.isfinite(length), length, 0.0)
-    return jnp.where(accepted, request, nearest + 0.5 * length * inward)
+    return 0.5 * length * inward, first_largest(-lengths, room)
 
 
 def _barrier_center(

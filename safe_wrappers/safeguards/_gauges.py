@@ -31,6 +31,14 @@ def gauges(
     box = jnp.max(
         jnp.where(direction != 0, jnp.abs(direction) / jnp.where(direction != 0, room, 1.0), 0.0)
     )
+    return box, jnp.maximum(box, jnp.max(gauges_of_rows(A, slack, direction), initial=0.0))
+
+
+def gauges_of_rows(
+    A: Float[jax.Array, "m d"], slack: Float[jax.Array, " m"], direction: Float[jax.Array, " d"]
+) -> Float[jax.Array, " m"]:
+    """How many times the distance to each row a direction is long, shape (m,); 0 if it leads
+    away.
+    """
     along = dot(A, direction)
-    rows = jnp.max(jnp.where(along > 0, along / slack, 0.0), initial=0.0)
-    return box, jnp.maximum(box, rows)
+    return jnp.where(along > 0, along / slack, 0.0)

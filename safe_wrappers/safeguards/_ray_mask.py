@@ -1,20 +1,31 @@
 """Ray mask: the action box is scaled onto the safe action set along rays from a safe centre."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from .._gate import one_of
+from .._margins import first_largest
 from .._products import dot
 from .._pytree import frozen_pytree, static_field
-from ._base import Safeguard
-from ._centers import Center, safe_center
-from ._gauges import gauges
+from ._base import Safeguard, Support
+from ._centers import Center, deciding, retraced_center, safe_center
+from ._gauges import gauges, gauges_of_rows
 from ._rows import Rows
 
 Mapping = Literal["linear", "hyperbolic"]
+
+
+class _Notes(NamedTuple):
+    """What the map remembers of its search: what its centre does, whether the anchor lies in the
+    tightened set, and whether the centre does. Shapes ().
+    """
+
+    center: Any
+    room: Bool[jax.Array, ""]
+    roomy: Bool[jax.Array, ""]
 
 
 @frozen_pytree
@@ -67,11 +78,55 @@ class RayMask(Safeguard):
         anchor: Float[jax.Array, " d"],
     ) -> Float[jax.Array, " d"]:
         A, b = rows.A, rows.b - rows.tau
-        room = jnp.all(dot(A, anchor) < b)
-        center = safe_center(
-            self.center, rows, jnp.where(room, request, jax.lax.stop_gradient(request)), accepted
-        )
-        slack = b - dot(A, center)
+        asked = _asked(jnp.all(dot(A, anchor) < b), request)
+        center = safe_center(self.center, rows, asked, accepted)
+        return self._masked(A, b - dot(A, center), center, request, accepted)
+
+    @property
+    def decisive(self) -> bool:
+        # A subclass may have another map.
+        own = type(self).project is RayMask.project
+        return own and self.center in ("chebyshev", "orthogonal")
+
+    def search(
+        self,
+        rows: Rows,
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        anchor: Float[jax.Array, " d"],
+    ) -> tuple[Float[jax.Array, " d"], Support]:
+        A, b = rows.A, rows.b - rows.tau
+        found = deciding(self.center, rows, request, accepted)
+        slack = b - dot(A, found.center)
+        values = gauges_of_rows(A, slack, request - found.center)
+        row = first_largest(values, 8 * float(jnp.finfo(b.dtype).eps) * jnp.max(values))
+        notes = _Notes(found.notes, jnp.all(dot(A, anchor) < b), jnp.all(slack > 0))
+        masked = self._masked(A, slack, found.center, request, accepted)
+        return masked, Support(jnp.append(found.rows, row), notes)
+
+    def retrace(
+        self,
+        A: Float[jax.Array, "r d"],
+        b: Float[jax.Array, " r"],
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+        support: Support,
+    ) -> Float[jax.Array, " d"]:
+        notes = support.notes
+        asked = _asked(notes.room, request)
+        center = retraced_center(self.center, A[:-1], b[:-1], asked, accepted, notes.center)
+        slack = jnp.where(notes.roomy, b[-1:] - dot(A[-1:], center), 0.0)
+        return self._masked(A[-1:], slack, center, request, accepted)
+
+    def _masked(
+        self,
+        A: Float[jax.Array, "m d"],
+        slack: Float[jax.Array, " m"],
+        center: Float[jax.Array, " d"],
+        request: Float[jax.Array, " d"],
+        accepted: Bool[jax.Array, ""],
+    ) -> Float[jax.Array, " d"]:
+        """The map about a centre with this slack, shape (d,)."""
         roomy = jnp.all(slack > 0)
         offset = request - center
         box, gauge = gauges(A, jnp.where(roomy, slack, 1.0), center, offset)
@@ -86,3 +141,8 @@ class RayMask(Safeguard):
         masked = center + jnp.where(moved, scale, 1.0) * offset
         masked = jnp.where(roomy, masked, center)
         return jnp.where(accepted, request, masked) if self.center == "orthogonal" else masked
+
+
+def _asked(room: Bool[jax.Array, ""], request: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
+    """The request as a centre sees it: where there is no room it is a constant."""
+    return jnp.where(room, request, jax.lax.stop_gradient(request))

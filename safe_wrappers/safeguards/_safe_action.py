@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from .._derivative import with_derivative
 from .._gate import as_action, as_state
 from ..models import ActionUnits
 from ..safe_actions import SafeActionSet, System, SystemOfModel, units_of
+from ._active_rows import safeguarded
 from ._base import Safeguard, SafeguardOutput
 from ._compiled import call
 
@@ -72,20 +74,19 @@ def safe_unit_action(
     """
     request, state = _request(system, action), _state(system, x)
     with jax.default_matmul_precision("highest"):
-        # 1. The state, as far as it is known.
+
+        def action_set_at(state: Float[jax.Array, " n"]) -> SafeActionSet:
+            # 1. The state, as far as it is known.
+            known = jnp.all(jnp.isfinite(state))
+            # 2. Its safe action set. At an unknown state no action is known to be safe:
+            # unsatisfiable rows, and the neutral action as the anchor.
+            action_set = system.safe_action_set(jnp.where(known, state, 0.0))
+            b = jnp.where(known, action_set.b, -jnp.inf)
+            neutral = system.neutral_action.astype(action_set.anchor.dtype)
+            return SafeActionSet(action_set.A, b, jnp.where(known, action_set.anchor, neutral))
+
+        output = safeguarded(system, safeguard, state, request, action_set_at)
         known = jnp.all(jnp.isfinite(state))
-        # 2. Its safe action set. At an unknown state no action is known to be safe: unsatisfiable
-        # rows, and the neutral action as the anchor.
-        action_set = system.safe_action_set(jnp.where(known, state, 0.0))
-        b = jnp.where(known, action_set.b, -jnp.inf)
-        neutral = system.neutral_action.astype(action_set.anchor.dtype)
-        anchor = jnp.where(known, action_set.anchor, neutral)
-        # With one action the closed form is cheaper to evaluate again in the backward pass than to
-        # store for it.
-        guard = (
-            jax.checkpoint(safeguard, prevent_cse=False) if system.action_size == 1 else safeguard
-        )
-        output = guard(SafeActionSet(action_set.A, b, anchor), request)
         return output._replace(inside=known & (system.margin(state) >= 0))
 
 
@@ -124,7 +125,7 @@ def _unit(units: ActionUnits, request: Float[jax.Array, " d"]) -> Float[jax.Arra
     """
     unit = units.unit(request)
     inside = units.contains(request)
-    return _with_derivative(jnp.where(inside, jnp.clip(unit, -1.0, 1.0), unit), unit)
+    return with_derivative(jnp.where(inside, jnp.clip(unit, -1.0, 1.0), unit), unit)
 
 
 def _in_natural_units(
@@ -143,16 +144,9 @@ def _in_natural_units(
     untouched = exact & jnp.all(output.action == output.requested)
     executed = jnp.where(untouched, request, action)
     return output._replace(
-        action=_with_derivative(executed, action),
-        requested=_with_derivative(jnp.where(exact, request, requested), requested),
+        action=with_derivative(executed, action),
+        requested=with_derivative(jnp.where(exact, request, requested), requested),
         intervened=output.intervened | ~inside,
         changed=~jnp.all(executed == request),
         clipped=jnp.all(jnp.isfinite(request)) & ~inside,
     )
-
-
-def _with_derivative(
-    value: Float[jax.Array, " d"], of: Float[jax.Array, " d"]
-) -> Float[jax.Array, " d"]:
-    """The value, with the derivative of another array of its shape: what is added is exactly 0."""
-    return jax.lax.stop_gradient(value) + (of - jax.lax.stop_gradient(of))

@@ -1,5 +1,4 @@
-"""Euclidean projection onto a polytope, and its deepest point, by a dual active set method with
-exact derivatives.
+"""Euclidean projection onto a polytope, by a dual active set method with exact derivatives.
 
 Everything is unbatched; batch it with jax.vmap. Rows shared by the batch (in_axes=None for A) are
 never copied per lane: the method keeps the indices of at most d rows and the (d, d) factors of
@@ -15,8 +14,9 @@ from jax import lax
 from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
-from .._margins import first_largest, tau
+from .._margins import first_largest
 from .._products import combine, dot
+from ._flat import change, multipliers, orthonormalise
 
 
 @jax.custom_jvp
@@ -26,7 +26,7 @@ def _project(
     """`project` with the indices of the active rows (d,) and the slots in use (d,), which have no
     derivative.
     """
-    end = _dual_active_set(A, b, a, reach=4 * float(np.sqrt(a.shape[0])))
+    end = dual_active_set(A, b, a, reach=4 * float(np.sqrt(a.shape[0])))
     return end.x, end.rows, end.active
 
 
@@ -36,14 +36,12 @@ def _project_jvp(primals, tangents) -> tuple[Any, Any]:
     dA, db, da = tangents
     # a custom_jvp function again: its derivative is the second derivative
     x, rows, active = _project(A, b, a)
-    Q, T = _orthonormalise(_gather(A, rows, active))
-    S = _incidence(rows, active, A)
-    # dx = P (da - dN' u) + N^+ (db_W - dN x), with P = I - Q' Q, N^+ = Q' T, u = T' Q (a - x) and
-    # the multipliers u spread over all m rows: then dA enters through two products with vectors,
+    Q, T = orthonormalise(_gather(A, rows, active))
+    S = incidence(rows, active, A)
+    # The multipliers u spread over all m rows: then dA enters through two products with vectors,
     # and the transpose has the form -(u Pg' + w x').
-    multipliers = combine(combine(dot(Q, a - x), T), S)
-    v = da - combine(multipliers, dA)
-    dx = v - combine(dot(Q, v), Q) + combine(dot(T, dot(S, db - dot(dA, x))), Q)
+    spread = combine(multipliers(Q, T, a - x), S)
+    dx = change(Q, T, da - combine(spread, dA), dot(S, db - dot(dA, x)))
     none = np.zeros(rows.shape, jax.dtypes.float0)
     return (x, rows, active), (dx, none, none)
 
@@ -73,58 +71,26 @@ def project(
     Returns:
         The projection, shape (d,).
     """
-    return _project(jnp.asarray(A), jnp.asarray(b), jnp.asarray(a))[0]
+    return projection(A, b, a).point
 
 
-def max_margin(
-    A: Float[Array, "m d"], b: Float[Array, " m"]
-) -> tuple[Float[jax.Array, " d"], Float[jax.Array, ""]]:
-    """The point of the box [-1, 1]^d with the largest margin min_i (b_i - A_i x), of several the
-    one nearest to 0.
+class Projection(NamedTuple):
+    """A projection and the rows that decide it.
 
-    For a polytope of unit rows this is its Chebyshev centre, except that the box rows are hard and
-    do not count. If the set {A x <= b} has no point in the box, it is the least violating action.
-    The margin falls short of the largest one by at most tau = (4 d + 12) machine eps plus a few
-    roundings, since the nearest to 0 is taken among all that good points: that keeps the point
-    unique, and continuous in A and b. First derivatives are exact up to tau.
-
-    Args:
-        A: Rows of length 1, shape (m, d), without those of the box; m >= 1. A zero row caps the
-            margin at its b.
-        b: Offsets, shape (m,).
-
-    Returns:
-        The point, shape (d,), exactly in the box, and its margin as evaluated there, shape ().
+    Attributes:
+        point: The projection, shape (d,).
+        rows: Indices of the active rows, shape (d,).
+        active: Which of these slots are in use, shape (d,).
     """
-    A, b = jnp.asarray(A), jnp.asarray(b)
-    m, d = A.shape
-    box = jnp.asarray(np.concatenate([np.eye(d), -np.eye(d)]), A.dtype)
-    ones = jnp.ones(2 * d, A.dtype)
-    # The linear program min t, A x - b <= t, |x| <= 1: the projection of a far point (0, -far) onto
-    # its set. Its suboptimality is at most d / (2 far); the rounding of far only blurs directions
-    # in which t is constant, and x there is not used.
-    far, half = 1e5, float(np.sqrt(0.5))
-    lifted = jnp.block(
-        [[A * half, jnp.full((m, 1), -half, A.dtype)], [box, jnp.zeros((2 * d, 1), A.dtype)]]
-    )
-    start = jnp.zeros(d + 1, A.dtype).at[d].set(-far)
-    end = _dual_active_set(
-        *lax.stop_gradient((lifted, jnp.concatenate([b * half, ones]))), start, reach=2 * far
-    )
-    deepest = jnp.clip(end.x[:d], -1, 1)
-    # The optimal value is sum_i weight_i (A_i x - b_i) with the program's multipliers as weights,
-    # which solve N' weight = -e_t; by the envelope theorem its derivative is that of A and b alone.
-    weights = combine(-half * combine(end.Q[:, d], end.T), _incidence(end.rows, end.active, A))
-    violation = dot(A, deepest) - b
-    value = jnp.sum(jnp.where(weights != 0, weights * violation, 0))
-    near = tau(d, A.dtype)
-    level = value + lax.stop_gradient(jnp.max(violation) - value)
-    x = project(
-        jnp.concatenate([A, box]), jnp.concatenate([b + level + near, ones]), jnp.zeros(d, A.dtype)
-    )
-    x = jnp.clip(x, -1, 1)
-    x = jnp.where(jnp.max(dot(A, x) - b) <= level + 2 * near, x, deepest)
-    return x, jnp.min(b - dot(A, x))
+
+    point: Float[jax.Array, " d"]
+    rows: Int32[jax.Array, " d"]
+    active: Bool[jax.Array, " d"]
+
+
+def projection(A: Float[Array, "m d"], b: Float[Array, " m"], a: Float[Array, " d"]) -> Projection:
+    """`project` with its active rows."""
+    return Projection(*_project(jnp.asarray(A), jnp.asarray(b), jnp.asarray(a)))
 
 
 class _Iterate(NamedTuple):
@@ -146,7 +112,7 @@ class _Iterate(NamedTuple):
     trips: Int32[jax.Array, ""]
 
 
-def _dual_active_set(
+def dual_active_set(
     A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], a: Float[jax.Array, " d"], reach: float
 ) -> _Iterate:
     """Starts at a, the minimiser without rows, and adds the most violated row until none is.
@@ -197,7 +163,7 @@ def _dual_active_set(
             enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
         )
         N = _gather(A, rows, active)
-        Q, T = _orthonormalise(N)
+        Q, T = orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
         residual = jnp.where(active, dot(N, x) - b[rows], 0)
         x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
@@ -243,27 +209,9 @@ def _gather(
     return jnp.where(active[:, None], A[rows], 0)
 
 
-def _incidence(
+def incidence(
     rows: Int32[jax.Array, " s"], active: Bool[jax.Array, " s"], A: Float[jax.Array, "m d"]
 ) -> Float[jax.Array, "s m"]:
     """Which slot holds which of the m rows of A: a selection matrix of zeros and ones."""
     holds = (np.arange(len(A), dtype=np.int32)[None] == rows[:, None]) & active[:, None]
     return holds.astype(A.dtype)
-
-
-def _orthonormalise(
-    N: Float[jax.Array, "d d"],
-) -> tuple[Float[jax.Array, "d d"], Float[jax.Array, "d d"]]:
-    """Q = T N with orthonormal rows, by modified Gram-Schmidt; zero rows stay zero.
-
-    Then N^+ = Q' T, and no product N N' is formed, whose condition is the square of that of N:
-    float32 would not bear it.
-    """
-    d = N.shape[0]
-    W = list(jnp.concatenate([N, jnp.eye(d, dtype=N.dtype)], axis=1))
-    for k in range(d):
-        square = jnp.sum(W[k][:d] ** 2)
-        W[k] = W[k] * jnp.where(square > 0, lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
-        for j in range(k + 1, d):
-            W[j] = W[j] - jnp.sum(W[j][:d] * W[k][:d]) * W[k]
-    return jnp.stack(W)[:, :d], jnp.stack(W)[:, d:]

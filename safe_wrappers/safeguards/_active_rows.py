@@ -1,0 +1,112 @@
+"""The derivative of a safe action through the rows that decide it, and through no other.
+
+Of the facets of a safe set at most a few decide what a safeguard does to one request: those that
+its result touches. The value needs all of them, its derivative only these. So the value is computed
+as a constant, and its derivative comes from a second, short computation that starts at the state
+again and knows which rows to take: nothing of the long one has to be kept for the backward pass.
+A mistake there could change a derivative and never an action.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int32
+
+from .._derivative import with_derivative
+from .._length import length
+from .._own import replacement
+from ..safe_actions import FacetedSystem, SafeActionSet, System
+from ..safe_actions._action_set import ends
+from ._base import Safeguard, SafeguardOutput, Support, sanitise
+from ._gradient_rules import Inward
+from ._rows import Rows
+
+# Of one action and as few rows as these, a derivative through all of them costs less than the
+# search for two.
+_FEW = 12
+
+
+def safeguarded(
+    system: System,
+    safeguard: Safeguard,
+    x: Float[jax.Array, " n"],
+    action: Float[jax.Array, " d"],
+    action_set_at: Callable[[Float[jax.Array, " n"]], SafeActionSet],
+) -> SafeguardOutput:
+    """`safeguard(action_set_at(x), action)`, bit for bit.
+
+    Its derivative w.r.t. the state goes through the rows that decide the executed action, where the
+    system can give single rows and the safeguard knows which they are. Where several decide alike
+    and the derivative is not defined, it is that of one of them.
+
+    Args:
+        system: The plant's model and safe set.
+        safeguard: Of one that has replaced the verified call by its own, or whose gradient rule asks
+            for all rows near by (`Inward`), the derivative goes through all rows.
+        x: State, shape (n,), perhaps not finite.
+        action: The request, shape (d,).
+        action_set_at: The safe action set at a state, which may be not finite, too.
+    """
+    facets = jax.eval_shape(action_set_at, x).b.shape[0]
+    single = system.action_size == 1
+    decisive = facets > _FEW if single else safeguard.decisive
+    faceted = isinstance(system, FacetedSystem) and system.faceted
+    plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
+    if not (faceted and decisive and plain):
+        # With one action the closed form is cheaper to evaluate again in the backward pass than to
+        # store for it.
+        whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
+        return whole(action_set_at(x), action)
+
+    fixed = jax.lax.stop_gradient(action_set_at(jax.lax.stop_gradient(x)))
+    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), search=not single)
+    support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
+    assert support is not None
+    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)
+    output, accepted, support = jax.lax.stop_gradient((verdict.output, verdict.accepted, support))
+
+    def retraced(
+        x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
+    ) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"], Float[jax.Array, ""]]:
+        request = sanitise(action.astype(anchor.dtype), anchor)
+        known = jnp.where(jnp.all(jnp.isfinite(x)), x, 0.0)
+        rows = _rows(system, known, support.rows, facets, anchor)
+        target, asked = safeguard.rule.before(rows, request.action)
+        mapped = (
+            safeguard.project(target, asked, accepted, anchor)
+            if single
+            else safeguard.retrace(target.A, target.b, asked, accepted, support)
+        )
+        safe = with_derivative(output.action, jnp.where(output.fallback, anchor, mapped))
+        distance = length(safe - request.action)
+        safe = safeguard.rule.after(safe, request.unclipped, rows, ~output.intervened)
+        return safe, request.action, distance
+
+    # It is short, so it is cheaper to do again than to store.
+    safe, requested, distance = jax.checkpoint(retraced, prevent_cse=False)(x, action)
+    return output._replace(action=safe, requested=requested, distance=distance)
+
+
+def _rows(
+    system: FacetedSystem,
+    x: Float[jax.Array, " n"],
+    rows: Int32[jax.Array, " r"],
+    facets: int,
+    anchor: Float[jax.Array, " d"],
+) -> Rows:
+    """Unit rows of a support; with several actions those of facets are tightened by tau already."""
+    A, b = system.facet_rows(x, jnp.minimum(rows, facets - 1))
+    chosen = Rows.of(SafeActionSet(A, b, anchor))
+    d = A.shape[1]
+    if d == 1:
+        return chosen
+    of_box = rows >= facets
+    side = jnp.clip(rows - facets, 0, 2 * d - 1)
+    normals = jnp.asarray(np.concatenate([np.eye(d), -np.eye(d)]), A.dtype)[side]
+    return Rows(
+        jnp.where(of_box[:, None], normals, chosen.A),
+        jnp.where(of_box, 1.0, chosen.b - chosen.tau),
+        tau=chosen.tau,
+    )
