@@ -43,8 +43,8 @@ def safeguarded(
 
     Args:
         system: The plant's model and safe set.
-        safeguard: Of one that has replaced the verified call by its own, or whose gradient rule asks
-            for all rows near by (`Inward`), the derivative goes through all rows.
+        safeguard: Of one that has put its own verified call in the place of the library's, or whose
+            gradient rule asks for all rows near by (`Inward`), the derivative goes through all.
         x: State, shape (n,), perhaps not finite.
         action: The request, shape (d,).
         action_set_at: The safe action set at a state, which may be not finite, too.
