@@ -179,7 +179,9 @@ class ModelSystem(SystemOfModel, Guaranteed):
     @property
     def faceted(self) -> bool:
         """Whether a safe action set has one row for each facet of S."""
-        return self._rows is None
+        # A subclass may add rows of its own.
+        plain = type(self).safe_action_set is ModelSystem.safe_action_set
+        return plain and self._rows is None
 
     def facet_rows(
         self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None

@@ -8,6 +8,7 @@ A mistake there could change a derivative and never an action.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -52,9 +53,9 @@ def safeguarded(
     facets = jax.eval_shape(action_set_at, x).b.shape[0]
     single = system.action_size == 1
     decisive = facets > _FEW if single else safeguard.decisive
-    faceted = isinstance(system, FacetedSystem) and system.faceted
     plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
-    if not (faceted and decisive and plain):
+    faceted = isinstance(system, FacetedSystem) and system.faceted
+    if not (decisive and plain and faceted):
         # With one action the closed form is cheaper to evaluate again in the backward pass than to
         # store for it.
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
@@ -66,13 +67,14 @@ def safeguarded(
     assert support is not None
     anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)
     output, accepted, support = jax.lax.stop_gradient((verdict.output, verdict.accepted, support))
+    of_facets = cast(FacetedSystem, system)
 
     def retraced(
         x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"], Float[jax.Array, ""]]:
         request = sanitise(action.astype(anchor.dtype), anchor)
         known = jnp.where(jnp.all(jnp.isfinite(x)), x, 0.0)
-        rows = _rows(system, known, support.rows, facets, anchor)
+        rows = _rows(of_facets, known, support.rows, facets, anchor)
         target, asked = safeguard.rule.before(rows, request.action)
         mapped = (
             safeguard.project(target, asked, accepted, anchor)
