@@ -57,37 +57,38 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
         )
     else:
         print(f"{name}: {options.num_timesteps:,} interactions, into {folder.path}.")
-    print("Compiling first, for some 10 s to 2 minutes.", flush=True)
-    use_compilation_cache()
     try:
-        with (
-            MetricsWriter(folder.metrics, folder.tensorboard, history) as writer,
-            Progress(options.num_timesteps) as progress,
-            Interruptible(progress.stopping, _end) as interruptible,
-        ):
+        # Before all else: what runs first may swallow a KeyboardInterrupt.
+        with Interruptible(lambda: progress.stopping(), _end) as interruptible:
+            print("Compiling first, for some 10 s to 2 minutes.", flush=True)
+            use_compilation_cache()
+            with (
+                MetricsWriter(folder.metrics, folder.tensorboard, history) as writer,
+                Progress(options.num_timesteps) as progress,
+            ):
 
-            def report(row: Row) -> None:
-                progress.show(row)
-                interruptible.safe_point()
+                def report(row: Row) -> None:
+                    progress.show(row)
+                    interruptible.safe_point()
 
-            training = RecordedTraining(
-                subject.env,
-                subject.guarded,
-                writer,
-                report,
-                projected=subject.projected,
-                num_episodes=NUM_EPISODES,
-            )
-            training.run(
-                num_timesteps=options.num_timesteps,
-                episode_length=options.episode_length,
-                seed=options.seed,
-                num_evals=options.num_evals,
-                save_checkpoint_path=str(folder.checkpoints),
-                keep=options.keep,
-                restore_checkpoint_path=None if checkpoint is None else str(checkpoint),
-                **_given(options, subject),
-            )
+                training = RecordedTraining(
+                    subject.env,
+                    subject.guarded,
+                    writer,
+                    report,
+                    projected=subject.projected,
+                    num_episodes=NUM_EPISODES,
+                )
+                training.run(
+                    num_timesteps=options.num_timesteps,
+                    episode_length=options.episode_length,
+                    seed=options.seed,
+                    num_evals=options.num_evals,
+                    save_checkpoint_path=str(folder.checkpoints),
+                    keep=options.keep,
+                    restore_checkpoint_path=None if checkpoint is None else str(checkpoint),
+                    **_given(options, subject),
+                )
     except KeyboardInterrupt:
         return _interrupted(folder)
     summary = summarise(options, subject, training)

@@ -177,16 +177,16 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return SafeActionSet(A, b, self._anchor(A, b))
 
     @property
-    def faceted(self) -> bool:
-        """Whether a safe action set has one row for each facet of S."""
+    def facets(self) -> int:
+        """The number of facets of S if a safe action set has one row for each, else 0."""
         # A subclass may add rows of its own.
         plain = type(self).safe_action_set is ModelSystem.safe_action_set
-        return plain and self._rows is None
+        return len(self.safe_state_set.H) if plain and self._rows is None else 0
 
     def facet_rows(
         self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None
     ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
-        """The rows of some facets at x, shapes (r, d) and (r,), of a system that is `faceted`.
+        """The rows of some facets at x, shapes (r, d) and (r,), of a system with `facets`.
 
         Args:
             x: State, shape (n,).

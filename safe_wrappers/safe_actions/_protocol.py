@@ -54,8 +54,10 @@ class FacetedSystem(System, Protocol):
     """A system that can give single rows of its safe action sets, without the others."""
 
     @property
-    def faceted(self) -> bool:
-        """Whether it can: whether the rows of a safe action set are those of `facet_rows`."""
+    def facets(self) -> int:
+        """How many rows its safe action sets have, which are those of `facet_rows`; 0 if it cannot
+        give single ones.
+        """
         ...
 
     def facet_rows(

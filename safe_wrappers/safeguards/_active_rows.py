@@ -50,12 +50,11 @@ def safeguarded(
         action: The request, shape (d,).
         action_set_at: The safe action set at a state, which may be not finite, too.
     """
-    facets = jax.eval_shape(action_set_at, x).b.shape[0]
+    facets = system.facets if isinstance(system, FacetedSystem) else 0
     single = system.action_size == 1
-    decisive = facets > _FEW if single else safeguard.decisive
+    decisive = facets > _FEW if single else facets > 0 and safeguard.decisive
     plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
-    faceted = isinstance(system, FacetedSystem) and system.faceted
-    if not (decisive and plain and faceted):
+    if not (decisive and plain):
         # With one action the closed form is cheaper to evaluate again in the backward pass than to
         # store for it.
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
