@@ -102,6 +102,7 @@ SLOW_PAGES = {
     "certificates.md",
     "conformance.md",
     "logging.md",
+    "robots.md",
     "scaling.md",
     "supported_environments.md",
     "your_environment.md",

@@ -72,7 +72,10 @@ def test_a_set_of_other_links_is_refused():
 
 @pytest.mark.parametrize(
     ("system", "name", "scale"),
-    [("safe_arm", "2_links", 0.9), ("safe_arm", "7_links", 0.8)],
+    [
+        ("safe_arm", "2_links", 0.9),
+        pytest.param("safe_arm", "7_links", 0.8, marks=pytest.mark.slow),
+    ],
 )
 def test_weaker_motors_are_not_proved(system, name, scale):
     """The same set, claimed of an arm whose motors give less."""

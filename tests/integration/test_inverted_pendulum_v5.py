@@ -13,6 +13,7 @@ from gymnasium_plants import (
 KINDS = pytest.mark.parametrize("kind", ["random", "bang-bang"])
 
 
+@pytest.mark.slow
 def test_it_steps_the_surrogate():
     require_conformance(*pendulum())
 

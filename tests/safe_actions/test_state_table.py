@@ -1,5 +1,6 @@
 import jax
 import numpy as np
+import pytest
 from virtual_plants import lateral_set
 
 import safe_wrappers as sw
@@ -23,6 +24,7 @@ def test_points_lie_inside_and_fill_the_set():
     assert np.array_equal(again.points, table.points)
 
 
+@pytest.mark.slow
 def test_where_hardly_a_point_of_the_box_lies_inside_walks_fill_the_set():
     n = 8
     rows = np.array(np.meshgrid(*[[-1.0, 1.0]] * n)).reshape(n, -1).T  # |x_1| + ... + |x_n| <= 1

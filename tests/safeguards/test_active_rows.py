@@ -1,5 +1,7 @@
 """The derivative through the rows that decide: the same as through all rows."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,6 @@ import safe_wrappers as sw
 from safe_wrappers.safeguards import BoundaryProjection, GaugeMap, RayMask, Replacement
 from safe_wrappers.safeguards._safe_action import safe_unit_action
 
-PLANTS = {"cart-pole": "safe_cart_pole", "quadrotor": "safe_quadrotor"}
 SAFEGUARDS = {
     "projection": BoundaryProjection(),
     "passthrough": BoundaryProjection(gradient="passthrough"),
@@ -23,12 +24,14 @@ SAFEGUARDS = {
     "replacement": Replacement(),
 }
 LANES = 256
+CASES = [("safe_quadrotor", name) for name in SAFEGUARDS if name not in ("passthrough", "linear")]
+CASES += [("safe_cart_pole", name) for name in ("passthrough", "linear", "gauge map")]
 
 
-@pytest.fixture(scope="module", params=PLANTS)
-def plant(request):
+@functools.cache
+def plant(name):
     """A system, states in its safe set up to its boundary, and requests in and out of the box."""
-    system = sw.envs.get_environment(PLANTS[request.param]).system
+    system = sw.envs.get_environment(name).system
     keys = jax.random.split(jax.random.PRNGKey(0), LANES)
     x = jax.jit(jax.vmap(system.sample_initial))(keys)
     d = system.action_size
@@ -47,9 +50,9 @@ def jacobians(function, x, a):
     return jax.jit(jax.vmap(lambda x, a: (function(x, a), derivatives(x, a))))(x, a)
 
 
-@pytest.mark.parametrize("name", SAFEGUARDS)
-def test_values_are_bit_for_bit_and_derivatives_those_through_all_rows(plant, name):
-    system, x, a = plant
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_values_and_derivatives_are_those_through_all_rows(kind, name):
+    system, x, a = plant(kind)
     guard = SAFEGUARDS[name]
     output, derivatives = jacobians(lambda x, a: safe_unit_action(system, guard, x, a), x, a)
     expected, through_all = jacobians(lambda x, a: guard(system.safe_action_set(x), a), x, a)
@@ -66,3 +69,40 @@ def test_values_are_bit_for_bit_and_derivatives_those_through_all_rows(plant, na
         # Where two rows tie up to rounding, one of them is as good as the other.
         assert np.mean(error > 2e-3) <= 0.01, (name, np.sort(error)[-8:])
         assert np.median(error) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["projection", "hyperbolic", "orthogonal"])
+def test_the_backward_pass_keeps_less_than_the_rows(name):
+    system, x, a = plant("safe_quadrotor")
+    guard = SAFEGUARDS[name]
+
+    def kept(function):
+        pullback = jax.vjp(lambda x, a: function(x, a).action, x[0], a[0])[1]
+        return sum(np.size(leaf) for leaf in jax.tree.leaves(pullback))
+
+    through_few = kept(lambda x, a: safe_unit_action(system, guard, x, a))
+    through_all = kept(lambda x, a: guard(system.safe_action_set(x), a))
+    assert through_few < through_all / 3, (through_few, through_all)
+
+
+def test_a_subclass_with_another_map_or_other_rows_is_differentiated_as_it_is():
+    class Halved(BoundaryProjection):
+        def project(self, rows, request, accepted, anchor):
+            return (super().project(rows, request, accepted, anchor) + anchor) / 2
+
+    class Tighter(sw.ModelSystem):
+        def safe_action_set(self, x):
+            found = super().safe_action_set(x)
+            return sw.SafeActionSet(found.A[::-1], found.b[::-1] - 0.01, found.anchor)
+
+    system, x, a = plant("safe_quadrotor")
+    tighter = Tighter(system.certificate, state=system.state)
+    assert tighter.facets == 0
+    for other, guard in ((system, Halved()), (tighter, BoundaryProjection())):
+        output, derivatives = jacobians(lambda x, a: safe_unit_action(other, guard, x, a), x, a)  # noqa: B023
+        expected, through_all = jacobians(lambda x, a: guard(other.safe_action_set(x), a), x, a)  # noqa: B023
+        np.testing.assert_allclose(output.action, expected.action, rtol=0, atol=2e-6)
+        for ours, theirs in zip(
+            jax.tree.leaves(derivatives), jax.tree.leaves(through_all), strict=True
+        ):
+            assert np.mean(np.abs(ours - theirs) > 1e-3 * (1 + np.abs(theirs))) <= 0.01

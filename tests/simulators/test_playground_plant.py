@@ -155,6 +155,7 @@ def test_the_observation_can_be_given():
         sw.PlaygroundPlant(Other(), observation=3)
 
 
+@pytest.mark.slow
 def test_two_substeps_are_not_affine_and_a_surrogate_encloses_them(plant):
     """The difference of the surrogate to MuJoCo's own steps stays inside its box."""
     with pytest.raises(sw.ModelError):
