@@ -57,9 +57,7 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
         **settings,
     )
     seconds = time.perf_counter() - began
-    # The policies of the best evaluation, on episodes that chose nothing.
-    best = [many.make_policy(many[run].best_params) for run in range(seeds)]
-    ends = [evaluate(env, policy, length) for policy in best]
+    ends = [evaluate(env, many.make_policy(many[run].params), length) for run in range(seeds)]
     return {
         "robot": robot,
         "safeguard": safeguard,
@@ -67,7 +65,6 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
         "seconds": round(seconds, 1),
         "device": str(jax.devices()[0]),
         "curves": curves,
-        "best_after": np.asarray(many.metrics["eval/best_env_steps"]).tolist(),
         "final_distances": [round(distance, 4) for distance, _, _ in ends],
         "exits": [int(count) for _, count, _ in ends],
         "steps": EPISODES * length,
