@@ -2,7 +2,7 @@
 measures how far from the goal episodes end and whether any step left the safe set.
 
 python benchmarks/robot_learning.py                          # both, with the settings of TUNED
-python benchmarks/robot_learning.py --robots arm --steps 20000 --seeds 2 --output /tmp/arm.json
+python benchmarks/robot_learning.py --robots arm --steps 20000 --seeds 2 --output arm.json
 python benchmarks/robot_learning.py --robots arm --safeguard none --seeds 1
 
 One JSON file holds, for each robot, its learning curves and what was measured at the end.

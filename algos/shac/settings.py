@@ -14,7 +14,7 @@ from safe_wrappers.envs import registered_name
 from safe_wrappers.safeguards import BoundaryProjection
 from safe_wrappers.wrappers import SafeguardedEnv
 
-from ..shac_arguments import ARGUMENTS
+from ..shac_arguments import ARGUMENTS, SWEPT
 from .tuned import TUNED
 
 # The options that decide what is learned; the others say where, how long and what is reported.
@@ -23,18 +23,8 @@ LEARNING = (
     "horizon_length",
     "train_episode_length",
     "num_critic_updates",
-    "learning_rate",
-    "critic_learning_rate",
-    "final_learning_rate_fraction",
-    "adam_b",
-    "max_gradient_norm",
-    "discounting",
-    "td_lambda",
-    "tau",
-    "reward_scaling",
-    "regularisation",
+    *SWEPT,
     "normalize_observations",
-    "normalize_rewards",
     "network_factory",
 )
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -36,7 +36,7 @@ def safeguarded(
     action: Float[jax.Array, " d"],
     action_set_at: Callable[[Float[jax.Array, " n"]], SafeActionSet],
 ) -> SafeguardOutput:
-    """`safeguard(action_set_at(x), action)`, bit for bit.
+    """`safeguard(action_set_at(x), action)`, by the same operations.
 
     Its derivative w.r.t. the state goes through the rows that decide the executed action, where the
     system can give single rows and the safeguard knows which they are. Where several decide alike

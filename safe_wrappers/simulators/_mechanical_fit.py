@@ -15,6 +15,7 @@ from .._gate import as_integer, as_key, as_number, instance_of
 from ..models import Cascade, InVirtualInputs, useful_inputs
 from ..sets import Box
 from ._rigid_bodies import SLIDE, RigidBodies
+from ._samples import fit_in_words
 from ._simulator_model import SimulatorModel
 
 
@@ -48,11 +49,7 @@ class MechanicalFit:
     safety: float
 
     def __str__(self) -> str:
-        found = ", ".join(f"{value:.2g}" for value in self.largest)
-        return (
-            f"tested, not proved: off by at most ({found}) at {self.samples:,} samples; "
-            f"{self.safety:g} times that is declared"
-        )
+        return fit_in_words(self.largest, self.samples, self.safety)
 
 
 class Frames(NamedTuple):

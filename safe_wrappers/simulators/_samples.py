@@ -71,3 +71,12 @@ def _extremes(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     value, extreme = jax.random.split(key)
     number = jax.random.uniform(value, shape, minval=-1.0, maxval=1.0)
     return jnp.where(jax.random.bernoulli(extreme, 0.5, shape), jnp.sign(number), number)
+
+
+def fit_in_words(largest: np.ndarray, samples: int, safety: float) -> str:
+    """What a fitted model is worth: its largest errors at samples, and what is declared of them."""
+    found = ", ".join(f"{value:.2g}" for value in largest)
+    return (
+        f"tested, not proved: off by at most ({found}) at {samples:,} samples; "
+        f"{safety:g} times that is declared"
+    )

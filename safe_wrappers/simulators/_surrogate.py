@@ -18,7 +18,7 @@ from ..sets import Box, Polytope
 from ._brax_plant import BraxPlant
 from ._gym_plant import GymPlant
 from ._playground_plant import PlaygroundPlant
-from ._samples import extreme_samples
+from ._samples import extreme_samples, fit_in_words
 from ._source import source_of
 from ._support import PAGE
 
@@ -59,11 +59,7 @@ class Surrogate:
     safety: float
 
     def __str__(self) -> str:
-        found = ", ".join(f"{value:.2g}" for value in self.largest)
-        return (
-            f"tested, not proved: off by at most ({found}) at {self.samples:,} samples; "
-            f"{self.safety:g} times that is declared"
-        )
+        return fit_in_words(self.largest, self.samples, self.safety)
 
 
 def fit_surrogate(
