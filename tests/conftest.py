@@ -3,6 +3,7 @@ rules that hold in whole folders of tests.
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -35,6 +36,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     share_compiled_programs(config)
+    # JAX keeps millions of objects, and with Python's defaults (700, 10, 10) a quarter of the time
+    # went into looking for garbage among them.
+    gc.set_threshold(20_000, 20, 50)
     if config.getoption("--record-counts"):
         config.pluginmanager.register(Collector(config), "counts of the suites")
 
