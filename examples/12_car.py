@@ -141,15 +141,14 @@ def share_of_lane(certificate, points=300):
 
 
 def draw(stop, states):
-    """The first car from above, its speed, and all states before obstacles in their set."""
+    """One car in time, and all cars before obstacles in their set."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    figure.suptitle("A driver who wants to go fast along the left edge")
-    time = TICK * np.arange(len(states))
-    for column, label in ((0, "offset (m)"), (3, "gap (m), over 40"), (4, "speed (m/s), over 10")):
-        scale = {0: 1.0, 3: SIGHT, 4: TOP}[column]
-        axes[0].plot(time, np.minimum(states[:, 0, column] / scale, 1.5), label=label)
-    axes[0].axhline(1.0, color="k", lw=0.5)
-    axes[0].set(xlabel="time (s)", xlim=(0, 40))
+    figure.suptitle("The driver wants to go fast along the left edge, and obstacles come")
+    time, car = TICK * np.arange(len(states)), states[:, 0]
+    axes[0].plot(time, np.minimum(car[:, 3], SIGHT), color="0.7", label="gap (m)")
+    axes[0].plot(time, car[:, 4], label="speed (m/s)")
+    axes[0].plot(time, 10 * car[:, 0], label="offset (0.1 m)")
+    axes[0].set(xlabel="time (s)")
     axes[0].legend()
     axes[1].plot(*states[..., 3:].reshape(-1, 2).T, ".", markersize=1, alpha=0.3)
     sw.sets.draw(stop.claim.safe_state_set, axes[1], (0, 1), color="k")

@@ -3,17 +3,17 @@ disturbances come.
 
 Of a block let y be the states, v its inputs and y' = A y + B v + ... its linear form, in
 coordinates in which the centre is 0. Beside the plant's states the state has N inputs v_0, ...,
-v_(N-1) of the block. From y they lead to z_1, ..., z_N along z_(k+1) = A z_k + B v_k. What the plant
-really does in a step, e = y' - z_1, other blocks included, is answered with a gain K: with
+v_(N-1) of the block. From y they lead to z_1, ..., z_N along z_(k+1) = A z_k + B v_k. What the
+plant really does in a step, e = y' - z_1, other blocks included, is answered with a gain K: with
 Ac = A + B K
 
     v'_j = v_(j+1) + K Ac^j e,  with v_N = K z_N,
 
 so that the new plan passes z_(k+1) + Ac^k e, and ends with the gain. Taking the input v_0 in every
 step is one linear gain for the states (y, v), and the largest set that it keeps is the set of
-states whose plan keeps all limits, whatever comes, until the gain's own set is reached (robust model
-predictive control with constraint tightening, L. Chisci, J. A. Rossiter and G. Zappa, 2001, without
-a program to solve).
+states whose plan keeps all limits, whatever comes, until the gain's own set is reached (robust
+model predictive control with constraint tightening, L. Chisci, J. A. Rossiter and G. Zappa, 2001,
+without a program to solve).
 """
 
 import dataclasses
@@ -137,8 +137,8 @@ def next_plan(model: Model, x: ArrayLike, after: ArrayLike, share: ArrayLike = 1
     sizes = x.shape[-1:], after.shape[-1:]
     if sizes != ((model.state_size,), (carried.size,)) or x.shape[:-1] != after.shape[:-1]:
         raise SetDimensionError(
-            f"`x` and `after` must have shapes (..., {model.state_size}) and (..., {carried.size}), "
-            f"but they have {x.shape} and {after.shape}."
+            f"`x` and `after` must have shapes (..., {model.state_size}) and "
+            f"(..., {carried.size}), but they have {x.shape} and {after.shape}."
         )
     part = np.broadcast_to(part, x.shape[:-1])[..., None]
     return np.concatenate([after, *(p.measured(x, after, part) for p in carried.plans)], axis=-1)

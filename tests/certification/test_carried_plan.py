@@ -183,7 +183,7 @@ def test_other_sets_are_refused():
         disturbances=sw.Box.symmetric([1.0]),
         progress=False,
     )
-    with pytest.raises(sw.CertificateError, match="one block that a gain keeps"):
+    with pytest.raises(sw.CertificateError, match="carried for blocks that a gain keeps"):
         sw.carry_plan(interval, 3)
     with pytest.raises(ValueError, match="`horizon`"):
         sw.carry_plan(certificates()[0], 0)
