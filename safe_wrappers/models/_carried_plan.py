@@ -181,7 +181,7 @@ class _Numbers(NamedTuple):
         hold: Shape (d_b,).
     """
 
-    states: np.ndarray
+    states: tuple[int, ...]
     first: int
     A: np.ndarray
     B: np.ndarray
@@ -198,7 +198,7 @@ class _Numbers(NamedTuple):
         answers = np.concatenate([K @ power for power in powers])
         numbers = (A, B, K, answers, plan.center, plan.hold)
         rounded = (np.asarray(number, np.float32) for number in numbers)
-        return cls(np.array(plan.states), first, *rounded)
+        return cls(plan.states, first, *rounded)
 
     @property
     def size(self) -> int:
@@ -209,28 +209,32 @@ class _Numbers(NamedTuple):
         """The next plan in JAX, shape (N d_b,), for the plant's next state."""
         A, B, K, answers, center, hold = (jnp.asarray(part, x.dtype) for part in self[2:])
         plan = x[self.first : self.first + self.size].reshape(-1, len(hold)) - hold
-        z = x[self.states] - center
+        z = self._own(x) - center
         reached = []
         for v in plan:
             z = dot(A, z) + dot(B, v)
             reached.append(z)
-        error = after[self.states] - center - reached[0]
+        error = self._own(after) - center - reached[0]
         shifted = jnp.concatenate([plan[1:], dot(K, z)[None]])
         return (shifted + dot(answers, error).reshape(plan.shape) + hold).ravel()
+
+    def _own(self, x: jax.Array) -> jax.Array:
+        return jnp.stack([x[i] for i in self.states])
 
     def measured(self, x: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
         """The same in NumPy after a share of a step, shapes (..., n + N d), (..., n), (..., 1)."""
         A, B, K, answers, center, hold = (part.astype(np.float64) for part in self[2:])
         plan = x[..., self.first : self.first + self.size]
         inputs = plan.reshape(*plan.shape[:-1], -1, len(hold)) - hold
-        y = x[..., self.states] - center
+        own = list(self.states)
+        y = x[..., own] - center
         first = z = y @ A.T + inputs[..., 0, :] @ B.T
         for j in range(1, inputs.shape[-2]):
             z = z @ A.T + inputs[..., j, :] @ B.T
         last = (z @ K.T)[..., None, :]
         shifted = (np.concatenate([inputs[..., 1:, :], last], axis=-2) + hold).reshape(plan.shape)
         # share times the error of a whole step, without a division by it.
-        error = after[..., self.states] - x[..., self.states] + share * (y - first)
+        error = after[..., own] - x[..., own] + share * (y - first)
         return plan + share * (shifted - plan) + error @ answers.T
 
 
