@@ -57,8 +57,8 @@ def test_who_drives_at_obstacles_stops_just_before_them():
 
 def test_the_plan_makes_the_lane_larger():
     by_gain, lane, _ = sets()
-    share = example().share_of_lane(lane, points=150)
-    assert share > by_gain.metadata["share_of_constraints"] + 0.05
+    by_gain_alone, with_plan = example().shares_of_lane(by_gain, lane, points=300)
+    assert with_plan > by_gain_alone + 0.05
 
 
 def exact_rows(claim):
