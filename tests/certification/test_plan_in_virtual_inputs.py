@@ -12,6 +12,7 @@ from virtual_plants import DRONE_V, DRONE_W, DRONE_X, DT, G, drone
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import VirtualBlocks, prove
+from safe_wrappers.envs import CertifiedEnv
 from safe_wrappers.models import InVirtualInputs, next_plan
 
 N = 4
@@ -127,6 +128,27 @@ def test_the_set_is_proved_and_larger_and_other_blocks_stay():
         rtol=1e-6,
     )
     require_larger(base, planned, 0, by=0.01)
+
+
+class Hover(CertifiedEnv):
+    """The environment carries the plan."""
+
+    observation_size = 5 + N
+
+    def observe(self, x, info):
+        return x
+
+    def reward(self, x, action, info):
+        return -(x[0] ** 2)
+
+
+def test_an_environment_carries_the_plan_and_its_guarantee_is_proved():
+    env = sw.SafeguardWrapper(Hover(certificates()[1]), sw.BoundaryProjection())
+    assert env.guarantee.status == "proved"
+    state = env.reset(jax.random.PRNGKey(0))
+    after = jax.jit(env.step)(state, np.ones(2, np.float32))
+    moved = next_plan(env.system.model, state.obs, after.obs[:5])
+    np.testing.assert_allclose(after.obs, moved, atol=1e-5)
 
 
 def test_no_exit_of_a_plant_that_knows_nothing_of_the_plan():
