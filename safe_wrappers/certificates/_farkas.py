@@ -22,6 +22,9 @@ from scipy.optimize import linprog
 from ._coupling import Coupling
 from ._exact import Row, dot
 
+# What the program misses is put right on rows that may be nearly dependent, which enlarges it.
+_EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
 
 class Side(NamedTuple):
     """An inequality goal . y <= bound that is to hold on S_b.
@@ -144,7 +147,12 @@ class _Prover:
     def _by_program(self, side: Side) -> Fraction | None:
         goal = np.array([float(v) for v in side.goal]) * self.scale
         program = linprog(
-            self.radius, A_eq=self.normal, b_eq=goal, bounds=(0, None), method="highs-ds"
+            self.radius,
+            A_eq=self.normal,
+            b_eq=goal,
+            bounds=(0, None),
+            method="highs-ds",
+            options=_EXACT,
         )
         if program.status != 0:
             return None

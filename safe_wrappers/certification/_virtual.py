@@ -41,6 +41,18 @@ _INSIDE = 1 - 2e-6
 _SAMPLES = 100_000
 
 
+class Known(NamedTuple):
+    """What is known of a block beforehand.
+
+    Args:
+        gain: What keeps it, shape (d_b, n_b). None: it is sought.
+        kept: Its form and its facets H of {y : H y <= 1}, if it is to be as it was.
+    """
+
+    gain: np.ndarray | None = None
+    kept: tuple[BlockForm, np.ndarray] | None = None
+
+
 class _Plant(NamedTuple):
     """What a set is sought for."""
 
@@ -69,10 +81,10 @@ def certify_in_virtual_inputs(
     facets: int | None,
     name: str | None,
     line: StatusLine,
-    gains: Sequence[np.ndarray] | None = None,
+    known: Sequence[Known] | None = None,
 ) -> Certificate:
     """The certificate of a product set, proved in this process; see `certify` for the arguments.
-    `gains` are those that keep the blocks, by default found here.
+    `known` has one entry for each of `blocks`, by default nothing.
 
     Raises:
         SetDimensionError: If X is not bounded or the centre not inside.
@@ -92,11 +104,8 @@ def certify_in_virtual_inputs(
         else blocks
     )
     line.show(f"{model.name}: the linear forms of {len(parts)} blocks")
-    forms = [
-        linear_form(plant.stepped, block, plant.center, plant.v0, plant.range) for block in parts
-    ]
-    if gains is not None:
-        forms = [form._replace(K=K) for form, K in zip(forms, gains, strict=True)]
+    beforehand = [Known()] * len(parts) if known is None else known
+    forms = [_form(plant, block, given) for block, given in zip(parts, beforehand, strict=True)]
     exact = [
         coupling(plant.stepped, block, form, plant.center.astype(np.float32), plant.range)
         for block, form in zip(parts, forms, strict=True)
@@ -109,7 +118,10 @@ def certify_in_virtual_inputs(
         sets = []
         for index, (block, form, found) in enumerate(zip(parts, settled, exact, strict=True)):
             line.show(f"{model.name}: the set of block {index + 1} of {len(parts)}")
-            sets.append(_set_of(plant, block, form, found, allowance * careful, careful, facets))
+            sets.append(
+                beforehand[index].kept
+                or _set_of(plant, block, form, found, allowance * careful, careful, facets)
+            )
         settled = [form for form, _ in sets]
         claim = _claim(plant, parts, settled, [H for _, H in sets])
         line.show(f"{model.name}: proving the product of {len(parts)} blocks")
@@ -128,6 +140,14 @@ def certify_in_virtual_inputs(
         f"{count(proof.cells, 'cell')}, {time.perf_counter() - began:.0f} s"
     )
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
+
+
+def _form(plant: _Plant, block: Block, known: Known) -> BlockForm:
+    """The linear form of a block, with its gain if that is known."""
+    if known.kept is not None:
+        return known.kept[0]
+    form = linear_form(plant.stepped, block, plant.center, plant.v0, plant.range)
+    return form._replace(K=known.gain)
 
 
 def _plant(
