@@ -1,6 +1,7 @@
 """Arguments of `train` that suit a system better than the defaults, which are tuned to the
-pendulum: `TUNED` for bundled systems by their registered names, `OWN_PLANT` for a plant of one's
-own, of which nothing is known.
+pendulum: `TUNED` for bundled systems by their registered names, or by "name/goal" for one of their
+goals, which goes before the name alone; `OWN_PLANT` for a plant of one's own, of which nothing is
+known.
 
 Example:
     >>> import safe_wrappers as sw
