@@ -1,5 +1,5 @@
 """The pictures of docs/robots.md: what SHAC learns on the robots, and each robot with its sets
-while it is driven with full force under worst-case disturbances.
+while full force is requested under worst-case disturbances.
 
 python docs/robot_figures.py [PICTURE ...]
 """
@@ -23,7 +23,7 @@ TITLES = {
     "quadrotor": "quadrotor, random way-points",
 }
 POSES = 9  # of one trajectory
-ARM = {"arm_2_links": (2, (1, 3)), "arm_7_links": (7, (2, 5))}  # links, and rows and columns
+ARM = {"arm_2_links": (2, (1, 3)), "arm_7_links": (7, (2, 4))}  # links, and rows and columns
 # Coordinates of the quadrotor's state, in the order of its blocks.
 QUADROTOR = {
     (0, 6): ("x (m)", "ẋ (m/s)"),
@@ -86,17 +86,14 @@ def curve(result):
 
 def arm(links, shape):
     """Poses of one trajectory, and all joints' sets with all trajectories."""
-    claim, x, intervened = driven("safe_arm", f"{links}_links")
+    claim, x = driven("safe_arm", f"{links}_links")
     figure, axes = plt.subplots(
         *shape, figsize=(3.6 * shape[1], 3.4 * shape[0]), layout="constrained", squeeze=False
     )
-    free = axes.flat[links + 1 :]
-    for ax in free:
-        ax.set_visible(False)
     stroboscope(axes.flat[0], links, x[:, 0, :links])
     for joint, ax in enumerate(axes.flat[1 : links + 1]):
         pair = (joint, joint + links)
-        panel(ax, claim, claim.blocks[joint], x, intervened, pair)
+        panel(ax, claim, claim.blocks[joint], x, pair)
         ax.set(xlabel=f"joint {joint + 1} (rad)", ylabel="speed (rad/s)")
     figures.key(figure, LEGEND)
     return figure
@@ -105,20 +102,23 @@ def arm(links, shape):
 LEGEND = [
     ("set of the block, proved", {"color": BLUE, "linewidth": 1.8}),
     figures.BOUNDS,
-    *figures.PATHS,
+    ("trajectory: almost every request is replaced", {"color": ORANGE, "linewidth": 1.2}),
+    figures.PATHS[1],
 ]
 
 
 def driven(system, safe_set):
-    """The claim, states and interventions of `figures.trajectories`."""
-    claim = sw.envs.load_certificate(system, safe_set).claim
-    return claim, *figures.trajectories(system, safe_set)
+    """The claim, and the states of `figures.trajectories`."""
+    x, _ = figures.trajectories(system, safe_set)
+    return sw.envs.load_certificate(system, safe_set).claim, x
 
 
-def panel(ax, claim, block, x, intervened, pair):
+def panel(ax, claim, block, x, pair):
     """A block's set, projected onto two of its states, and the trajectories in it."""
     figures.draw_bounds(ax, claim.constraint_set, pair)
-    figures.draw_trajectories(ax, x, intervened, pair)
+    right, up = (x[..., i] for i in pair)
+    ax.plot(right, up, color=ORANGE, linewidth=0.9, alpha=0.85)
+    ax.plot(right[0], up[0], "o", color="black", markersize=3.4, zorder=4)
     own = tuple(block.states.index(i) for i in pair)
     sw.sets.draw(
         block.factor(claim.safe_state_set),
@@ -156,16 +156,16 @@ def stroboscope(ax, links, q):
 
 def quadrotor():
     """Paths in space, and the four blocks' sets with all trajectories."""
-    claim, x, intervened = driven("safe_quadrotor_3d", "wide")
-    figure = plt.figure(figsize=(13.5, 6.8), layout="constrained")
+    claim, x = driven("safe_quadrotor_3d", "wide")
+    figure = plt.figure(figsize=(13.5, 6.4), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(0.8, 1.4))
     space = left.add_subplot(projection="3d")
     box = claim.constraint_set
     for i in range(x.shape[1]):
-        space.plot(*x[:, i, :3].T, color=GREY, linewidth=0.9)
-        replaced = x[:-1, i, :3][intervened[:, i]]
-        space.plot(*replaced.T, ".", color=ORANGE, markersize=3.5, markeredgewidth=0)
-        space.plot(*x[:1, i, :3].T, "o", color="black", markersize=3.4)
+        path = x[:, i, :3].T
+        space.plot(*path, color=ORANGE, linewidth=1.3)
+        space.plot(*path[:2], zs=box.lower[2], color=GREY, linewidth=0.7, alpha=0.5)  # its shadow
+        space.plot(*path[:, :1], "o", color="black", markersize=3.4)
     limits = zip(box.lower[:3], box.upper[:3], strict=True)
     space.set(**dict(zip(("xlim", "ylim", "zlim"), limits, strict=True)))
     space.set(xlabel="x (m)", ylabel="y (m)", zlabel="z (m)", title="paths in the box of limits")
@@ -173,7 +173,7 @@ def quadrotor():
     axes = right.subplots(2, 3)
     for ax, (pair, labels) in zip(axes.flat, QUADROTOR.items(), strict=True):
         block = next(block for block in claim.blocks if set(pair) <= set(block.states))
-        panel(ax, claim, block, x, intervened, pair)
+        panel(ax, claim, block, x, pair)
         ax.set(xlabel=labels[0], ylabel=labels[1])
     figures.key(figure, LEGEND)
     return figure
