@@ -26,7 +26,7 @@ from safe_wrappers.algos import shac
 
 # The environment, the interactions, and the steps of an episode: 6 s.
 ROBOTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
-    "arm": ("safe_arm", {}, 1_000_000, 300),
+    "arm": ("safe_arm", {}, 1_500_000, 300),
     "quadrotor": ("safe_quadrotor_3d", {"goal": "waypoint"}, 1_200_000, 300),
 }
 EPISODES, LAST = 256, 20
