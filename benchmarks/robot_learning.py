@@ -29,6 +29,8 @@ ROBOTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "arm": ("safe_arm", {}, 1_500_000, 300),
     "quadrotor": ("safe_quadrotor_3d", {"goal": "waypoint"}, 1_200_000, 300),
 }
+# Without a safeguard, a seed with the 16 updates of the recipe ended 9.4 rad beside its goals.
+UNGUARDED: dict[str, dict[str, Any]] = {"arm": {"num_critic_updates": 24}, "quadrotor": {}}
 EPISODES, LAST = 256, 20
 
 
@@ -36,6 +38,7 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
     """Trainings of one robot, and what became of them."""
     system, options, budget, length = ROBOTS[robot]
     env = sw.envs.get_environment(system, **options)
+    settings = UNGUARDED[robot] if safeguard == "none" else {}
     if safeguard != "none":
         env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     began, curves = time.perf_counter(), []
@@ -52,6 +55,7 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
         seeds=range(seeds),
         num_evals=11,
         progress_fn=progress,
+        **settings,
     )
     seconds = time.perf_counter() - began
     ends = [evaluate(env, many.make_policy(many[run].params), length) for run in range(seeds)]
