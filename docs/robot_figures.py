@@ -129,7 +129,7 @@ def panel(ax, claim, block, x, pair):
         linewidth=1.6,
     )
     ax.margins(0.06)
-    ax.locator_params(axis="x", nbins=5)
+    ax.locator_params(axis="x", nbins=4)
     ax.grid(alpha=0.22, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
 
