@@ -20,6 +20,7 @@ docs: ## The documentation site, in the folder site; it needs the extra `docs`.
 
 pictures: ## Draws the pictures of the documentation again, and runs its notebooks.
 	python docs/figures.py
+	python docs/robot_figures.py
 	python docs/animation.py
 	python docs/drawings.py
 	python docs/results.py

@@ -71,6 +71,7 @@ ARGUMENTS: dict[str, Argument] = {
     "tau": _share,
     "reward_scaling": number(1e-12, 1e12),
     "regularisation": number(0.0, 1e12).or_none(),
+    "final_regularisation_fraction": _share,
     "normalize_observations": FLAG,
     "normalize_rewards": FLAG,
     "network_factory": function(),
@@ -115,6 +116,7 @@ SWEPT = (
     "tau",
     "reward_scaling",
     "regularisation",
+    "final_regularisation_fraction",
     "normalize_rewards",
 )
 

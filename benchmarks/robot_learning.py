@@ -5,7 +5,8 @@ python benchmarks/robot_learning.py                          # both, with the se
 python benchmarks/robot_learning.py --robots arm --steps 20000 --seeds 2 --output arm.json
 python benchmarks/robot_learning.py --robots arm --safeguard none --seeds 1
 
-One JSON file holds, for each robot, its learning curves and what was measured at the end.
+One JSON file holds, for each robot, its learning curves and what was measured at the end. What is
+not trained anew stays as it is in the file.
 """
 
 import argparse
@@ -28,6 +29,8 @@ ROBOTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "arm": ("safe_arm", {}, 1_500_000, 300),
     "quadrotor": ("safe_quadrotor_3d", {"goal": "waypoint"}, 1_200_000, 300),
 }
+# Without a safeguard, a seed with the 16 updates of the recipe ended 9.4 rad beside its goals.
+UNGUARDED: dict[str, dict[str, Any]] = {"arm": {"num_critic_updates": 24}, "quadrotor": {}}
 EPISODES, LAST = 256, 20
 
 
@@ -35,10 +38,8 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
     """Trainings of one robot, and what became of them."""
     system, options, budget, length = ROBOTS[robot]
     env = sw.envs.get_environment(system, **options)
-    settings = dict(shac.TUNED[system])
-    if safeguard == "none":
-        settings.pop("regularisation")
-    else:
+    settings = UNGUARDED[robot] if safeguard == "none" else {}
+    if safeguard != "none":
         env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     began, curves = time.perf_counter(), []
 
@@ -114,12 +115,13 @@ def main() -> int:
     )
     options = parser.parse_args()
     guards = [options.safeguard] if options.safeguard else ["boundary_projection", "none"]
-    found = []
+    rows = json.loads(options.output.read_text()) if options.output.exists() else []
+    found = {(row["robot"], row["safeguard"]): row for row in rows}
     for robot in options.robots:
         for guard in guards:
             seeds = options.seeds if guard != "none" else 1
-            found.append(measure(robot, guard, options.steps, seeds))
-            write_text(options.output, json.dumps(found, indent=1) + "\n")
+            found[robot, guard] = measure(robot, guard, options.steps, seeds)
+            write_text(options.output, json.dumps(list(found.values()), indent=1) + "\n")
     return 0
 
 

@@ -254,13 +254,13 @@ PICTURES = {
 }
 
 
-def main():
-    """Draws the named pictures, by default all."""
+def write(pictures, names):
+    """Draws the named pictures, by default all; `pictures` has a function for each name."""
     matplotlib.use("Agg")
     plt.rcParams.update({"font.size": 9.5, "axes.titleweight": "bold"})
     IMAGES.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or PICTURES:
-        figure = PICTURES[name]()
+    for name in names or pictures:
+        figure = pictures[name]()
         file = IMAGES / f"{name}.png"
         figure.savefig(file, dpi=110)
         plt.close(figure)
@@ -271,4 +271,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    write(PICTURES, sys.argv[1:])

@@ -13,6 +13,7 @@ from .engines import ManyRuns, OneRun
 from .learner import TrainingState, newest_updates
 from .plan import Plan
 from .result import Best, decline_hint, leaning_hint, standard_error
+from .settings import has_its_recipe
 
 
 class Fitted(NamedTuple):
@@ -182,15 +183,16 @@ class _Fit:
         most = self._steps(int(newest_updates(self.plan.num_updates)))
         steps = [0, *(int(row["interactions"]) for row in self.history)]
         newest = min(steps[-1] - steps[-2], most)
-        episodes = self.plan.options["num_eval_envs"]
+        episodes, tuned = self.plan.options["num_eval_envs"], has_its_recipe(self.plan.options)
         if self.runs is None:
-            return _hints(metrics, self.best, newest, episodes)
+            return _hints(metrics, self.best, newest, episodes, tuned)
         return tuple(
             _hints(
                 {name: value[run] for name, value in metrics.items()},
                 jax.tree.map(lambda leaf: leaf[run], self.best),  # noqa: B023
                 newest,
                 episodes,
+                tuned,
             )
             for run in range(len(self.runs))
         )
@@ -265,10 +267,10 @@ def _row(step: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hints(
-    metrics: Mapping[str, Any], best: Best, newest_steps: int, num_episodes: int
+    metrics: Mapping[str, Any], best: Best, newest_steps: int, num_episodes: int, tuned: bool
 ) -> tuple[str, ...]:
     share = metrics.get("training/interventions_per_step", 0.0)
-    hints = [leaning_hint(share, newest_steps)]
+    hints = [leaning_hint(share, newest_steps, tuned)]
     if "eval/episode_reward" in metrics:
         reward, error = metrics["eval/episode_reward"], standard_error(metrics, num_episodes)
         hints.append(decline_hint(best, float(reward), error, metrics["eval/best_env_steps"]))

@@ -36,6 +36,7 @@ class Hyperparameters(NamedTuple):
     tau: jax.Array | float
     reward_scaling: jax.Array | float
     regularisation: jax.Array | float
+    final_regularisation_fraction: jax.Array | float
     normalize_rewards: jax.Array | float
 
 
@@ -161,11 +162,11 @@ class Learner:
             fresh,
         )
         policy_optimiser, value_optimiser = self._optimisers(hyper, state.updates)
-        # Annealed to 0 at half of the budget: it revives a policy whose every request is clipped,
-        # and then costs nothing.
-        regularisation = hyper.regularisation * jnp.maximum(
-            0.0, 1 - 2 * state.updates / hyper.num_updates
-        )
+        # Annealed until half of the budget: it revives a policy whose every request is clipped.
+        # What is left then keeps requests where the projection passes on their gradient.
+        least = hyper.final_regularisation_fraction
+        annealed = jnp.maximum(0.0, 1 - 2 * state.updates / hyper.num_updates)
+        regularisation = hyper.regularisation * (least + (1 - least) * annealed)
         make_policy = make_inference_fn(self.networks)
         value = self.networks.value_network.apply
 

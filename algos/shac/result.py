@@ -152,22 +152,28 @@ def standard_error(metrics: Mapping[str, Any], num_episodes: int) -> Any:
     return metrics["eval/episode_reward_std"] / math.sqrt(num_episodes)
 
 
-def leaning_hint(share: float, steps: int) -> str | None:
+def leaning_hint(share: float, steps: int, has_its_recipe: bool) -> str | None:
     """What to say if the policy leans on the safeguard, or None.
 
     Args:
         share: Share of unsafe requests in the newest steps of the training.
         steps: Number of these steps.
+        has_its_recipe: Whether the system is a bundled one, trained with the settings that suit it.
     """
     if share <= _LEANING:
         return None
+    remedy = (
+        "try more interactions; the settings are those that suit this system."
+        if has_its_recipe
+        else "try more interactions, and longer windows with normalised rewards: "
+        "`shac.train(..., **shac.OWN_PLANT)`, which the command line takes for plants that are not "
+        "bundled."
+    )
     return (
         f"The policy leans on the safeguard: {share:.0%} of the last {steps:,} steps of the "
         "training were interventions. This is safe, and right if the best behaviour lies on the "
-        "boundary of the safe set. If it does not, try more interactions, and longer windows with "
-        "normalised rewards: `shac.train(..., **shac.OWN_PLANT)`, which the command line takes for "
-        "plants that are not bundled. The page 'When the policy leans on the safeguard' of the "
-        "documentation says how to tell."
+        f"boundary of the safe set. If it does not, {remedy} The page 'When the policy leans on "
+        "the safeguard' of the documentation says how to tell."
     )
 
 

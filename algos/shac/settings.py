@@ -4,7 +4,7 @@ defaults.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from brax import envs as brax_envs
@@ -27,6 +27,8 @@ LEARNING = (
     "normalize_observations",
     "network_factory",
 )
+# Tuned with boundary projection, the only safeguard behind which the correction is penalised.
+_OF_THE_PROJECTION = ("regularisation", "final_regularisation_fraction")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -45,8 +47,21 @@ def recipe(environment: Any) -> dict[str, Any]:
     return {
         option: value
         for option, value in suited.items()
-        if option != "regularisation" or default_regularisation(environment)
+        if option not in _OF_THE_PROJECTION or default_regularisation(environment)
     }
+
+
+def has_its_recipe(options: Mapping[str, Any]) -> bool:
+    """Whether a training is one of a bundled system with the settings that suit it.
+
+    Args:
+        options: All options of `train`.
+    """
+    environment = options["environment"]
+    suited = recipe(environment)
+    return registered_name(environment) is not None and all(
+        options[name] == value for name, value in suited.items()
+    )
 
 
 def default_regularisation(environment: brax_envs.Env) -> float:

@@ -43,6 +43,7 @@ def train(
     tau: float = 0.2,
     reward_scaling: float = 1.0,
     regularisation: float | None = None,
+    final_regularisation_fraction: float = 0.0,
     normalize_observations: bool = True,
     normalize_rewards: bool = False,
     network_factory: Callable[..., shac_networks.SHACNetworks] = shac_networks.make_shac_networks,
@@ -99,8 +100,10 @@ def train(
         tau: Step of the target value function towards the value function, once per window.
         reward_scaling: Factor on rewards in the losses, after their normalisation.
         regularisation: c of c * mean |a_s - a|^2 in the policy's loss (a the requested, a_s the
-            executed action), annealed linearly to 0 at half of the training. Default: 0.1 with
+            executed action), annealed linearly until half of the training. Default: 0.1 with
             `BoundaryProjection`, else 0.
+        final_regularisation_fraction: Regularisation in the second half of training, relative to
+            its start.
         normalize_observations: Whether the networks see observations normalised by running
             statistics.
         normalize_rewards: Whether the losses see rewards divided by the root mean square of all

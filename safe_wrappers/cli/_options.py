@@ -65,8 +65,8 @@ class Train:
     train_episode_length: Annotated[int | None, Option(SHAC["train_episode_length"], _TUNED)] = None
     """Steps of a training episode."""
     regularisation: Annotated[float | None, Option(SHAC["regularisation"], _PROJECTED)] = None
-    """Weight of the distance between requested and executed action in the loss, annealed to 0 at
-    half of the training.
+    """Weight of the distance between requested and executed action in the loss, annealed until half
+    of the training.
     """
     num_envs: Annotated[int | None, Option(SHAC["num_envs"], _TUNED)] = None
     """Environments stepped side by side."""

@@ -111,14 +111,15 @@ def _train(options: Train, subject: Subject, folder: RunFolder, before: int | No
 
 def _extension(folder: RunFolder, before: int, done: int, options: Train, subject: Subject) -> str:
     """What becomes of the schedules, which depend on the share of the run that is done."""
-    least = _given(options, subject)["final_learning_rate_fraction"]
+    given = _given(options, subject)
+    least, kept = given["final_learning_rate_fraction"], given["final_regularisation_fraction"]
     total = options.num_timesteps
     share = done / total
     return (
         f"Extending the run in {folder.path} from {before:,} to {total:,} interactions; it stands "
         f"at {done:,}. From here on it is scheduled as a run of {total:,}: the learning rate goes "
         f"on at {1 - (1 - least) * share:.0%} of its first value, and the regularisation at "
-        f"{max(0.0, 1 - 2 * share):.0%}."
+        f"{kept + (1 - kept) * max(0.0, 1 - 2 * share):.0%}."
     )
 
 

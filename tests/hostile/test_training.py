@@ -40,6 +40,7 @@ ARGUMENTS = {
     ),
     **dict.fromkeys(("discounting", "td_lambda", "tau"), RATES | {"2": 2.0}),
     "final_learning_rate_fraction": RATES | {"2": 2.0},
+    "final_regularisation_fraction": RATES | {"2": 2.0},
     "reward_scaling": RATES | {"0": 0.0},
     "regularisation": {name: rate for name, rate in RATES.items() if name != "None"},
     "adam_b": {
@@ -96,6 +97,6 @@ def test_arguments(monkeypatch):
         for argument, values in ARGUMENTS.items()
         for name, value in values.items()
     ]
-    assert check(cases, 172) == {CLEAR: 172}
+    assert check(cases, 180) == {CLEAR: 180}
     with pytest.raises(AssertionError, match="accepted"):
         shac.train(**ordinary)

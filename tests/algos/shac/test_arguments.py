@@ -41,6 +41,7 @@ BAD = {
     "learning_rate": NO_LEARNING_RATES,
     "critic_learning_rate": NO_LEARNING_RATES,
     "final_learning_rate_fraction": NO_SHARES,
+    "final_regularisation_fraction": NO_SHARES,
     "adam_b": [None, 0.9, (0.9,), (0.9, 0.9, 0.9), (1.0, 1.0), (2.0, 2.0), (NAN, 0.9), ("a", 0.9)],
     "max_gradient_norm": [*NO_NUMBERS, *OUTSIDE, 0.0],
     "discounting": NO_SHARES,

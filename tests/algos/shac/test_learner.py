@@ -32,6 +32,7 @@ def hyperparameters(**changes):
         "tau": 0.5,
         "reward_scaling": 1.0,
         "regularisation": 0.0,
+        "final_regularisation_fraction": 0.0,
         "normalize_rewards": 1.0,
     }
     return jax.tree.map(jnp.float32, Hyperparameters(**{**values, **changes}))
@@ -118,6 +119,18 @@ def test_regularisation_is_annealed_to_zero_at_half_of_the_budget(line):
         state, metrics = update(state, hyper)
         found.append(float(metrics["regularisation"]))
     assert found == pytest.approx([0.2, 0.16, 0.12, 0.08, 0.04, 0.0, 0.0], abs=1e-6)
+
+
+def test_a_share_of_the_regularisation_can_last(line):
+    learner = make_learner(line)
+    hyper = hyperparameters(regularisation=0.2, final_regularisation_fraction=0.5)
+    state = learner.init(jax.random.PRNGKey(0), hyper)
+    update = jax.jit(learner.update)
+    found = []
+    for _ in range(7):
+        state, metrics = update(state, hyper)
+        found.append(float(metrics["regularisation"]))
+    assert found == pytest.approx([0.2, 0.18, 0.16, 0.14, 0.12, 0.1, 0.1], abs=1e-6)
 
 
 def test_fresh_starts_differ_between_updates(line):

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from brax.envs.base import Wrapper
 
 from safe_wrappers.algos import shac
 from safe_wrappers.algos.shac.result import Best, decline_hint, leaning_hint, standard_error
@@ -27,6 +28,21 @@ class Unsafe:
 
         env._state = reported
         return env
+
+
+class Reported(Wrapper):
+    """A safeguarded environment that says of each step that the safeguard intervened."""
+
+    def reset(self, rng):
+        return self._reported(self.env.reset(rng))
+
+    def step(self, state, action):
+        return self._reported(self.env.step(state, action))
+
+    def _reported(self, state):
+        return state.replace(
+            metrics={**state.metrics, "safeguard/intervention_per_step": jnp.ones(())}
+        )
 
 
 @pytest.fixture
@@ -56,8 +72,20 @@ def test_the_hint_can_be_silenced(line, no_evaluation):
 
 
 def test_the_hint_begins_above_a_third():
-    assert leaning_hint(1 / 3, 100) is None
-    assert "34% of the last 1,000 steps" in (leaning_hint(0.34, 1000) or "")
+    assert leaning_hint(1 / 3, 100, has_its_recipe=False) is None
+    assert "34% of the last 1,000 steps" in (leaning_hint(0.34, 1000, has_its_recipe=False) or "")
+
+
+def test_settings_of_other_plants_are_not_advised_for_a_bundled_system(pendulum, line, tiny):
+    """Each request of either is unsafe; the pendulum is trained with the settings that suit it."""
+    said = []
+    for env in (Reported(pendulum), Unsafe(-1.0)(line)):
+        with pytest.warns(shac.TrainingHint, match="100% of the last"):
+            said += shac.train(
+                env, tiny["num_timesteps"], tiny["episode_length"], run_evals=False
+            ).hints
+    assert ["OWN_PLANT" in hint for hint in said] == [False, True]
+    assert "suit this system" in said[0]
 
 
 def test_a_training_that_ended_worse_says_so_and_keeps_the_best_policy(line, tiny):

@@ -5,15 +5,21 @@ import pytest
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
 from safe_wrappers.algos.shac.rollout import wrap
-from safe_wrappers.algos.shac.settings import LEARNING, recipe
+from safe_wrappers.algos.shac.settings import LEARNING, has_its_recipe, recipe
 
 trainer = importlib.import_module("safe_wrappers.algos.shac.train")
+
+OF_THE_PENDULUM = {
+    "num_envs": 12,
+    "regularisation": 0.7,
+    "final_regularisation_fraction": 0.3,
+}
 
 
 @pytest.fixture
 def tuned(monkeypatch):
     """Recipes of this test's own, whatever the shipped ones are."""
-    monkeypatch.setitem(shac.TUNED, "safe_pendulum", {"num_envs": 12, "regularisation": 0.7})
+    monkeypatch.setitem(shac.TUNED, "safe_pendulum", dict(OF_THE_PENDULUM))
     monkeypatch.setitem(shac.TUNED, "safe_quadrotor", {"horizon_length": 5})
     monkeypatch.setitem(shac.TUNED, "safe_quadrotor/far", {"horizon_length": 6})
 
@@ -49,6 +55,14 @@ def test_a_recipe_is_found_by_the_class_also_inside_wrappers(tuned, pendulum, li
         """Whose task may be another."""
 
     assert recipe(Mine()) == recipe(line) == recipe("safe_pendulum") == {}
+
+
+def test_a_training_with_another_setting_has_not_its_recipe(tuned, pendulum, line):
+    suited = {"environment": pendulum, "tau": 0.2, **OF_THE_PENDULUM}
+    assert has_its_recipe(suited)
+    assert has_its_recipe({**suited, "tau": 0.5})  # of which the recipe says nothing
+    assert not has_its_recipe({**suited, "num_envs": 8})
+    assert not has_its_recipe({**suited, "environment": line})
 
 
 def test_a_goal_can_have_a_recipe_of_its_own(tuned):
