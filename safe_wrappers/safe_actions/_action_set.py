@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
@@ -9,7 +10,7 @@ from .._errors import SetDimensionError
 from .._gate import as_numbers
 from .._margins import first_largest
 from .._one_line import rows_by_columns
-from .._pytree import frozen_pytree
+from .._pytree import frozen_pytree, static_field
 from ..solvers import max_margin
 from ._candidates import safest, with_room
 
@@ -26,11 +27,14 @@ class SafeActionSet:
         anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an
             interior, otherwise the least violating action. It is what is executed when all else
             fails.
+        is_box: Whether the rows are those of `from_box`, an upper and a lower bound of each action,
+            so that safeguards need no solver. Part of the tree structure.
     """
 
     A: Float[jax.Array, "m d"]
     b: Float[jax.Array, " m"]
     anchor: Float[jax.Array, " d"]
+    is_box: bool = static_field(default=False)
 
     def __repr__(self) -> str:
         return f"SafeActionSet({rows_by_columns(self.A, 'row', 'action')})"
@@ -62,6 +66,27 @@ class SafeActionSet:
             anchor = with_room(*rows, safest(*rows, max_margin(*rows)[0]))
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
+    @classmethod
+    def from_box(
+        cls, lower: Float[jax.Array, " d"], upper: Float[jax.Array, " d"]
+    ) -> "SafeActionSet":
+        """The set {a in [-1, 1]^d : lower <= a <= upper}, with the middle of it as anchor.
+
+        Its rows are a <= upper and, below them, -a <= -lower.
+
+        Args:
+            lower: Shape (d,), -infinity where there is no bound.
+            upper: Shape (d,), infinity where there is none. Below `lower` the set is empty.
+        """
+        eye = np.eye(len(lower), dtype=lower.dtype)
+        middle = (jnp.clip(lower, -1.0, 1.0) + jnp.clip(upper, -1.0, 1.0)) / 2
+        return cls(
+            jnp.asarray(np.concatenate([eye, -eye])),
+            jnp.concatenate([upper, -lower]),
+            jax.lax.stop_gradient(middle),
+            is_box=True,
+        )
+
     def unit_rows(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.
 
@@ -73,6 +98,10 @@ class SafeActionSet:
             -1 (no safe action).
         """
         A, b = _floating(self.A, self.b)
+        if self.is_box:
+            # Beyond the action box it does not matter where a bound is; NaN bounds nothing, so no
+            # action is safe.
+            return A, jnp.clip(jnp.where(jnp.isnan(b), -_FAR, b), -_FAR, _FAR)
         if A.shape[1] != 1:
             return _normalise(*_known(A, b))
         lower, upper = interval(A, b)
@@ -83,6 +112,10 @@ class SafeActionSet:
         return jnp.array([[-1.0], [1.0], [0.0]], lower.dtype), jnp.stack(
             [-lower, upper, jnp.where(possible, 1.0, -1.0).astype(lower.dtype)]
         )
+
+
+# Where a bound is farther from 0, it says nothing about the actions of [-1, 1]^d.
+_FAR = 2.0
 
 
 def interval(
