@@ -36,8 +36,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
     the executed action. `step` takes actions in [-1, 1]^d, as agents of Brax give them; the model
-    maps them onto its action box, and `reward` gets what the actuators do, in their natural units. Episodes do not
-    terminate: they end by the trainer's episode length.
+    maps them onto its action box, and `reward` gets what the actuators do, in their natural units.
+    Episodes do not terminate: they end by the trainer's episode length.
 
     Args:
         model: The one-step model; the environment steps exactly this function.

@@ -1,5 +1,7 @@
 """The safe action set of one state: rows, and an action that is certified to satisfy them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -119,17 +121,23 @@ _FAR = 2.0
 
 
 def interval(
-    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]
+    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"], reach: float = 1.0
 ) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound. Shapes ().
 
     Rows that are zero or not finite are left out.
+
+    Args:
+        A: Slopes.
+        b: Offsets.
+        reach: The largest number that the action may be. An end of twice that size is a constant
+            for derivatives.
     """
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the
     # derivative NaN.
-    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0))
+    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), _FAR * reach)
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
@@ -151,24 +159,28 @@ def ends(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Int32[jax.Arr
     return first_largest(inward, 8 * float(jnp.finfo(b.dtype).eps))
 
 
-@jax.custom_jvp
-def _end(b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"]) -> Float[jax.Array, " m"]:
-    """b / slope, a constant far from the box, where its derivative matters to no action and may
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _end(
+    b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"], far: float
+) -> Float[jax.Array, " m"]:
+    """b / slope, a constant beyond `far`, where its derivative matters to no action and may
     overflow.
 
     JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes
     below 1e-19.
     """
+    del far
     return b / slope
 
 
 @_end.defjvp
 def _end_jvp(
+    far: float,
     primals: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
     tangents: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
 ) -> tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]]:
-    value = _end(*primals)
-    near = jnp.abs(value) <= 2.0
+    value = _end(*primals, far)
+    near = jnp.abs(value) <= far
     change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(
         near, primals[1], 1.0
     )

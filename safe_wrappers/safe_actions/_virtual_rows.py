@@ -85,6 +85,8 @@ class VirtualRows:
         H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
         sizes, moved_by = claim.model, dependence(self._stepped)
         n, d = sizes.state_size, sizes.action_size
+        V = self._virtual.inputs
+        self._reach = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(float).tolist()
         self._parts_of_blocks = []
         for block in claim.blocks:
             facets, states = block.facets(H), np.array(block.states)
@@ -158,7 +160,7 @@ class VirtualRows:
                 found.rows[block] = A, rest
                 continue
             (j,) = own
-            low, high = interval(A[j][:, None], rest)
+            low, high = interval(A[j][:, None], rest, self._reach[j])
             # A row without slope bounds no input: where it fails, there is none.
             possible = jnp.all((A[j] != 0) | (rest >= 0))
             found.facet_lower[j], found.facet_upper[j] = low, jnp.where(possible, high, -none)

@@ -53,10 +53,10 @@ class RayMask(Safeguard):
     Args:
         gradient: See `Safeguard`.
         mapping: "hyperbolic" or "linear".
-        center: "chebyshev" (for d = 1 the interval's midpoint, of a box its middle), "analytic", "box" (the centre of a
-            large inscribed box, a deterministic zonotopic centre) or "orthogonal" (the midpoint of
-            the chord through the boundary projection: safe actions are not changed; discontinuous
-            across the boundary).
+        center: "chebyshev" (for d = 1 the interval's midpoint, of a box its middle), "analytic",
+            "box" (the centre of a large inscribed box, a deterministic zonotopic centre) or
+            "orthogonal" (the midpoint of the chord through the boundary projection: safe actions
+            are not changed; discontinuous across the boundary).
 
     Raises:
         ValueError: If the mapping, the centre or the gradient rule is unknown.

@@ -79,12 +79,12 @@ def test_the_affine_form_is_that_of_the_motion_under_v():
     make, V, X, _ = PLANTS["drone"]
     model, plant = Commanded(make(), V), make()
     with jax.enable_x64():
-        for x in drawn(X, 20, 3).astype(np.float64):
-            found = model.affine(jnp.asarray(x))
-            c, B, E = InVirtualInputs(plant).affine(jnp.asarray(x))
-            np.testing.assert_allclose(found.c, c, atol=1e-6)
-            np.testing.assert_allclose(found.B, B * np.asarray(V.upper), atol=1e-6)
-            np.testing.assert_allclose(found.E, E, atol=1e-6)
+        x = jnp.asarray(drawn(X, 20, 3), jnp.float64)
+        found = jax.jit(jax.vmap(model.affine))(x)
+        c, B, E = jax.jit(jax.vmap(InVirtualInputs(plant).affine))(x)
+    np.testing.assert_allclose(found.c, c, atol=1e-6)
+    np.testing.assert_allclose(found.B, B * np.asarray(V.upper), atol=1e-6)
+    np.testing.assert_allclose(found.E, E, atol=1e-6)
 
 
 def test_refusals():
