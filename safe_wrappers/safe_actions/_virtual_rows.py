@@ -145,10 +145,8 @@ class VirtualRows:
         """
         found = self._intervals(x)
         center, half = (jnp.asarray(part, x.dtype) for part in (units.center, units.half_width))
-        ends = (
-            (jnp.stack(side) - center) / half for side in (found.facet_lower, found.facet_upper)
-        )
-        return SafeActionSet.from_box(*ends)
+        sides = (found.facet_lower, found.facet_upper)
+        return SafeActionSet.from_box(*((jnp.stack(side) - center) / half for side in sides))
 
     def _intervals(self, x: Float[jax.Array, " n"]) -> _Intervals:
         """The intervals of all inputs. Their derivatives go through the facets that decide them,
