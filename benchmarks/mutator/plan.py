@@ -31,7 +31,6 @@ SAFETY_PATH = {
     "certificates/_virtual_proof.py",
     "certificates/_virtual_rounding.py",
     "safe_actions/_virtual_rows.py",
-    "models/_commanded.py",
 }
 
 # Besides the test file of the same name: where a file has none, and where others are about it.
