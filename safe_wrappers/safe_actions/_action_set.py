@@ -143,29 +143,20 @@ def interval(
     return lower, upper
 
 
-def ends(
-    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"], reach: float = 1.0
-) -> Int32[jax.Array, "2"]:
-    """Indices of two rows that bound the interval of all rows within the box, shape (2,).
-
-    Args:
-        A: Slopes.
-        b: Offsets.
-        reach: As in `interval`.
-    """
+def ends(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Int32[jax.Array, "2"]:
+    """Indices of two rows that bound the interval of all rows within the box, shape (2,)."""
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # Beyond the box it does not matter which row it is.
-    far = _FAR * reach
-    end = jnp.clip(jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0), -far, far)
+    end = jnp.clip(jnp.where(bounds, b, 0.0) / jnp.where(bounds, slope, 1.0), -2.0, 2.0)
     inward = jnp.stack(
         [
-            jnp.where(bounds & (slope < 0), end, -2 * far),
-            jnp.where(bounds & (slope > 0), -end, -2 * far),
+            jnp.where(bounds & (slope < 0), end, -3.0),
+            jnp.where(bounds & (slope > 0), -end, -3.0),
         ],
         axis=1,
     )
-    return first_largest(inward, 8 * float(jnp.finfo(b.dtype).eps) * reach)
+    return first_largest(inward, 8 * float(jnp.finfo(b.dtype).eps))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -12,22 +12,17 @@ Commanded by v itself, the plant has a box of safe inputs, the product of the in
 counts on what the others may do within theirs, not on what they do. Then nothing is solved at all.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float
 
-from .._derivative import with_derivative
 from .._products import dot
 from ..certificates import Block, BlockForm, Claim, are_the_actions, dependence
 from ..models import ActionUnits, InVirtualInputs
-from ._action_set import SafeActionSet, ends, interval
-
-# Indices of facets of a block, or all of them.
-_Facets = Int32[jax.Array, " r"] | None
+from ._action_set import SafeActionSet, interval
 
 
 class _Part(NamedTuple):
@@ -145,67 +140,36 @@ class VirtualRows:
         """
         found = self._intervals(x)
         center, half = (jnp.asarray(part, x.dtype) for part in (units.center, units.half_width))
-        sides = (found.facet_lower, found.facet_upper)
-        return SafeActionSet.from_box(*((jnp.stack(side) - center) / half for side in sides))
+        ends = (
+            (jnp.stack(side) - center) / half for side in (found.facet_lower, found.facet_upper)
+        )
+        return SafeActionSet.from_box(*ends)
 
     def _intervals(self, x: Float[jax.Array, " n"]) -> _Intervals:
-        """The intervals of all inputs. Their derivatives go through the facets that decide them,
-        and through no other: of hundreds of facets only two set the ends of an interval.
-        """
-        every = [None] * len(self._parts_of_blocks)
-        found, facets = self._of_facets(jax.lax.stop_gradient(x), every)
-        traced, _ = self._of_facets(x, facets)
-        sides = (
-            list(with_derivative(jnp.stack(value), jnp.stack(of)))
-            for value, of in zip(found[:4], traced[:4], strict=True)
-        )
-        rows = {
-            block: (
-                {j: with_derivative(value, of[0][j]) for j, value in slopes.items()},
-                with_derivative(rest, of[1]),
-            )
-            for (block, (slopes, rest)), of in zip(
-                found.rows.items(), traced.rows.values(), strict=True
-            )
-        }
-        return _Intervals(*sides, rows)
-
-    def _of_facets(
-        self, x: Float[jax.Array, " n"], chosen: Sequence[_Facets]
-    ) -> tuple[_Intervals, list[_Facets]]:
-        """The intervals by some facets of each block, by default all, and those that decide them;
-        None for a block with several inputs, which has no interval.
-
-        Blocks come one after the other: of the inputs of other blocks their interval counts if it
-        is known by then, and V before.
+        """The intervals of all inputs, one block after the other: of the inputs of other blocks
+        those count that are known by then, and V before.
         """
         V = self._virtual.inputs
         lower, upper = (list(jnp.asarray(end, x.dtype)) for end in (V.lower, V.upper))
         none = jnp.asarray(jnp.inf, x.dtype)
         found = _Intervals(lower, upper, [-none] * len(lower), [none] * len(lower), {})
-        deciding: list[_Facets] = []
-        rows_of = self._rows_of_inputs(x, chosen)
-        for block, rows in zip(self._claim.blocks, rows_of, strict=True):
+        for block, rows in zip(self._claim.blocks, self._rows_of_inputs(x), strict=True):
             own, A = list(block.actions), rows.slopes
             rest = rows.b - _most(A, lower, upper, own)
             if len(own) > 1:
                 found.rows[block] = A, rest
-                deciding.append(None)
                 continue
             (j,) = own
             low, high = interval(A[j][:, None], rest, self._reach[j])
-            deciding.append(ends(A[j][:, None], rest, self._reach[j]))
             # A row without slope bounds no input: where it fails, there is none.
             possible = jnp.all((A[j] != 0) | (rest >= 0))
             found.facet_lower[j], found.facet_upper[j] = low, jnp.where(possible, high, -none)
             lower[j], high = jnp.maximum(low, lower[j]), jnp.minimum(high, upper[j])
             upper[j] = jnp.where(possible, high, lower[j] - 1.0)
-        return found, deciding
+        return found
 
-    def _rows_of_inputs(self, x: Float[jax.Array, " n"], chosen: Sequence[_Facets]) -> list[_Rows]:
-        """Some facets of each block, by default all, as rows in virtual inputs, whatever the
-        disturbance.
-        """
+    def _rows_of_inputs(self, x: Float[jax.Array, " n"]) -> list[_Rows]:
+        """The facets of each block as rows in virtual inputs, whatever the disturbance."""
         claim = self._claim
         c, B, E = self._stepped.affine(x)
         y = c - jnp.asarray(claim.center, c.dtype)
@@ -214,13 +178,10 @@ class VirtualRows:
             for part in (claim.disturbance_set.center, claim.disturbance_set.radius)
         )
         rows = []
-        for part, facets in zip(self._parts_of_blocks, chosen, strict=True):
-            H, offsets = jnp.asarray(part.H, c.dtype), jnp.asarray(part.offsets, c.dtype)
-            if facets is not None:
-                H, offsets = H[facets], offsets[facets]
-            states = part.states
+        for part in self._parts_of_blocks:
+            H, states = jnp.asarray(part.H, c.dtype), part.states
             # Elementwise, as in `_products`, and only what moves the block at all.
-            b = offsets - dot(H, y[states])
+            b = jnp.asarray(part.offsets, c.dtype) - dot(H, y[states])
             for j in part.disturbances:
                 push = dot(H, E[states, j])
                 b = b - push * middle[j] - jnp.abs(push) * radius[j]
