@@ -13,7 +13,7 @@ from safe_wrappers._gate import one_of
 from safe_wrappers._own import own
 from safe_wrappers.certificates import Certificate, Claim
 from safe_wrappers.models import Mechanical
-from safe_wrappers.safe_actions import ModelSystem
+from safe_wrappers.safe_actions import Commands, ModelSystem
 
 from ._assets import load_system
 from ._model_env import Disturbance, ModelEnv, joint_state
@@ -44,9 +44,14 @@ class CertifiedEnv(ModelEnv):
             values in W, where a is the executed action in natural units.
         initial_states: "uniform" by volume in the safe set, or "generators" (uniform in the space
             of the claim's generators).
+        commands: "actions", or "virtual" for a plant with virtual inputs, as of `ModelSystem`: then
+            agents command these (accelerations), and in each step the actuators do what brings them
+            about, which is the action that `reward` and `disturbance` get.
 
     Raises:
         ValueError: If an option is unknown; the message lists the valid ones.
+        CertificateError: If `commands="virtual"` and the set is not kept in virtual inputs, one for
+            each block.
     """
 
     system: ModelSystem
@@ -60,6 +65,7 @@ class CertifiedEnv(ModelEnv):
         backend: str = "closed_form",
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
+        commands: Commands = "actions",
     ):
         off = (
             " The maximal-coordinate backends step another system: their step differs by up to "
@@ -70,7 +76,7 @@ class CertifiedEnv(ModelEnv):
         self._backend = one_of(
             "backend", backend, BACKENDS if mjcf_file and physics else BACKENDS[:1], why=off
         )
-        system = ModelSystem(certificate, state=joint_state)
+        system = ModelSystem(certificate, state=joint_state, commands=commands)
         super().__init__(system.model, system, system.disturbance_set, disturbance=disturbance)
         one_of("initial_states", initial_states, INITIAL_STATES)
         if initial_states == "generators" and system.generators is None:
@@ -118,10 +124,11 @@ class CertifiedEnv(ModelEnv):
         if self._backend == "closed_form":
             return super()._pipeline_step(pipeline_state, x, action, w)
         pipeline = generalized if self._backend == "generalized" else mjx
-        if isinstance(self.model, Mechanical):
+        plant = self.system.claim.model
+        if isinstance(plant, Mechanical):
             # Accelerations are its disturbances, torques those of the asset's actuators.
-            w = self.model.disturbing_torques(x, w)
-        inputs = jnp.concatenate([self.model.natural_action(action), w])
+            w = plant.disturbing_torques(x, w)
+        inputs = jnp.concatenate([self.model.actuated(x, action), w])
         stepped = pipeline.step(self._physics(self.sys), pipeline_state, inputs)  # pyright: ignore[reportOptionalCall]
         # Where 64-bit types are switched on, the numbers of the asset are float64; the state stays
         # what it was.

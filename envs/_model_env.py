@@ -19,7 +19,7 @@ from safe_wrappers._frozen import Frozen
 from safe_wrappers._gate import as_key, as_reward, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
-from safe_wrappers.models import Model
+from safe_wrappers.models import Commanded, Model
 from safe_wrappers.safe_actions import ModelSystem, System
 from safe_wrappers.sets import Box
 
@@ -36,8 +36,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     The state is q and qd, never clamped or wrapped; the reward is computed on the next state and
     the executed action. `step` takes actions in [-1, 1]^d, as agents of Brax give them; the model
-    maps them onto its action box, and `reward` gets them in its natural units. Episodes do not
-    terminate: they end by the trainer's episode length.
+    maps them onto its action box, and `reward` gets what the actuators do, in their natural units.
+    Episodes do not terminate: they end by the trainer's episode length.
 
     Args:
         model: The one-step model; the environment steps exactly this function.
@@ -132,8 +132,8 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
 
     @abc.abstractmethod
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """The reward of reaching x by `action`, which is in natural units, of the model's action
-        box: one number, so write `action[0]`. `info` holds at least `task_info`.
+        """The reward of reaching x by `action`, which is in natural units, those of the actuators:
+        one number, so write `action[0]`. `info` holds at least `task_info`.
         """
 
     def admissible(self, x: jax.Array) -> jax.Array:
@@ -178,8 +178,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         if callable(self._disturbance):
             return "whether the function `disturbance` stays in W is not checked"
         if isinstance(self.system, ModelSystem):
-            claim = self.system.claim
-            if self.model is not claim.model:
+            system, claim = self.system, self.system.claim
+            commanded = isinstance(self.model, Commanded) and self.model.commands(claim.model)
+            if self.model is not claim.model and not (commanded and self.model is system.model):
                 return f"the model that `{name}` steps is not the object that its claim is about"
             if self.disturbance_set is not claim.disturbance_set:
                 return f"the disturbance set of `{name}` is not the one of its claim"
@@ -249,7 +250,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         rng = as_key("rng", rng)
         task = self.task_info(x, jax.random.fold_in(rng, _TASK))
         info = {"key": rng, "disturbance": jnp.zeros(self.model.disturbance_size, x.dtype), **task}
-        still = self.model.natural_action(jnp.zeros(self.action_size, x.dtype))
+        still = self.model.actuated(x, jnp.zeros(self.action_size, x.dtype))
         observation, reward = self._seen(x, still, info)
         state = envs.State(
             self._pipeline_init(x), observation, jnp.zeros_like(reward), jnp.zeros(()), {}, info
@@ -266,7 +267,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         pipeline_state = self._pipeline_step(state.pipeline_state, x, action, w)
         next_x = jnp.concatenate([pipeline_state.q, pipeline_state.qd])
         info = {**state.info, "key": key, "disturbance": w}
-        natural = self.model.natural_action(action)
+        natural = self.model.actuated(x, action)
         obs, reward = self._seen(next_x, natural, info)
         return self._report(
             dataclasses.replace(
@@ -305,7 +306,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     @own
     def _draw_disturbance(self, key: jax.Array, x: jax.Array, action: jax.Array) -> jax.Array:
         if callable(self._disturbance):
-            natural = self.model.natural_action(action)
+            natural = self.model.actuated(x, action)
             w = jnp.asarray(self._disturbance(key, x, natural), x.dtype)
             if w.shape != (self.model.disturbance_size,):
                 raise SetDimensionError(

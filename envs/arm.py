@@ -9,6 +9,7 @@ import numpy as np
 
 from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
+from safe_wrappers.safe_actions import Commands
 
 from ._assets import certificate_of, parameters_of
 from ._certified_env import CertifiedEnv
@@ -50,6 +51,8 @@ class SafeArm(CertifiedEnv):
         backend: "closed_form", "generalized" or "mjx".
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform".
+        commands: "actions" (torques), or "virtual": the actions are the joints' accelerations, from
+            the box V of the certificate, and torques bring them about.
 
     Raises:
         ValueError: If an option is unknown.
@@ -75,6 +78,7 @@ class SafeArm(CertifiedEnv):
         backend: str = "closed_form",
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
+        commands: Commands = "actions",
     ):
         if links is None:
             links = 2 if safe_set is None else int(parameters_of("safe_arm", safe_set)["links"])
@@ -85,6 +89,7 @@ class SafeArm(CertifiedEnv):
             backend=backend,
             disturbance=disturbance,
             initial_states=initial_states,
+            commands=commands,
         )
         self.links = links
         self.lengths = DESIGNS[links].lengths

@@ -9,6 +9,7 @@ import numpy as np
 
 from safe_wrappers._gate import one_of
 from safe_wrappers._length import length
+from safe_wrappers.safe_actions import Commands
 
 from ._assets import certificate_of
 from ._certified_env import CertifiedEnv
@@ -46,6 +47,9 @@ class SafeQuadrotor3D(CertifiedEnv):
         safe_set: "wide", or a path to a certificate file.
         disturbance: "uniform", "none", "worst_case" or a function (key, x, a) -> w.
         initial_states: "uniform".
+        commands: "actions" (thrust and torques), or "virtual": the actions are accelerations of
+            z (1 m/s^2), roll and pitch (12 rad/s^2) and yaw (2 rad/s^2), from the box V of the
+            certificate, and thrust and torques bring them about.
 
     Raises:
         ValueError: If an option is unknown.
@@ -67,6 +71,7 @@ class SafeQuadrotor3D(CertifiedEnv):
         backend: str = "closed_form",
         disturbance: Disturbance = "uniform",
         initial_states: str = "uniform",
+        commands: Commands = "actions",
     ):
         model = quadrotor_3d()
         super().__init__(
@@ -76,6 +81,7 @@ class SafeQuadrotor3D(CertifiedEnv):
             backend=backend,
             disturbance=disturbance,
             initial_states=initial_states,
+            commands=commands,
         )
         self.goal = one_of("goal", goal, GOALS)
         self._middle = np.asarray(model.action_box.center, np.float32)

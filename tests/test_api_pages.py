@@ -38,8 +38,16 @@ FOLDERS = {
         )
     },
 }
-# Protocols by which wrappers recognise environments, and a type: of no use to a caller.
-INTERNAL = {"BoundedEnv", "HasBraxEnv", "SafeguardedEnv", "StartableEnv", "SystemEnv", "Draw"}
+# Protocols by which wrappers recognise environments, and two types: of no use to a caller.
+INTERNAL = {
+    "BoundedEnv",
+    "HasBraxEnv",
+    "SafeguardedEnv",
+    "StartableEnv",
+    "SystemEnv",
+    "Commands",
+    "Draw",
+}
 ENTRIES = [
     line.removeprefix("::: ")
     for page in sorted((ROOT / "docs" / "api").glob("*.md"))

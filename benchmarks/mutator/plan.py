@@ -36,16 +36,25 @@ SAFETY_PATH = {
 # Besides the test file of the same name: where a file has none, and where others are about it.
 MORE_TESTS = {
     "sets/_arrays.py": ("sets/test_box.py", "sets/test_polytope.py", "sets/test_zonotope.py"),
-    "safe_actions/_action_set.py": ("safeguards/test_solver_faults.py",),
+    "safe_actions/_action_set.py": (
+        "safeguards/test_solver_faults.py",
+        "safeguards/test_box.py",
+        "safe_actions/test_commands.py",
+    ),
     "safe_actions/_candidates.py": ("safeguards/test_solver_faults.py",),
     "safe_actions/_common.py": (
         "safe_actions/test_model_system.py",
         "safe_actions/test_zonotope_system.py",
     ),
-    "safe_actions/_model_system.py": ("safe_actions/test_rounded_actions.py",),
+    "safe_actions/_model_system.py": (
+        "safe_actions/test_rounded_actions.py",
+        "safe_actions/test_commands.py",
+    ),
+    "safe_actions/_virtual_rows.py": ("safe_actions/test_commands.py",),
     "safeguards/_base.py": ("safeguards/test_verified_call.py", "safeguards/test_safe_action.py"),
     "safeguards/_boundary_projection.py": ("safeguards/test_verified_call.py",),
     "safeguards/_centers.py": (
+        "safeguards/test_box.py",
         "safeguards/test_generator_mask.py",
         "safeguards/test_ray_mask.py",
         "safeguards/test_gauge_map.py",
@@ -55,12 +64,14 @@ MORE_TESTS = {
         "safeguards/test_gradients.py",
         "safeguards/test_verified_call.py",
         "safeguards/test_boundary_projection.py",
+        "safeguards/test_box.py",
     ),
     "safeguards/_registry.py": (
         "safeguards/test_verified_call.py",
         "safeguards/test_every_safeguard.py",
     ),
     "safeguards/_rows.py": (
+        "safeguards/test_box.py",
         "safeguards/test_verified_call.py",
         "safeguards/test_boundary_projection.py",
     ),

@@ -8,7 +8,7 @@ from brax import envs
 
 from .._errors import CertificateError, WrapperOrderError
 from ..adapters import GymEnv
-from ..safe_actions import System
+from ..safe_actions import ModelSystem, System
 from ..wrappers import HasBraxEnv, SafeguardWrapper, SystemEnv
 
 Start = Callable[..., Any]
@@ -64,6 +64,10 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
     if isinstance(env, SafeguardWrapper):
         start = start if start is not None else env.start
         env = env.env
+    own = isinstance(env, SystemEnv) and env.system is system
+    if isinstance(system, ModelSystem) and system.commands != "actions" and not own:
+        # The environment takes the plant's actions; the wrapper around it turns commands into them.
+        system = ModelSystem(system.certificate or system.claim, state=system.state)
     return Subject(env, f"{type(env).__name__} on {env.backend}", system, start)
 
 

@@ -82,6 +82,12 @@ def numpy_files(
             f"but the system is a `{type(system).__name__}`. Export the JAX program alone, with "
             "`numpy=False`."
         )
+    if system.commands != "actions":
+        raise ModelError(
+            "The NumPy controller is written for the actions of the plant, but the system's are "
+            "virtual inputs (commands='virtual'). Export the JAX program alone, with "
+            "`numpy=False`, and `system.model.plant_action` beside it."
+        )
     kind = _kind(safeguard, system)
     n = system.model.state_size
     parts = [

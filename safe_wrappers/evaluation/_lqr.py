@@ -71,7 +71,7 @@ def lqr(env: Env) -> LQR:
     middle = _middle(env.disturbance_set)
 
     def reward(z: jax.Array) -> jax.Array:
-        return env.reward(z[:n], env.model.natural_action(z[n:]), {})
+        return env.reward(z[:n], env.model.actuated(z[:n], z[n:]), {})
 
     def step(z: jax.Array) -> jax.Array:
         return env.model.unit_step(z[:n], z[n:], jnp.asarray(middle, z.dtype))

@@ -75,7 +75,7 @@ class ClaimJudge(Judge):
 
     def __init__(self, claim: Claim, system: ModelSystem):
         S, W = claim.safe_state_set, claim.disturbance_set
-        self.model, self.digest = claim.model, claim.digest
+        self.model, self.digest = system.model, claim.digest
         self.lower, self.upper = _bounds(W)
         self._H, self._h = (np.asarray(part) for part in S.halfspaces())
         self._H64, self._h64 = self._H.astype(np.float64), self._h.astype(np.float64)

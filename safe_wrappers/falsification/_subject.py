@@ -120,7 +120,8 @@ def _judge(plant: ModelEnv, given: Any) -> Judge:
             "`claim` must be about as many states, actions and disturbances as the environment "
             f"has, {sizes}, but it is about {found}."
         )
-    return ClaimJudge(claim, ModelSystem(claim, state=joint_state))
+    commands = "actions" if own is None else own.commands
+    return ClaimJudge(claim, ModelSystem(claim, state=joint_state, commands=commands))
 
 
 def _name(plant: ModelEnv) -> str:

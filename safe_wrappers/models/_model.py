@@ -171,6 +171,13 @@ class Model:
         """
         return self.action_units.unit(cast(jax.Array, action))
 
+    def actuated(self, x: jax.Array, action: Array) -> jax.Array:
+        """What the plant's actuators do at x for an action in [-1, 1]^d, in their natural units,
+        shape (d,): that action itself, unless the model is `Commanded`.
+        """
+        del x
+        return self.natural_action(action)
+
     def affine(self, x: jax.Array) -> Affine:
         """c, B and E at the state x for actions in [-1, 1]^d, exact for a model that is affine in
         (a, w); in the dtype of x, jit-able and differentiable.

@@ -6,6 +6,7 @@ from ._action_set import SafeActionSet as SafeActionSet
 from ._common import SystemOfModel as SystemOfModel
 from ._common import units_of as units_of
 from ._explicit import ExplicitSystem as ExplicitSystem
+from ._model_system import Commands as Commands
 from ._model_system import ModelSystem as ModelSystem
 from ._protocol import FacetedSystem as FacetedSystem
 from ._protocol import ModelBased as ModelBased

@@ -1,7 +1,10 @@
 """The safe action set of one state: rows, and an action that is certified to satisfy them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
@@ -9,7 +12,7 @@ from .._errors import SetDimensionError
 from .._gate import as_numbers
 from .._margins import first_largest
 from .._one_line import rows_by_columns
-from .._pytree import frozen_pytree
+from .._pytree import frozen_pytree, static_field
 from ..solvers import max_margin
 from ._candidates import safest, with_room
 
@@ -26,11 +29,14 @@ class SafeActionSet:
         anchor: The action of largest margin over the box, shape (d,): safe wherever the set has an
             interior, otherwise the least violating action. It is what is executed when all else
             fails.
+        is_box: Whether the rows are those of `from_box`, an upper and a lower bound of each action,
+            so that safeguards need no solver. Part of the tree structure.
     """
 
     A: Float[jax.Array, "m d"]
     b: Float[jax.Array, " m"]
     anchor: Float[jax.Array, " d"]
+    is_box: bool = static_field(default=False)
 
     def __repr__(self) -> str:
         return f"SafeActionSet({rows_by_columns(self.A, 'row', 'action')})"
@@ -62,6 +68,27 @@ class SafeActionSet:
             anchor = with_room(*rows, safest(*rows, max_margin(*rows)[0]))
         return cls(A, b, jax.lax.stop_gradient(anchor))
 
+    @classmethod
+    def from_box(
+        cls, lower: Float[jax.Array, " d"], upper: Float[jax.Array, " d"]
+    ) -> "SafeActionSet":
+        """The set {a in [-1, 1]^d : lower <= a <= upper}, with the middle of it as anchor.
+
+        Its rows are a <= upper and, below them, -a <= -lower.
+
+        Args:
+            lower: Shape (d,), -infinity where there is no bound.
+            upper: Shape (d,), infinity where there is none. Below `lower` the set is empty.
+        """
+        eye = np.eye(len(lower), dtype=lower.dtype)
+        middle = (jnp.clip(lower, -1.0, 1.0) + jnp.clip(upper, -1.0, 1.0)) / 2
+        return cls(
+            jnp.asarray(np.concatenate([eye, -eye])),
+            jnp.concatenate([upper, -lower]),
+            jax.lax.stop_gradient(middle),
+            is_box=True,
+        )
+
     def unit_rows(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The same set by rows of length 1, so that a violation is a distance in the action space.
 
@@ -73,6 +100,10 @@ class SafeActionSet:
             -1 (no safe action).
         """
         A, b = _floating(self.A, self.b)
+        if self.is_box:
+            # Beyond the action box it does not matter where a bound is; NaN bounds nothing, so no
+            # action is safe.
+            return A, jnp.clip(jnp.where(jnp.isnan(b), -_FAR, b), -_FAR, _FAR)
         if A.shape[1] != 1:
             return _normalise(*_known(A, b))
         lower, upper = interval(A, b)
@@ -85,18 +116,28 @@ class SafeActionSet:
         )
 
 
+# Where a bound is farther from 0, it says nothing about the actions of [-1, 1]^d.
+_FAR = 2.0
+
+
 def interval(
-    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]
+    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"], reach: float = 1.0
 ) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound. Shapes ().
 
     Rows that are zero or not finite are left out.
+
+    Args:
+        A: Slopes.
+        b: Offsets.
+        reach: The largest number that the action may be. An end of twice that size is a constant
+            for derivatives.
     """
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the
     # derivative NaN.
-    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0))
+    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), _FAR * reach)
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
@@ -118,24 +159,28 @@ def ends(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Int32[jax.Arr
     return first_largest(inward, 8 * float(jnp.finfo(b.dtype).eps))
 
 
-@jax.custom_jvp
-def _end(b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"]) -> Float[jax.Array, " m"]:
-    """b / slope, a constant far from the box, where its derivative matters to no action and may
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _end(
+    b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"], far: float
+) -> Float[jax.Array, " m"]:
+    """b / slope, a constant beyond `far`, where its derivative matters to no action and may
     overflow.
 
     JAX's own derivative has the square of the slope as a factor, which is 0 in float32 for slopes
     below 1e-19.
     """
+    del far
     return b / slope
 
 
 @_end.defjvp
 def _end_jvp(
+    far: float,
     primals: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
     tangents: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
 ) -> tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]]:
-    value = _end(*primals)
-    near = jnp.abs(value) <= 2.0
+    value = _end(*primals, far)
+    near = jnp.abs(value) <= far
     change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(
         near, primals[1], 1.0
     )

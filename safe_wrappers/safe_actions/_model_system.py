@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int32
 from numpy.typing import ArrayLike
 
-from .._errors import SetDimensionError
-from .._gate import as_state, function
+from .._errors import CertificateError, SetDimensionError
+from .._gate import as_state, function, one_of
 from .._margins import tau
 from .._one_line import count, one_line
 from .._own import own
@@ -26,12 +26,14 @@ from ..certificates import (
     Guaranteed,
     guarantee_of,
 )
-from ..models import Model
+from ..models import Commanded, Model
 from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
 from ._virtual_rows import VirtualRows
+
+Commands = Literal["actions", "virtual"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -50,19 +52,30 @@ class ModelSystem(SystemOfModel, Guaranteed):
         promise: A `Claim`, or a `Certificate`, whose claim and record are taken. S, X, W, eps and
             the model are the claim's; nothing beside it decides safety.
         state: Reads x, shape (n,), from the environment's state.
+        commands: "actions", or "virtual" for a claim in virtual inputs whose blocks have one input
+            each: then the actions of this system are the virtual inputs v, from V, its model is
+            `models.Commanded`, and its safe action sets are boxes, which need no solver. The same
+            claim promises it: eps allows for the float32 action of v (`certificates.
+            _virtual_rounding`).
 
     Attributes:
         claim: The claim.
         certificate: The certificate, if one was given, else None.
+        model: The one-step model f of the claim, or the same plant commanded by virtual inputs.
 
     Raises:
         TypeError: If `promise` is something else, or `state` is no function.
+        ValueError: If `commands` is unknown.
+        CertificateError: If `commands="virtual"` and the claim is about a plant without virtual
+            inputs, or a block has several of them.
     """
 
     promise: dataclasses.InitVar[Claim | Certificate]
     _: dataclasses.KW_ONLY
     state: Callable[[Any], Float[Any, " n"]]
+    commands: Commands = "actions"
     claim: Claim = dataclasses.field(init=False)
+    model: Model = dataclasses.field(init=False)
     certificate: Certificate | None = dataclasses.field(init=False)
     _initial: Triangulation | ProductSampler = dataclasses.field(init=False, repr=False)
     _generators: Zonotope | None = dataclasses.field(init=False, repr=False)
@@ -79,6 +92,8 @@ class ModelSystem(SystemOfModel, Guaranteed):
             )
         object.__setattr__(self, "claim", claim)
         object.__setattr__(self, "certificate", certificate)
+        one_of("commands", self.commands, get_args(Commands))
+        object.__setattr__(self, "model", _commanded(claim, self.commands))
         function("state", self.state, "(environment's state) -> x, shape (n,)")
         inner = claim.centered_set.scaled(1 - RESET_SHRINK)
         blocks, rows = self.blocks, None
@@ -99,11 +114,6 @@ class ModelSystem(SystemOfModel, Guaranteed):
         sizes = f"{count(self.model.state_size, 'state')}, {count(self.action_size, 'action')}"
         facets = count(len(self.safe_state_set.H), "facet")
         return one_line(f"{type(self).__name__}({self.model.name!r}, {sizes}, {facets}{found})")
-
-    @property
-    def model(self) -> Model:
-        """The one-step model f of the claim."""
-        return self.claim.model
 
     @property
     def safe_state_set(self) -> Polytope:
@@ -157,6 +167,8 @@ class ModelSystem(SystemOfModel, Guaranteed):
         still leaves a safe action at every state of S: 0 if the claim's gain is not known.
         """
         claim = self.claim
+        if self.commands == "virtual":
+            return 0.0  # the claim's gain is that of the actuators' actions
         slack = claim.margins - 2.0 * claim.eps.astype(np.float64) - RESERVE
         gain = claim.gain.astype(np.float64)
         room = np.where(gain > 0, slack / np.where(gain > 0, gain, 1.0), 0.0)
@@ -164,13 +176,15 @@ class ModelSystem(SystemOfModel, Guaranteed):
 
     def safe_action_set(self, x: ArrayLike) -> SafeActionSet:
         """Rows (m, d) and (m,) of the safe action set at x, shape (n,), and its anchor. A set in
-        virtual inputs has two rows for each of these (`_virtual_rows`), not one for each facet.
+        virtual inputs has two rows for each of these (`_virtual_rows`), not one for each facet;
+        commanded by them it is a box.
 
         Differentiable in x.
         """
         x = as_state("x", x, self.model.state_size)
         if self._rows is not None:
-            return self._rows(x)
+            virtual = self.commands == "virtual"
+            return self._rows.box(x, self.action_units) if virtual else self._rows(x)
         A, b = self.facet_rows(x)
         if self._anchor is None:
             return SafeActionSet.from_rows(A, b)
@@ -231,6 +245,25 @@ class ModelSystem(SystemOfModel, Guaranteed):
                 "initial_states='uniform'."
             )
         return jnp.asarray(self.center) + (1 - RESET_SHRINK) * self._generators.sample(key)
+
+
+def _commanded(claim: Claim, commands: Commands) -> Model:
+    """The model whose actions are given."""
+    if commands == "actions":
+        return claim.model
+    several = [block for block in claim.blocks if len(block.actions) > 1]
+    if claim.virtual is None or claim.model.virtual is None or several:
+        why = (
+            f"the block of the states {list(several[0].states)} has "
+            f"{count(len(several[0].actions), 'input')}, whose safe values are no box"
+            if several and claim.model.virtual is not None
+            else f"{claim.model.name!r} has none: its inputs are its actions"
+        )
+        raise CertificateError(
+            "`commands='virtual'` needs a set that is kept in virtual inputs, with one input for "
+            f"each block, but {why}. Write commands='actions'."
+        )
+    return Commanded(claim.model, claim.virtual.inputs)
 
 
 def _seen_from(box: Box | Polytope, center: Float[np.ndarray, " n"]) -> Box:

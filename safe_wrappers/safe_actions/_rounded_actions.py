@@ -52,7 +52,7 @@ class RoundedActions(ReadOnly, BoxSystem):
         """The tightened rows at x, shape (n,), and the system's own anchor."""
         rows = self.system.safe_action_set(x)
         reach = dot(jnp.abs(rows.A), jnp.asarray(self.rounding, rows.A.dtype))
-        return SafeActionSet(rows.A, rows.b - reach, rows.anchor)
+        return dataclasses.replace(rows, b=rows.b - reach)
 
     def margin(self, x: Float[jax.Array, " n"]) -> Float[jax.Array, ""]:
         """The system's margin, shape ()."""

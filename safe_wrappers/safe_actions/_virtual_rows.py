@@ -7,6 +7,9 @@ counts, not the most that they could. Blocks come one after the other, and a lat
 intervals of those before it. An action u brings v = c + G u about, so the rows are G u <= hi - c
 and -G u <= c - lo, two for each input. The anchor is the action of the intervals' middle. Nothing
 is solved but the equations of motion.
+
+Commanded by v itself, the plant has a box of safe inputs, the product of the intervals: a block
+counts on what the others may do within theirs, not on what they do. Then nothing is solved at all.
 """
 
 from typing import NamedTuple
@@ -18,10 +21,8 @@ from jaxtyping import Float
 
 from .._products import dot
 from ..certificates import Block, BlockForm, Claim, are_the_actions, dependence
-from ..models import InVirtualInputs
+from ..models import ActionUnits, InVirtualInputs
 from ._action_set import SafeActionSet, interval
-
-_Pair = tuple[Float[jax.Array, ""], Float[jax.Array, ""]]
 
 
 class _Part(NamedTuple):
@@ -49,6 +50,25 @@ class _Rows(NamedTuple):
     b: Float[jax.Array, " m"]
 
 
+class _Intervals(NamedTuple):
+    """The intervals of all inputs at a state, d of them.
+
+    Attributes:
+        lower: Lower ends within V.
+        upper: Upper ends within V; below `lower` where no input is safe.
+        facet_lower: Lower ends as the facets alone set them, infinite where they set none.
+        facet_upper: Upper ends, in the same way.
+        rows: Of each block with several inputs, which has no intervals but V: the slopes of its
+            facets, and what other blocks leave of their room.
+    """
+
+    lower: list[Float[jax.Array, ""]]
+    upper: list[Float[jax.Array, ""]]
+    facet_lower: list[Float[jax.Array, ""]]
+    facet_upper: list[Float[jax.Array, ""]]
+    rows: dict[Block, tuple[dict[int, Float[jax.Array, " m"]], Float[jax.Array, " m"]]]
+
+
 class VirtualRows:
     """The safe action sets of a claim in virtual inputs.
 
@@ -65,6 +85,8 @@ class VirtualRows:
         H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
         sizes, moved_by = claim.model, dependence(self._stepped)
         n, d = sizes.state_size, sizes.action_size
+        V = self._virtual.inputs
+        self._reach = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(float).tolist()
         self._parts_of_blocks = []
         for block in claim.blocks:
             facets, states = block.facets(H), np.array(block.states)
@@ -84,20 +106,13 @@ class VirtualRows:
         several, and the anchor, at x, shape (n,).
         """
         c, G = self._parts.inputs(x)
-        V = self._virtual.inputs
-        lower, upper = (list(jnp.asarray(end, x.dtype)) for end in (V.lower, V.upper))
+        found = self._intervals(x)
         slopes, bounds = [], []
-        v = list(jnp.asarray((V.lower + V.upper) / 2, x.dtype))
-        for block, rows, form in zip(
-            self._claim.blocks, self._rows_of_inputs(x), self._virtual.forms, strict=True
-        ):
-            own, A = list(block.actions), rows.slopes
-            rest = rows.b - _most(A, lower, upper, own)
-            if len(own) == 1:
-                (j,) = own
-                lower[j], upper[j] = _within(A[j][:, None], rest, lower[j], upper[j])
-                v[j] = (lower[j] + upper[j]) / 2
-            else:
+        v = [(low + high) / 2 for low, high in zip(found.lower, found.upper, strict=True)]
+        for block, form in zip(self._claim.blocks, self._virtual.forms, strict=True):
+            own = list(block.actions)
+            if len(own) > 1:
+                A, rest = found.rows[block]
                 # Rows in units of actions: (A G) u <= rest - A c.
                 slopes.append(
                     sum(A[j][:, None] * G[j][None] for j in own)  # pyright: ignore[reportArgumentType]
@@ -109,13 +124,49 @@ class VirtualRows:
                     continue
             slopes += [jnp.stack([G[j] for j in own]), jnp.stack([-G[j] for j in own])]
             bounds += [
-                jnp.stack([upper[j] - c[j] for j in own]),
-                jnp.stack([c[j] - lower[j] for j in own]),
+                jnp.stack([found.upper[j] - c[j] for j in own]),
+                jnp.stack([c[j] - found.lower[j] for j in own]),
             ]
         anchor = jnp.clip(self._parts.actions(x, jnp.stack(v)), -1.0, 1.0)
         return SafeActionSet(
             jnp.concatenate(slopes), jnp.concatenate(bounds), jax.lax.stop_gradient(anchor)
         )
+
+    def box(self, x: Float[jax.Array, " n"], units: ActionUnits) -> SafeActionSet:
+        """The safe inputs at x, shape (n,), as a box in the units that map [-1, 1]^d onto V, for a
+        claim whose blocks have one input each.
+
+        An end that facets set is a row, one that V sets is not: the action box keeps it exactly.
+        """
+        found = self._intervals(x)
+        center, half = (jnp.asarray(part, x.dtype) for part in (units.center, units.half_width))
+        ends = (
+            (jnp.stack(side) - center) / half for side in (found.facet_lower, found.facet_upper)
+        )
+        return SafeActionSet.from_box(*ends)
+
+    def _intervals(self, x: Float[jax.Array, " n"]) -> _Intervals:
+        """The intervals of all inputs, one block after the other: of the inputs of other blocks
+        those count that are known by then, and V before.
+        """
+        V = self._virtual.inputs
+        lower, upper = (list(jnp.asarray(end, x.dtype)) for end in (V.lower, V.upper))
+        none = jnp.asarray(jnp.inf, x.dtype)
+        found = _Intervals(lower, upper, [-none] * len(lower), [none] * len(lower), {})
+        for block, rows in zip(self._claim.blocks, self._rows_of_inputs(x), strict=True):
+            own, A = list(block.actions), rows.slopes
+            rest = rows.b - _most(A, lower, upper, own)
+            if len(own) > 1:
+                found.rows[block] = A, rest
+                continue
+            (j,) = own
+            low, high = interval(A[j][:, None], rest, self._reach[j])
+            # A row without slope bounds no input: where it fails, there is none.
+            possible = jnp.all((A[j] != 0) | (rest >= 0))
+            found.facet_lower[j], found.facet_upper[j] = low, jnp.where(possible, high, -none)
+            lower[j], high = jnp.maximum(low, lower[j]), jnp.minimum(high, upper[j])
+            upper[j] = jnp.where(possible, high, lower[j] - 1.0)
+        return found
 
     def _rows_of_inputs(self, x: Float[jax.Array, " n"]) -> list[_Rows]:
         """The facets of each block as rows in virtual inputs, whatever the disturbance."""
@@ -159,16 +210,3 @@ def _most(
         if j not in own
     ]
     return sum(terms, jnp.zeros_like(slopes[own[0]]))
-
-
-def _within(
-    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"], lower: jax.Array, upper: jax.Array
-) -> _Pair:
-    """The interval of one input within [lower, upper]; a row that no input satisfies there leaves
-    an empty one.
-    """
-    low, high = interval(A, b)
-    # A row without slope bounds no input: where it fails, there is none.
-    possible = jnp.all((A[:, 0] != 0) | (b >= 0))
-    low, high = jnp.maximum(low, lower), jnp.minimum(high, upper)
-    return low, jnp.where(possible, high, low - 1.0)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from .._pytree import frozen_pytree
-from ..safe_actions._action_set import interval
-from ..solvers import onto_flat, project, projection
+from ..solvers import onto_flat, projection
 from ._base import Safeguard, Support
+from ._centers import nearest_of
 from ._gradient_rules import GradientRule, Inward
 from ._rows import Rows
 
@@ -22,8 +22,8 @@ class BoundaryProjection(Safeguard):
     A safe request is returned bit for bit. With the exact gradient the derivative w.r.t. the action
     is the orthogonal projector onto the null space of the active rows (Theorem 1 of the paper in
     half-space form), so the component along the outward normal is lost; `regularisation` in the
-    loss or the reward brings it back. One action is projected in closed form, several by a dual
-    active set method.
+    loss or the reward brings it back. One action is projected in closed form, and so is a box of
+    several; other sets of several by a dual active set method.
 
     `gradient=Inward()` brings back what matters of it without a coefficient: for a request that is
     moved, the descent step of the loss with respect to the executed action is projected onto the
@@ -47,12 +47,7 @@ class BoundaryProjection(Safeguard):
         accepted: Bool[jax.Array, ""],
         anchor: Float[jax.Array, " d"],
     ) -> Float[jax.Array, " d"]:
-        if request.shape == (1,):
-            lower, upper = interval(rows.A, rows.b - rows.tau)
-            nearest = jnp.minimum(jnp.maximum(request, lower), upper)
-        else:
-            nearest = project(*rows.tightened_with_box(), request)
-        return jnp.where(accepted, request, nearest)
+        return jnp.where(accepted, request, nearest_of(rows, request))
 
     @property
     def decisive(self) -> bool:

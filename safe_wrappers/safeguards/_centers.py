@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, Int32
 from .._derivative import with_derivative
 from .._margins import first_largest
 from .._products import combine, dot
-from ..safe_actions._action_set import interval
 from ..solvers import deepest_point, max_margin, onto_flat, project, projection
 from ._rows import Rows
 
@@ -30,21 +29,35 @@ def safe_center(
     depends on it, the request.
 
     Args:
-        kind: Which centre; for d = 1 the first three are the interval's midpoint.
+        kind: Which centre; for d = 1 all are the interval's midpoint, and of a box the first three
+            are its middle.
         rows: Unit rows of the set.
         request: The sanitised request, shape (d,); matters for "orthogonal" alone.
         accepted: Whether the request is safe; then the orthogonal centre is the request itself.
     """
-    if kind == "box" or request.shape == (1,):
+    single = request.shape == (1,)
+    if kind == "box" or single or (rows.is_box and kind != "orthogonal"):
         return inner_box(rows)[0]
     A, b = rows.tightened_with_box()
     if kind == "orthogonal":
-        return _chord_midpoint(A, b, request, accepted)
+        nearest = nearest_of(rows, request)
+        half_chord, _ = _half_chord(A, b, nearest, request)
+        return jnp.where(accepted, request, nearest + half_chord)
     center, radius = max_margin(A, b)
     if kind == "chebyshev":
         return center
     b, _ = _with_interior(A, b, center, radius)
     return _barrier_center(A, b, jnp.ones_like(b), center)
+
+
+def nearest_of(rows: Rows, request: Float[jax.Array, " d"]) -> Float[jax.Array, " d"]:
+    """The point of the set tightened by tau nearest to the request, shape (d,): in closed form if
+    the set is separable.
+    """
+    if not rows.separable:
+        return project(*rows.tightened_with_box(), request)
+    lower, upper = rows.ends()
+    return jnp.minimum(jnp.maximum(request, lower), upper)
 
 
 class Found(NamedTuple):
@@ -122,16 +135,15 @@ def inner_box(rows: Rows) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"
     """Centre and half widths, shapes (d,), of a large box {|a - c| <= r} inside the set tightened
     by tau, differentiable in the rows.
 
-    For d = 1 it is the interval. Without an interior the half widths are zero.
+    For d = 1 it is the interval, and of a box the box itself. Without an interior the half widths
+    are zero.
     """
     d = rows.A.shape[1]
-    if d == 1:
-        lower, upper = interval(rows.A, rows.b - rows.tau)
+    if rows.separable:
+        lower, upper = rows.ends()
         lower, upper = jnp.maximum(lower, -1.0), jnp.minimum(upper, 1.0)
-        possible = jnp.all((rows.A[:, 0] != 0) | (rows.b >= 0))
-        return (lower + upper)[None] / 2, jnp.where(possible & (lower < upper), upper - lower, 0.0)[
-            None
-        ] / 2
+        interior = rows.possible & jnp.all(lower < upper)
+        return (lower + upper) / 2, jnp.where(interior, upper - lower, 0.0) / 2
     A, b = rows.tightened_with_box()
     center, radius = max_margin(A, b)
     interior = radius > 0
@@ -157,17 +169,6 @@ def _with_interior(
     """
     interior = radius > 0
     return jnp.where(interior, b, dot(A, center) + 1.0), jnp.where(interior, radius, 1.0)
-
-
-def _chord_midpoint(
-    A: Float[jax.Array, "m d"],
-    b: Float[jax.Array, " m"],
-    request: Float[jax.Array, " d"],
-    accepted: Bool[jax.Array, ""],
-) -> Float[jax.Array, " d"]:
-    """The middle of the chord along the projection line (the paper's orthogonal centre)."""
-    nearest = project(A, b, request)
-    return jnp.where(accepted, request, nearest + _half_chord(A, b, nearest, request)[0])
 
 
 def _half_chord(

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from .._gate import one_of
-from .._products import dot
 from .._pytree import frozen_pytree, static_field
 from ._base import Safeguard
 from ._centers import inner_box, safe_center
@@ -73,7 +72,7 @@ class GaugeMap(Safeguard):
             center, half_width = inner_box(rows)
             return center + half_width * request
         center = safe_center(self.center, rows, request, accepted)
-        slack = rows.b - rows.tau - dot(rows.A, center)
+        slack = rows.b - rows.tau - rows.along(center)
         roomy = jnp.all(slack > 0) & jnp.all(jnp.abs(center) < 1)
         slack, inner = jnp.where(roomy, slack, 1.0), jnp.where(roomy, center, 0.0)
 

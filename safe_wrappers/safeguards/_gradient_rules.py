@@ -1,6 +1,7 @@
 """What the derivative of the executed action is: rules that change derivatives and no value."""
 
 import abc
+import functools
 from typing import ClassVar, Literal
 
 import jax
@@ -201,7 +202,7 @@ class Inward(GradientRule):
         # Rows count as active from a slack that the accept test allows beyond the map's target.
         slack = jnp.asarray(rows.tau, rows.b.dtype)
         A, b = jax.lax.stop_gradient(rows.tightened_with_box())
-        return _with_inward(safe, request, A, b, slack, kept)
+        return _with_inward(safe, request, A, b, slack, kept, rows.separable)
 
     def jacobian(self, exact: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
         return exact
@@ -268,7 +269,7 @@ def _damped_jvp(primals, tangents):
     return _damped(*primals), (1 - primals[1]) * tangents[0]
 
 
-@jax.custom_vjp
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
 def _with_inward(
     safe: Float[jax.Array, " d"],
     action: Float[jax.Array, " d"],
@@ -276,6 +277,7 @@ def _with_inward(
     b: Float[jax.Array, " m"],
     slack: Float[jax.Array, ""],
     kept: Bool[jax.Array, ""],
+    separable: bool,
 ) -> Float[jax.Array, " d"]:
     """Returns `safe` bit for bit; in reverse mode the cotangent g of `safe` reaches `action` as the
     projected gradient.
@@ -292,25 +294,26 @@ def _with_inward(
         b: Offsets, shape (m,).
         slack: Rows with no more slack than this at `safe` are active. Shape ().
         kept: Whether the gradient passes unchanged, for a request that was not moved. Shape ().
+        separable: Whether each row bounds a single action; then so does the cone.
     """
-    del action, A, b, slack, kept
+    del action, A, b, slack, kept, separable
     return safe
 
 
-def _with_inward_fwd(safe, action, A, b, slack, kept):
-    del action
+def _with_inward_fwd(safe, action, A, b, slack, kept, separable):
+    del action, separable
     return safe, (A, dot(A, safe) >= b - slack, kept)
 
 
 def _with_inward_bwd(
+    separable: bool,
     residuals: tuple[Float[jax.Array, "m d"], Bool[jax.Array, " m"], Bool[jax.Array, ""]],
     g: Float[jax.Array, " d"],
 ):
     A, active, kept = residuals
     descent = -g
-    if g.shape == (1,):
-        slope = A[:, 0]
-        blocked = jnp.any(active & (slope * descent[0] > 0))
+    if separable:
+        blocked = jnp.any(active[:, None] & (A * descent > 0), axis=0)
         allowed = jnp.where(blocked, 0.0, descent)
     else:
         # The cone is homogeneous, the solver's tolerances are not: the step gets length 1 first.

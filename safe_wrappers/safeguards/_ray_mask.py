@@ -53,10 +53,10 @@ class RayMask(Safeguard):
     Args:
         gradient: See `Safeguard`.
         mapping: "hyperbolic" or "linear".
-        center: "chebyshev" (for d = 1 the interval's midpoint), "analytic", "box" (the centre of a
-            large inscribed box, a deterministic zonotopic centre) or "orthogonal" (the midpoint of
-            the chord through the boundary projection: safe actions are not changed; discontinuous
-            across the boundary).
+        center: "chebyshev" (for d = 1 the interval's midpoint, of a box its middle), "analytic",
+            "box" (the centre of a large inscribed box, a deterministic zonotopic centre) or
+            "orthogonal" (the midpoint of the chord through the boundary projection: safe actions
+            are not changed; discontinuous across the boundary).
 
     Raises:
         ValueError: If the mapping, the centre or the gradient rule is unknown.
@@ -78,9 +78,9 @@ class RayMask(Safeguard):
         anchor: Float[jax.Array, " d"],
     ) -> Float[jax.Array, " d"]:
         A, b = rows.A, rows.b - rows.tau
-        asked = _asked(jnp.all(dot(A, anchor) < b), request)
+        asked = _asked(jnp.all(rows.along(anchor) < b), request)
         center = safe_center(self.center, rows, asked, accepted)
-        return self._masked(A, b - dot(A, center), center, request, accepted)
+        return self._masked(A, b - rows.along(center), center, request, accepted)
 
     @property
     def decisive(self) -> bool:

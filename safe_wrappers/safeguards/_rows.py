@@ -9,23 +9,51 @@ from .._margins import tau
 from .._products import dot
 from .._pytree import frozen_pytree, static_field
 from ..safe_actions import SafeActionSet
+from ..safe_actions._action_set import interval
 
 
 @frozen_pytree
 class Rows:
     """Unit rows A a <= b of a safe action set, shapes (m, d) and (m,), and the tightening tau of
-    the map's target.
+    the map's target; and whether they are bounds of single actions, as in `SafeActionSet.from_box`.
     """
 
     A: Float[jax.Array, "m d"]
     b: Float[jax.Array, " m"]
     tau: float = static_field()
+    is_box: bool = static_field(default=False)
 
     @classmethod
     def of(cls, action_set: SafeActionSet) -> "Rows":
         """The unit rows of a safe action set, with the tau of their dtype."""
         A, b = action_set.unit_rows()
-        return cls(A, b, tau=tau(A.shape[1], A.dtype))
+        return cls(A, b, tau=tau(A.shape[1], A.dtype), is_box=action_set.is_box)
+
+    @property
+    def separable(self) -> bool:
+        """Whether the set is an interval of each action, whatever the others are: a box, or the set
+        of one action.
+        """
+        return self.is_box or self.A.shape[1] == 1
+
+    def along(self, direction: Float[jax.Array, " d"]) -> Float[jax.Array, " m"]:
+        """A direction as the rows see it, A direction, shape (m,)."""
+        if self.is_box:
+            return jnp.concatenate([direction, -direction])
+        return dot(self.A, direction)
+
+    def ends(self) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"]]:
+        """Lower and upper ends of the set tightened by tau, of a separable one; shapes (d,)."""
+        if self.is_box:
+            upper, lower = jnp.split(self.b - self.tau, 2)
+            return -lower, upper
+        lower, upper = interval(self.A, self.b - self.tau)
+        return lower[None], upper[None]
+
+    @property
+    def possible(self) -> Bool[jax.Array, ""]:
+        """Whether no row of a separable set rules out all actions by itself. Shape ()."""
+        return jnp.all((self.A[:, 0] != 0) | (self.b >= 0)) if not self.is_box else jnp.array(True)
 
     def tightened_with_box(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows tightened by tau and, below them, the rows of the box, which are never
@@ -42,7 +70,7 @@ class Rows:
 
         False for NaN. Shape ().
         """
-        rows = jnp.all(dot(self.A, action) <= self.b - self.tau / 4)
+        rows = jnp.all(self.along(action) <= self.b - self.tau / 4)
         return rows & jnp.all(jnp.abs(action) <= 1.0)
 
     def pull_back(
@@ -51,8 +79,8 @@ class Rows:
         """The point of [anchor, start] nearest to start that satisfies the rows tightened by
         tau / 2, by the ratio test. Shape (d,).
         """
-        move = dot(self.A, start - anchor)
-        slack = self.b - self.tau / 2 - dot(self.A, anchor)
+        move = self.along(start - anchor)
+        slack = self.b - self.tau / 2 - self.along(anchor)
         blocking = move > slack
         ratio = jnp.where(blocking, slack / jnp.where(blocking, move, 1.0), 1.0)
         return anchor + jnp.clip(jnp.min(ratio, initial=1.0), 0.0, 1.0) * (start - anchor)

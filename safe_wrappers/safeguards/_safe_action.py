@@ -1,5 +1,7 @@
 """A system, a safeguard, a state and any action give a safe action: the core of all wrappers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -83,7 +85,8 @@ def safe_unit_action(
             action_set = system.safe_action_set(jnp.where(known, state, 0.0))
             b = jnp.where(known, action_set.b, -jnp.inf)
             neutral = system.neutral_action.astype(action_set.anchor.dtype)
-            return SafeActionSet(action_set.A, b, jnp.where(known, action_set.anchor, neutral))
+            anchor = jnp.where(known, action_set.anchor, neutral)
+            return dataclasses.replace(action_set, b=b, anchor=anchor)
 
         output = safeguarded(system, safeguard, state, request, action_set_at)
         known = jnp.all(jnp.isfinite(state))

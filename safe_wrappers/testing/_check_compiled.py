@@ -11,6 +11,7 @@ from .._gate import as_integer, instance_of
 from ..certificates import Claim
 from ..certificates._intervals import Interval
 from ..certificates._rows import RowBounds
+from ..models import Commanded
 from ..safe_actions import ModelSystem, System
 from ..safeguards import BoundaryProjection, Safeguard, safe_unit_action
 from ..wrappers import SafeguardWrapper
@@ -119,11 +120,11 @@ def check_compiled(
         proved = system.guarantee.status != "tested"
         if not proved:
             unchecked.append("that a safe action is found at every state: the set is not proved")
-        findings |= _check_actions(bounds, batch, proved)
+        findings |= _check_actions(system, bounds, batch, proved)
         if env is None or env.backend != "closed_form":
             unchecked.append("steps: no environment that steps the model itself was given")
         else:
-            findings |= _check_steps(claim, bounds, env, batch, seed)
+            findings |= _check_steps(system, bounds, env, batch, seed)
     findings |= _check_eager_rows(system, batch)
     findings |= _check_small_batches(system, guard, batch)
     return CheckReport(f"The compiled program of {type(system).__name__}", findings, (*unchecked,))
@@ -203,10 +204,20 @@ def _check_rows(claim: Claim, bounds: RowBounds, batch: _Batch) -> dict[str, flo
     return {"largest error of a row, of its allowance": float(share.max())}
 
 
-def _check_actions(bounds: RowBounds, batch: _Batch, proved: bool) -> dict[str, float]:
-    action = batch.action.astype(np.float64)
+def _of_actuators(system: ModelSystem, x: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """The plant's actions in [-1, 1]^d that are executed, (N, d), float64."""
+    model = system.model
+    if isinstance(model, Commanded):
+        action = np.asarray(jax.jit(jax.vmap(model.executed))(x, action))
+    return action.astype(np.float64)
+
+
+def _check_actions(
+    system: ModelSystem, bounds: RowBounds, batch: _Batch, proved: bool
+) -> dict[str, float]:
+    action = _of_actuators(system, batch.x, batch.action)
     require_all(
-        np.isfinite(action).all(axis=1) & (np.abs(action) <= 1).all(axis=1),
+        np.isfinite(action).all(axis=1) & (np.abs(batch.action) <= 1).all(axis=1),
         "An executed action must be finite and in the action box",
         _INSTEAD,
         state=batch.x,
@@ -235,8 +246,9 @@ def _check_actions(bounds: RowBounds, batch: _Batch, proved: bool) -> dict[str, 
 
 
 def _check_steps(
-    claim: Claim, bounds: RowBounds, env: Any, batch: _Batch, seed: int
+    system: ModelSystem, bounds: RowBounds, env: Any, batch: _Batch, seed: int
 ) -> dict[str, float]:
+    claim = system.claim
     keys = jax.random.split(jax.random.PRNGKey(seed), len(batch.x))
 
     @jax.jit
@@ -246,7 +258,7 @@ def _check_steps(
         return env.system.state(after), after.info
 
     reached, info = step(batch.x, keys, batch.request)
-    action = np.asarray(info["safeguard"]["action"], np.float64)
+    action = _of_actuators(system, batch.x, np.asarray(info["safeguard"]["action"]))
     reached = np.asarray(reached)
     y = bounds.from_center(batch.x.T.astype(np.float64))
     lower, upper = (

@@ -58,7 +58,9 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         env: A single environment, without any Brax wrapper around it: this wrapper must be
             innermost.
         safeguard: How unsafe actions are mapped to safe ones.
-        system: The plant's model and safe set. Default: `env.system`.
+        system: The plant's model and safe set. Default: `env.system`. With `commands="virtual"`
+            agents command virtual inputs, and the environment gets the actions that bring them
+            about.
         reset_to: (x, key) -> the environment's state at x: episodes then start at random in the
             safe set, as those of an environment with a `system` of its own do. Without it, resets
             of the environment that end outside are drawn again, up to 100 times.
@@ -149,6 +151,10 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         # What an environment with a system of its own says of it: that it starts in the safe set,
         # how large observations are there.
         self._own_system = found is own
+        # An environment of its own system knows what the system's actions are; another one takes
+        # those of the plant.
+        commanded = getattr(found, "commands", "actions") == "virtual" and not self._own_system
+        self._commanded = found.model if commanded else None  # pyright: ignore[reportAttributeAccessIssue]
 
     def reset(self, rng: jax.Array) -> envs.State:
         """Resets the environment; `rng` is a random key of either kind.
@@ -257,7 +263,10 @@ class SafeguardWrapper(Frozen, envs.Env, Guaranteed):
         if self.diagnostics:
             diagnosis = diagnose_gradient(self.system, self.safeguard, x, action)
         with jax.default_matmul_precision("highest"):
-            next_state = self.env.step(self._own_state(state), output.action)
+            action = output.action
+            if self._commanded is not None:
+                action = self._commanded.executed(x, action)
+            next_state = self.env.step(self._own_state(state), action)
         if self._check:
             next_x = self.system.state(next_state)
             explanation = self._check.monitor(x, output.action, next_x)

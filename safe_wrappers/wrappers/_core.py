@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._errors import CertificateError
 from .._gate import as_number
 from .._own import replacement
 from ..certificates import Guarantee, Guaranteed, guarantee_by_the_library
@@ -27,6 +28,22 @@ def require_parts(system: Any, safeguard: Any, regularisation: Any) -> None:
             f"is {safeguard!r}."
         )
     as_number("regularisation", regularisation, 0.0)
+
+
+def require_plant_actions(system: Any) -> None:
+    """What a wrapper asks that hands actions on as they are.
+
+    Raises:
+        CertificateError: If the system's actions are virtual inputs, which the environment would
+            take for its own actions.
+    """
+    if getattr(system, "commands", "actions") != "actions":
+        raise CertificateError(
+            "The system's actions must be those of the environment, but it is a `ModelSystem` with "
+            "commands='virtual', whose actions are virtual inputs. Write "
+            "`ModelSystem(certificate, state=...)`, or use `SafeguardWrapper`, which turns virtual "
+            "inputs into actions."
+        )
 
 
 def tested(env: Any, system: System) -> Guarantee:

@@ -18,7 +18,7 @@ from .._seeds import draw_seed, key_of
 from ..certificates import Guarantee
 from ..safe_actions import Explanation, StepCheck, System, onto_space
 from ..safeguards import Safeguard, SafeguardOutput, safe_unit_action
-from ._core import require_parts, tested
+from ._core import require_parts, require_plant_actions, tested
 from ._record import Record, nothing_done, step_record, with_record
 from ._starts import ATTEMPTS, no_safe_start
 
@@ -113,6 +113,7 @@ class GymSafeguardWrapper(
                 "vectorising them."
             )
         require_parts(system, safeguard, regularisation)
+        require_plant_actions(system)
         if set_state is not None:
             function("set_state", set_state, "(env.unwrapped, x) -> observation")
         as_flag("monitor", monitor)

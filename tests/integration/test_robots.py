@@ -17,17 +17,21 @@ ENVS, STEPS = 128, 100
 
 
 @functools.cache
-def recorded(system, safe_set, safeguarded):
+def recorded(system, safe_set, safeguarded, commands="actions"):
     """The environment, and a compiled rollout (keys, requests (T, N, d)) -> states (T + 1, N, n),
-    executed actions, metrics.
+    executed actions of the plant, metrics.
     """
-    env = sw.envs.get_environment(system, safe_set=safe_set, disturbance="worst_case")
+    env = sw.envs.get_environment(
+        system, safe_set=safe_set, disturbance="worst_case", commands=commands
+    )
+    plant_action = getattr(env.model, "executed", lambda x, action: action)
     env = sw.SafeguardWrapper(env, sw.BoundaryProjection()) if safeguarded else env
     x_of = jax.vmap(env.system.state)
 
     def step(state, request):
         after = jax.vmap(env.step)(state, request)
         executed = after.info["safeguard"]["action"] if safeguarded else request
+        executed = jax.vmap(plant_action)(x_of(state), executed)
         return after, (x_of(after), executed, after.metrics)
 
     @jax.jit
@@ -51,9 +55,9 @@ def worst_margins(plant, claim, x, action):
     return np.where(np.isfinite(value), value, -np.inf).min(axis=-1)
 
 
-def soak(system, safe_set, rollouts):
+def soak(system, safe_set, rollouts, commands="actions"):
     """How many steps, the least margin of what was and could have been reached, interventions."""
-    env, rollout = recorded(system, safe_set, True)
+    env, rollout = recorded(system, safe_set, True, commands)
     claim, plant = env.system.claim, ROBOTS[system, safe_set]
     H = np.asarray(claim.safe_state_set.H, np.float64)
     least, moved = np.inf, 0
@@ -86,10 +90,19 @@ def test_no_exit_and_without_the_safeguard_they_leave(system, safe_set):
         assert (margins(H, x) < 0).sum() > 1_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("system", "safe_set"), ROBOTS)
-def test_no_exit_in_a_million_steps(system, safe_set):
-    steps, least, _ = soak(system, safe_set, 80)
+def test_no_exit_where_accelerations_are_commanded(system, safe_set):
+    steps, least, moved = soak(system, safe_set, 2, "virtual")
+    assert steps > 25_000
+    assert least > 0
+    assert moved > 0.005 * steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("commands", ["actions", "virtual"])
+@pytest.mark.parametrize(("system", "safe_set"), ROBOTS)
+def test_no_exit_in_a_million_steps(system, safe_set, commands):
+    steps, least, _ = soak(system, safe_set, 80, commands)
     assert steps > 1_000_000
-    print(f"{system} {safe_set}: {steps} steps, 0 exits, least margin {least:.3g}")
+    print(f"{system} {safe_set} {commands}: {steps} steps, 0 exits, least margin {least:.3g}")
     assert least > 0
