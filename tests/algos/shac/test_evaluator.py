@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from brax.training import acting
 
-from safe_wrappers.algos.shac import compiling, train
+from safe_wrappers.algos.shac import train
 from safe_wrappers.algos.shac.evaluator import Evaluator
 from safe_wrappers.algos.shac.plan import make_plan
 from safe_wrappers.algos.shac_arguments import ARGUMENTS
@@ -62,13 +62,3 @@ def test_policies_side_by_side_are_evaluated_as_each_of_them(plan):
         expected = brax(plan, keys[run]).run_evaluation(one, {})
         for name in set(expected) - TIMES:
             np.testing.assert_allclose(found[name][run], expected[name], rtol=1e-5, err_msg=name)
-
-
-def test_a_program_that_cannot_be_compiled_says_so_when_it_is_called():
-    class Broken:
-        def compile(self):
-            raise ValueError("no such processor")
-
-    program = compiling.Compiling(Broken())
-    with pytest.raises(ValueError, match="no such processor"):
-        program(1.0)

@@ -8,7 +8,7 @@ import pytest
 
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
-from safe_wrappers.algos.shac import checkpoint, engines, side_by_side
+from safe_wrappers.algos.shac import checkpoint, engines
 from safe_wrappers.plots import learning_curve
 
 ONE_UPDATE = {"num_timesteps": 32, "num_evals": 1}
@@ -160,14 +160,6 @@ def test_nonsense_is_refused_before_anything_is_compiled(
     monkeypatch.setattr(engines, "SideBySide", None)
     with pytest.raises(error, match=message):
         shac.train_many(line, 32, 12, **options)
-
-
-def test_runs_are_shared_out_over_processors_whatever_their_number(monkeypatch):
-    monkeypatch.setattr(side_by_side, "_processors", lambda: 3)
-    together = side_by_side.SideBySide(lambda x, y: {"sum": x["a"] + y}, num_runs=5, num_shared=1)
-    assert [len(part[0]["a"]) for part in together._parts(({"a": np.arange(5)}, 2.0))] == [2, 2, 2]
-    found = together({"a": jnp.arange(5.0)}, jnp.float32(2.0))["sum"]
-    assert found.tolist() == [2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 def test_hints_say_of_how_many_runs_they_speak(line, tiny):
