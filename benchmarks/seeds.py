@@ -10,12 +10,13 @@ with an empty cache, from `import` to the trained policy's return.
 import argparse
 import itertools
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from typing import NamedTuple
 
 import jax
 
@@ -30,21 +31,43 @@ print("return", metrics["eval/episode_reward"], "exits", metrics["training/viola
 """
 
 
-def seconds(train, interactions, **options):
-    """Seconds for so many interactions and one evaluation: the median of three such parts of one
-    training, after a first one that compiles; and those of the training alone.
+class Cost(NamedTuple):
+    """Seconds of one part of a training: wall time, that of the training alone, processor time."""
+
+    wall: float
+    alone: float
+    processor: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wall:.2f} s (training {self.alone:.2f} s), {self.processor:.2f} s of processors"
+        )
+
+
+def cost(train, interactions, **options):
+    """What so many interactions and one evaluation cost: the least of three such parts of one
+    training, after a first one that compiles. Other work on the machine only adds.
     """
     reports = []
     train(
         interactions * 4,
         num_evals=5,
-        progress_fn=lambda _, metrics: reports.append((time.perf_counter(), metrics)),
+        progress_fn=lambda _, metrics: reports.append(
+            (
+                time.perf_counter(),
+                shared_number(metrics.get("training/walltime", 0.0)),
+                time.process_time(),
+            )
+        ),
         **options,
     )
-    both = [later[0] - earlier[0] for earlier, later in itertools.pairwise(reports[1:])]
-    walltimes = [shared_number(metrics["training/walltime"]) for _, metrics in reports[1:]]
-    alone = [later - earlier for earlier, later in itertools.pairwise(walltimes)]
-    return statistics.median(both), statistics.median(alone)
+    parts = zip(*itertools.starmap(differences, itertools.pairwise(reports[1:])), strict=True)
+    return Cost(*map(min, parts))
+
+
+def differences(earlier, later):
+    """By how much each number grew."""
+    return [b - a for a, b in zip(earlier, later, strict=True)]
 
 
 def shared_number(value):
@@ -72,22 +95,19 @@ def main():
     def many(interactions, **options):
         shac.train_many(env, interactions, 240, seeds=range(args.seeds), **options)
 
-    first, first_alone = seconds(one, args.interactions)
+    first = cost(one, args.interactions)
+    print(f"1 seed, {args.interactions:,}: {first}", flush=True)
+    all_ = cost(many, args.interactions)
+    ratios = [b / a for a, b in zip(first, all_, strict=True)]
     print(
-        f"1 seed, {args.interactions:,}: {first:.2f} s (training {first_alone:.2f} s)", flush=True
-    )
-    all_, all_alone = seconds(many, args.interactions)
-    print(
-        f"{args.seeds} seeds: {all_:.2f} s (training {all_alone:.2f} s), "
-        f"{all_ / first:.2f} x one (training {all_alone / first_alone:.2f} x)",
+        f"{args.seeds} seeds: {all_}; {ratios[0]:.2f} x one (training {ratios[1]:.2f} x, "
+        f"processors {ratios[2]:.2f} x, that is {ratios[2] / cores:.2f} x on each)",
         flush=True,
     )
-    twice, _ = seconds(one, 2 * args.interactions)
-    print(f"1 seed, {2 * args.interactions:,}: {twice:.2f} s", flush=True)
     if not args.no_cold_start:
         with tempfile.TemporaryDirectory() as empty:
             environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": empty}
-            start = time.perf_counter()
+            start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(
                 [sys.executable, "-c", COLD],
                 env=environment,
@@ -95,7 +115,12 @@ def main():
                 text=True,
                 check=True,
             )
-        print(f"cold start: {time.perf_counter() - start:.1f} s, {done.stdout.strip()}", flush=True)
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(
+            f"cold start: {wall:.1f} s, {used:.1f} s of processors, {done.stdout.strip()}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

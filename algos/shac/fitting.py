@@ -10,6 +10,7 @@ from brax.training import types
 
 from . import checkpoint, writer
 from .engines import ManyRuns, OneRun
+from .evaluator import Evaluator
 from .learner import TrainingState, newest_updates
 from .plan import Plan
 from .result import Best, decline_hint, leaning_hint, standard_error
@@ -52,11 +53,12 @@ class _Fit:
         self.eval_key, self.best = engine.eval_key, self._nothing_yet(state)
         if restored is not None:
             state = self._restore(state)
-        epoch = engine.compile(state)
-        self.compile_time = time.time() - start
+        # Before the program of epochs is traced, meanwhile its own is compiled.
         self.evaluator = None
         if options["run_evals"] and self.devices.is_writer:
-            self.evaluator = engine.evaluator(self.eval_key)
+            self.evaluator = Evaluator(self.plan, state.params, self.eval_key)
+        epoch = engine.compile(state)
+        self.compile_time = time.time() - start
         metrics: dict[str, Any] = {}
         done = self._updates(state)
         if options["num_evals"] > 1 or restored is not None:
@@ -120,7 +122,7 @@ class _Fit:
         if self.devices.is_writer:
             added = options["policy_params_fn"](self._steps(updates), self.plan.make_policy, params)
         if self.evaluator:
-            metrics = {**self.evaluator.run_evaluation(params, metrics)}
+            metrics = self.evaluator.run_evaluation(params, metrics)
             reward = _number(metrics["eval/episode_reward"])
             error = standard_error(metrics, options["num_eval_envs"])
             self.best = self.best.after(params, updates, reward, error)
@@ -128,7 +130,7 @@ class _Fit:
             metrics["eval/best_env_steps"] = self._steps(_number(self.best.updates))
         # as the evaluator does with its own, which is private
         split = jax.random.split if self.runs is None else jax.vmap(jax.random.split)
-        self.eval_key = split(self.eval_key)[..., 0, :]
+        self.eval_key = np.asarray(split(self.eval_key))[..., 0, :]
         metrics = {**metrics, **added} if isinstance(added, Mapping) else metrics
         if self.runs is None:
             return metrics

@@ -267,16 +267,17 @@ class Learner:
         The number is traced: one compiled program serves epochs of any length.
         """
         newest = jnp.minimum(num_updates, newest_updates(hyper.num_updates))
+        update = jax.jit(self.update)  # for its shapes and the loop: traced once
 
         def body(i, carry):
             state, sums = carry
-            state, metrics = self.update(state, hyper)
+            state, metrics = update(state, hyper)
             if "interventions_per_step" in metrics:
                 is_new = i >= num_updates - newest
                 metrics["interventions_per_step"] *= jnp.where(is_new, num_updates / newest, 0.0)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
-        metrics = jax.eval_shape(self.update, state, hyper)[1]
+        metrics = jax.eval_shape(update, state, hyper)[1]
         sums = jax.tree.map(lambda metric: jnp.zeros(metric.shape, metric.dtype), metrics)
         state, sums = jax.lax.fori_loop(0, num_updates, body, (state, sums))
         return state, {name: total / num_updates for name, total in sums.items()}

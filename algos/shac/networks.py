@@ -12,6 +12,8 @@ from brax.training import distribution, networks, types
 from flax import linen
 from ml_collections import config_dict
 
+from .mlp import MLP
+
 
 @dataclasses.dataclass(frozen=True)
 class SHACNetworks:
@@ -48,7 +50,7 @@ class PolicyModule(linen.Module):
 
     @linen.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        mean = networks.MLP(
+        mean = MLP(
             layer_sizes=[*self.hidden_layer_sizes, self.action_size],
             activation=self.activation,
             layer_norm=self.layer_norm,
@@ -86,7 +88,7 @@ def make_shac_networks(
         policy_output_scale,
         policy_init_raw_std,
     )
-    value_module = networks.MLP(
+    value_module = MLP(
         layer_sizes=(*value_hidden_layer_sizes, 1), activation=activation, layer_norm=layer_norm
     )
     dummy_obs = jnp.zeros((1, observation_size))

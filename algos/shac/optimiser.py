@@ -55,4 +55,5 @@ def make_optimiser(
         optax.scale_by_adam(*adam_b),
         optax.scale_by_learning_rate(learning_rate),
     )
-    return skip_non_finite(optax.flatten(chain))
+    # One vector from here on, so that the norm is computed once, for clipping and skipping.
+    return optax.flatten(skip_non_finite(chain))

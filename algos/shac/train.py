@@ -151,7 +151,7 @@ def train(
             the last policy is worse than the best by more than noise.
 
     Metrics:
-        eval/...: From `brax.training.acting.Evaluator`, above all eval/episode_reward.
+        eval/...: Those of `brax.training.acting.Evaluator`, above all eval/episode_reward.
         eval/best_reward, best_env_steps: The best eval/episode_reward so far, and the interactions
             until then.
         training/policy_loss, value_loss, gradient_norm, reward, regularisation: Means since the

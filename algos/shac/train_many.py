@@ -66,8 +66,8 @@ def train_many(
         TrainingHint: At the end, of how many runs `train` would say so.
 
     Metrics:
-        Those of `train`, each of shape (runs,), but for the evaluator's own times. training/sps is
-        that of each run, while all others run, too; walltime and compile_time are those of all.
+        Those of `train`, each of shape (runs,). training/sps and eval/sps are those of each run,
+        while all others run, too; other times are those of all.
 
     Example:
         >>> import safe_wrappers as sw

@@ -162,14 +162,6 @@ def test_nonsense_is_refused_before_anything_is_compiled(
         shac.train_many(line, 32, 12, **options)
 
 
-def test_runs_are_shared_out_over_processors_whatever_their_number(monkeypatch):
-    monkeypatch.setattr(engines, "_processors", lambda: 3)
-    together = engines.SideBySide(lambda x, y: {"sum": x["a"] + y}, num_runs=5, num_shared=1)
-    assert [len(part[0]["a"]) for part in together._parts(({"a": np.arange(5)}, 2.0))] == [2, 2, 2]
-    found = together({"a": jnp.arange(5.0)}, jnp.float32(2.0))["sum"]
-    assert found.tolist() == [2.0, 3.0, 4.0, 5.0, 6.0]
-
-
 def test_hints_say_of_how_many_runs_they_speak(line, tiny):
     with pytest.warns(shac.TrainingHint, match=r"2 of 3 runs\. The training ended worse") as seen:
         many = shac.train_many(
