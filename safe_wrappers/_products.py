@@ -1,19 +1,30 @@
 """Products of small matrices and vectors, element by element.
 
 Accelerators may round the factors of matrix products to 10 bits, which no allowance for rounding
-covers; and on a CPU these sums fuse into one loop.
+covers; and on a CPU these sums fuse into one loop. Short sums are written out term by term: a loop
+over a batch then runs over whole columns, many members of the batch at a time, where a reduction of
+two or six numbers for each of them would take one after the other.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+# Sums of more terms than this are left to a reduction: each term is code to compile.
+_WRITTEN_OUT = 8
+
 
 def dot(M: Float[jax.Array, "*m d"], v: Float[jax.Array, " d"]) -> Float[jax.Array, "*m"]:
     """M v, for a matrix or a vector M."""
-    return jnp.sum(M * jnp.expand_dims(v, range(M.ndim - 1)), axis=-1)
+    d = M.shape[-1]
+    if not 0 < d <= _WRITTEN_OUT:
+        return jnp.sum(M * jnp.expand_dims(v, range(M.ndim - 1)), axis=-1)
+    return sum((M[..., k] * v[k] for k in range(1, d)), M[..., 0] * v[0])
 
 
 def combine(c: Float[jax.Array, " m"], M: Float[jax.Array, "m d"]) -> Float[jax.Array, " d"]:
     """c M, the rows of M combined with coefficients c."""
-    return jnp.sum(c[:, None] * M, axis=0)
+    m = len(c)
+    if not 0 < m <= _WRITTEN_OUT:
+        return jnp.sum(c[:, None] * M, axis=0)
+    return sum((c[i] * M[i] for i in range(1, m)), c[0] * M[0])

@@ -197,14 +197,17 @@ class ModelSystem(SystemOfModel, Guaranteed):
         H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
         if facets is not None:
             H, offsets = H[facets], offsets[facets]
-        # Elementwise, as in `_products`: rounded factors would void eps.
-        A = jnp.sum(H[:, :, None] * B[None], axis=1)
-        HE = jnp.sum(H[:, :, None] * E[None], axis=1)
+        # By `_products`, one column after the other: rounded factors would void eps.
+        A = jnp.stack([dot(H, column) for column in B.T], axis=1)
         middle, radius = (
-            jnp.asarray(part, c.dtype)[None]
+            jnp.asarray(part, c.dtype)
             for part in (self.disturbance_set.center, self.disturbance_set.radius)
         )
-        worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
+        HE = [dot(H, column) for column in E.T]
+        worst = sum(
+            (f * m + jnp.abs(f) * r for f, m, r in zip(HE, middle, radius, strict=True)),
+            jnp.zeros_like(offsets),
+        )
         return A, offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:

@@ -31,11 +31,12 @@ class Rows:
         """The rows tightened by tau and, below them, the rows of the box, which are never
         tightened. Shapes (m + 2 d, d), (m + 2 d,).
         """
-        eye, ones = np.eye(self.A.shape[1]), np.ones(2 * self.A.shape[1])
-        box = np.concatenate([eye, -eye]).astype(self.A.dtype)
-        return jnp.concatenate([self.A, box]), jnp.concatenate(
-            [self.b - self.tau, ones.astype(self.b.dtype)]
-        )
+        d = self.A.shape[1]
+        box = np.concatenate([np.eye(d), -np.eye(d)]).astype(self.A.dtype)
+        # By columns: see `_products` on sums written out.
+        columns = [jnp.concatenate([self.A[:, k], box[:, k]]) for k in range(d)]
+        offsets = jnp.concatenate([self.b - self.tau, np.ones(2 * d, self.b.dtype)])
+        return jnp.stack(columns, axis=1), offsets
 
     def accept(self, action: Float[jax.Array, " d"]) -> Bool[jax.Array, ""]:
         """The accept test: all rows hold with tau / 4 to spare and the box holds exactly.
