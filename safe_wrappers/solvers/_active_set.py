@@ -5,6 +5,7 @@ never copied per lane: the method keeps the indices of at most d rows and the (d
 their normals, gathered when needed.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +16,8 @@ from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
 from .._margins import first_largest
-from .._products import combine, dot
-from ._flat import change, multipliers, orthonormalise
+from .._products import combine, dot, inner, minus, mixed
+from ._flat import change, gram_schmidt, multipliers, orthonormalise
 
 
 @jax.custom_jvp
@@ -95,26 +96,41 @@ def projection(A: Float[Array, "m d"], b: Float[Array, " m"], a: Float[Array, " 
 
 class _Iterate(NamedTuple):
     """The state of the dual active set method: at most d active rows in d slots, and one entering
-    row.
+    row. Every number is an array of its own, see `_products` on columns, and there are few of them:
+    what can be computed again is.
     """
 
     # the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
-    x: Float[jax.Array, " d"]
-    multipliers: Float[jax.Array, " d"]  # >= 0, of the active rows
-    rows: Int32[jax.Array, " d"]  # indices of the active rows
-    active: Bool[jax.Array, " d"]  # the slots in use
-    # orthonormal basis of the span of the active normals, one row for each slot in use
-    Q: Float[jax.Array, "d d"]
-    T: Float[jax.Array, "d d"]  # with Q = T N
-    entering: Int32[jax.Array, ""]  # index of the violated row that is being added
+    x: list[jax.Array]
+    multipliers: list[jax.Array]  # >= 0, of the active rows
+    rows: list[jax.Array]  # indices of the active rows, -1 in free slots
+    entering: Int32[jax.Array, ""]  # index of the row that is being added, -1 if one is to be chosen
     multiplier: Float[jax.Array, ""]  # of the entering row, > 0 once a row had to leave for it
-    running: Bool[jax.Array, ""]
-    trips: Int32[jax.Array, ""]
+    trips: Int32[jax.Array, ""]  # those that are left, 0 also once the set is known to be empty
+
+
+class ActiveSet(NamedTuple):
+    """Where the dual active set method ends.
+
+    Attributes:
+        x: The minimiser, shape (d,).
+        rows: Indices of the active rows, shape (d,).
+        active: The slots in use, shape (d,).
+        Q: Orthonormal basis of the span of the active normals N, one row for each slot in use,
+            shape (d, d).
+        T: With Q = T N, shape (d, d).
+    """
+
+    x: Float[jax.Array, " d"]
+    rows: Int32[jax.Array, " d"]
+    active: Bool[jax.Array, " d"]
+    Q: Float[jax.Array, "d d"]
+    T: Float[jax.Array, "d d"]
 
 
 def dual_active_set(
     A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], a: Float[jax.Array, " d"], reach: float
-) -> _Iterate:
+) -> ActiveSet:
     """Starts at a, the minimiser without rows, and adds the most violated row until none is.
 
     The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the
@@ -122,87 +138,107 @@ def dual_active_set(
     """
     d = A.shape[1]
     eps = jnp.finfo(A.dtype).eps
-    slots = np.arange(d)
-    # Each column an array of its own, see `_products` on sums written out.
-    columns = [A[:, k] for k in range(d)]
+    slots = range(d)
+    columns, target = [A[:, k] for k in slots], list(a)
 
-    def most_violated(
-        x: Float[jax.Array, " d"],
-    ) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
-        violations = sum(column * x[k] for k, column in enumerate(columns)) - b
-        rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
-        index = first_largest(violations, (d + 1) * rounding)
-        return index, jnp.max(violations) > (d + 3) * rounding
+    def normals(rows: list[jax.Array]) -> list[list[jax.Array]]:
+        return [[jnp.where(row >= 0, column[row], 0) for column in columns] for row in rows]
+
+    def violations(x: list[jax.Array]) -> tuple[Float[jax.Array, " m"], Float[jax.Array, ""]]:
+        rounding = eps * jnp.maximum(1, functools.reduce(jnp.maximum, map(jnp.abs, x)))
+        return inner(columns, x) - b, rounding
+
+    def running(s: _Iterate) -> Bool[jax.Array, ""]:
+        # Of an x that is carried, not at the end of a trip: of one that is computed there,
+        # compilers would compute it again for each of the m rows.
+        excess, rounding = violations(s.x)
+        return (s.trips > 0) & ((s.entering >= 0) | (jnp.max(excess) > (d + 3) * rounding))
 
     def trip(s: _Iterate) -> _Iterate:
-        normal = jnp.stack([column[s.entering] for column in columns])
-        offset = b[s.entering]
+        excess, rounding = violations(s.x)
+        entering = jnp.where(
+            s.entering < 0, first_largest(excess, (d + 1) * rounding), s.entering
+        )
+        normal, offset = [column[entering] for column in columns], b[entering]
+        used = [row >= 0 for row in s.rows]
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
-        along = dot(s.Q, normal)
-        z = normal - combine(along, s.Q)
-        z = z - combine(dot(s.Q, z), s.Q)
-        r = combine(along, s.T)
+        Q, T = gram_schmidt(normals(s.rows))
+        along = [inner(q, normal) for q in Q]
+        z = minus(normal, mixed(along, Q))
+        z = minus(z, mixed([inner(q, z) for q in Q], Q))
+        r = mixed(along, T)
         # The full step makes the entering row hold with equality, the partial step the first
         # multiplier zero.
-        square = jnp.sum(z * z)
-        independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
+        square = inner(z, z)
+        free = ~functools.reduce(jnp.logical_and, used)
+        independent = (square > (64 * eps) ** 2) & free
         full = jnp.where(
-            independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
+            independent, (inner(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
         )
-        blocking = s.active & (r > 16 * eps)
-        ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
-        partial = jnp.min(ratios)
+        blocking = [used[i] & (r[i] > 16 * eps) for i in slots]
+        ratios = [
+            jnp.where(blocking[i], s.multipliers[i] / jnp.where(blocking[i], r[i], 1), jnp.inf)
+            for i in slots
+        ]
+        partial = functools.reduce(jnp.minimum, ratios)
         feasible = jnp.isfinite(jnp.minimum(full, partial))
         step = jnp.where(feasible, jnp.minimum(full, partial), 0)
         adds = feasible & (full <= partial)
-        enters = adds & (slots == jnp.argmin(s.active))
-        leaves = feasible & ~adds & (slots == jnp.argmin(ratios))
+        enters = [adds & first for first in _first([~taken for taken in used])]
+        leaves = [
+            feasible & ~adds & first for first in _first([ratio == partial for ratio in ratios])
+        ]
 
-        rows = jnp.where(enters, s.entering, s.rows)
-        active = (s.active | enters) & ~leaves
+        rows = [
+            jnp.where(enters[i], entering, jnp.where(leaves[i], -1, s.rows[i])) for i in slots
+        ]
         multiplier = s.multiplier + step
-        multipliers = jnp.where(
-            enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
-        )
-        N = jnp.where(active[:, None], jnp.stack([c[rows] for c in columns], axis=1), 0)
-        Q, T = orthonormalise(N)
-        x = s.x - jnp.where(independent, step, 0) * z
-        residual = jnp.where(active, dot(N, x) - b[rows], 0)
-        x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
+        kept = [jnp.maximum(s.multipliers[i] - step * r[i], 0) for i in slots]
+        multipliers = [
+            jnp.where(enters[i], multiplier, jnp.where(rows[i] >= 0, kept[i], 0)) for i in slots
+        ]
+        length = jnp.where(independent, step, 0)
+        x = [s.x[k] - length * z[k] for k in slots]
+        # returns to the active rows what rounding took
+        N = normals(rows)
+        Q, T = gram_schmidt(N)
+        residual = [jnp.where(rows[i] >= 0, inner(N[i], x) - b[rows[i]], 0) for i in slots]
+        x = minus(x, mixed([inner(t, residual) for t in T], Q))
 
-        feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
-        x = jnp.where(feasible, x, s.x)
-        index, violated = most_violated(x)
+        moved = minus(x, target)
+        feasible = feasible & (inner(moved, moved) <= reach**2)  # False for NaN too
         return _Iterate(
-            x=x,
+            x=[jnp.where(feasible, x[k], s.x[k]) for k in slots],
             multipliers=multipliers,
             rows=rows,
-            active=active,
-            Q=Q,
-            T=T,
-            entering=jnp.where(adds, index, s.entering),
+            entering=jnp.where(adds, -1, entering),
             multiplier=jnp.where(adds, 0, multiplier),
-            running=feasible & (violated | ~adds) & (s.trips < 10 * (d + 1)),
-            trips=s.trips + 1,
+            trips=jnp.where(feasible, s.trips - 1, 0),
         )
 
-    index, violated = most_violated(a)
-    zeros, factor = jnp.zeros_like(a), jnp.zeros((d, d), a.dtype)
-    none, zero = jnp.zeros(d, bool), jnp.zeros((), np.int32)
+    zero, none = jnp.zeros((), a.dtype), jnp.full((), -1, np.int32)
     start = _Iterate(
-        a,
-        zeros,
-        jnp.zeros(d, np.int32),
-        none,
-        factor,
-        factor,
-        index,
-        jnp.zeros((), a.dtype),
-        violated,
-        zero,
+        x=target,
+        multipliers=[zero] * d,
+        rows=[none] * d,
+        entering=none,
+        multiplier=zero,
+        trips=jnp.full((), 10 * (d + 1) + 1, np.int32),
     )
-    return lax.while_loop(lambda s: s.running, trip, start)
+    end = lax.while_loop(running, trip, start)
+    rows = jnp.stack(end.rows)
+    Q, T = (jnp.stack(list(map(jnp.stack, table))) for table in gram_schmidt(normals(end.rows)))
+    return ActiveSet(jnp.stack(end.x), jnp.maximum(rows, 0), rows >= 0, Q, T)
+
+
+def _first(marked: list[jax.Array]) -> list[jax.Array]:
+    """Of several marks the first one alone, none if there is none."""
+    firsts, before = [], jnp.zeros((), bool)
+    for mark in marked:
+        firsts.append(mark & ~before)
+        before = before | mark
+    return firsts
 
 
 def _gather(
