@@ -6,8 +6,6 @@ over a batch then runs over whole columns, many members of the batch at a time, 
 two or six numbers for each of them would take one after the other.
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -30,18 +28,3 @@ def combine(c: Float[jax.Array, " m"], M: Float[jax.Array, "m d"]) -> Float[jax.
     if not 0 < m <= _WRITTEN_OUT:
         return jnp.sum(c[:, None] * M, axis=0)
     return sum((c[i] * M[i] for i in range(1, m)), c[0] * M[0])
-
-
-def inner(u: Sequence[jax.Array], v: Sequence[jax.Array]) -> jax.Array:
-    """u v, for vectors whose components are arrays of their own, of any shape."""
-    return sum((x * y for x, y in zip(u[1:], v[1:], strict=True)), u[0] * v[0])
-
-
-def minus(u: Sequence[jax.Array], v: Sequence[jax.Array]) -> list[jax.Array]:
-    """u - v, for such vectors."""
-    return [x - y for x, y in zip(u, v, strict=True)]
-
-
-def mixed(c: Sequence[jax.Array], M: Sequence[Sequence[jax.Array]]) -> list[jax.Array]:
-    """c M, for such rows."""
-    return [inner(c, column) for column in zip(*M, strict=True)]

@@ -5,7 +5,6 @@ never copied per lane: the method keeps the indices of at most d rows and the (d
 their normals, gathered when needed.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +15,8 @@ from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
 from .._margins import first_largest
-from .._products import combine, dot, inner, minus, mixed
-from ._flat import change, gram_schmidt, multipliers, orthonormalise
+from .._products import combine, dot
+from ._flat import change, multipliers, orthonormalise
 
 
 @jax.custom_jvp
@@ -96,14 +95,13 @@ def projection(A: Float[Array, "m d"], b: Float[Array, " m"], a: Float[Array, " 
 
 class _Iterate(NamedTuple):
     """The state of the dual active set method: at most d active rows in d slots, and one entering
-    row. Every number is an array of its own, see `_products` on columns, and there are few of them:
-    what can be computed again is.
+    row. What can be computed again is not carried.
     """
 
     # the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
-    x: list[jax.Array]
-    multipliers: list[jax.Array]  # >= 0, of the active rows
-    rows: list[jax.Array]  # indices of the active rows, -1 in free slots
+    x: Float[jax.Array, " d"]
+    multipliers: Float[jax.Array, " d"]  # >= 0, of the active rows
+    rows: Int32[jax.Array, " d"]  # indices of the active rows, -1 in free slots
     entering: Int32[jax.Array, ""]  # index of the row that is being added, -1 if one is to be chosen
     multiplier: Float[jax.Array, ""]  # of the entering row, > 0 once a row had to leave for it
     trips: Int32[jax.Array, ""]  # those that are left, 0 also once the set is known to be empty
@@ -119,6 +117,7 @@ class ActiveSet(NamedTuple):
         Q: Orthonormal basis of the span of the active normals N, one row for each slot in use,
             shape (d, d).
         T: With Q = T N, shape (d, d).
+        trips: How often a row was added or left, shape ().
     """
 
     x: Float[jax.Array, " d"]
@@ -126,6 +125,7 @@ class ActiveSet(NamedTuple):
     active: Bool[jax.Array, " d"]
     Q: Float[jax.Array, "d d"]
     T: Float[jax.Array, "d d"]
+    trips: Int32[jax.Array, ""]
 
 
 def dual_active_set(
@@ -138,78 +138,69 @@ def dual_active_set(
     """
     d = A.shape[1]
     eps = jnp.finfo(A.dtype).eps
-    slots = range(d)
-    columns, target = [A[:, k] for k in slots], list(a)
+    slots = np.arange(d)
+    # Each column an array of its own, see `_products` on sums that are written out.
+    columns = [A[:, k] for k in range(d)]
 
-    def normals(rows: list[jax.Array]) -> list[list[jax.Array]]:
-        return [[jnp.where(row >= 0, column[row], 0) for column in columns] for row in rows]
+    def normals(rows: Int32[jax.Array, " d"]) -> Float[jax.Array, "d d"]:
+        N = jnp.stack([column[rows] for column in columns], axis=1)
+        return jnp.where((rows >= 0)[:, None], N, 0)
 
-    def violations(x: list[jax.Array]) -> tuple[Float[jax.Array, " m"], Float[jax.Array, ""]]:
-        rounding = eps * jnp.maximum(1, functools.reduce(jnp.maximum, map(jnp.abs, x)))
-        return inner(columns, x) - b, rounding
+    def violations(x: Float[jax.Array, " d"]) -> tuple[Float[jax.Array, " m"], jax.Array]:
+        along = sum((column * x[k] for k, column in enumerate(columns) if k), columns[0] * x[0])
+        return along - b, eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
 
     def running(s: _Iterate) -> Bool[jax.Array, ""]:
-        # Of an x that is carried, not at the end of a trip: of one that is computed there,
+        # Asked of an x that is carried, not at the end of a trip: of one that is computed there,
         # compilers would compute it again for each of the m rows.
         excess, rounding = violations(s.x)
         return (s.trips > 0) & ((s.entering >= 0) | (jnp.max(excess) > (d + 3) * rounding))
 
     def trip(s: _Iterate) -> _Iterate:
         excess, rounding = violations(s.x)
-        entering = jnp.where(
-            s.entering < 0, first_largest(excess, (d + 1) * rounding), s.entering
-        )
-        normal, offset = [column[entering] for column in columns], b[entering]
-        used = [row >= 0 for row in s.rows]
+        chosen = first_largest(excess, (d + 1) * rounding)
+        entering = jnp.where(s.entering < 0, chosen, s.entering)
+        normal, offset = jnp.stack([column[entering] for column in columns]), b[entering]
+        used = s.rows >= 0
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
-        Q, T = gram_schmidt(normals(s.rows))
-        along = [inner(q, normal) for q in Q]
-        z = minus(normal, mixed(along, Q))
-        z = minus(z, mixed([inner(q, z) for q in Q], Q))
-        r = mixed(along, T)
+        Q, T = orthonormalise(normals(s.rows))
+        along = dot(Q, normal)
+        z = normal - combine(along, Q)
+        z = z - combine(dot(Q, z), Q)
+        r = combine(along, T)
         # The full step makes the entering row hold with equality, the partial step the first
         # multiplier zero.
-        square = inner(z, z)
-        free = ~functools.reduce(jnp.logical_and, used)
-        independent = (square > (64 * eps) ** 2) & free
+        square = dot(z, z)
+        independent = (square > (64 * eps) ** 2) & ~jnp.all(used)
         full = jnp.where(
-            independent, (inner(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
+            independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
         )
-        blocking = [used[i] & (r[i] > 16 * eps) for i in slots]
-        ratios = [
-            jnp.where(blocking[i], s.multipliers[i] / jnp.where(blocking[i], r[i], 1), jnp.inf)
-            for i in slots
-        ]
-        partial = functools.reduce(jnp.minimum, ratios)
+        blocking = used & (r > 16 * eps)
+        ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
+        partial = jnp.min(ratios)
         feasible = jnp.isfinite(jnp.minimum(full, partial))
         step = jnp.where(feasible, jnp.minimum(full, partial), 0)
         adds = feasible & (full <= partial)
-        enters = [adds & first for first in _first([~taken for taken in used])]
-        leaves = [
-            feasible & ~adds & first for first in _first([ratio == partial for ratio in ratios])
-        ]
+        enters = adds & (slots == jnp.argmin(used))
+        leaves = feasible & ~adds & (slots == jnp.argmin(ratios))
 
-        rows = [
-            jnp.where(enters[i], entering, jnp.where(leaves[i], -1, s.rows[i])) for i in slots
-        ]
+        rows = jnp.where(enters, entering, jnp.where(leaves, -1, s.rows))
+        active = rows >= 0
         multiplier = s.multiplier + step
-        kept = [jnp.maximum(s.multipliers[i] - step * r[i], 0) for i in slots]
-        multipliers = [
-            jnp.where(enters[i], multiplier, jnp.where(rows[i] >= 0, kept[i], 0)) for i in slots
-        ]
-        length = jnp.where(independent, step, 0)
-        x = [s.x[k] - length * z[k] for k in slots]
-        # returns to the active rows what rounding took
+        multipliers = jnp.where(
+            enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
+        )
         N = normals(rows)
-        Q, T = gram_schmidt(N)
-        residual = [jnp.where(rows[i] >= 0, inner(N[i], x) - b[rows[i]], 0) for i in slots]
-        x = minus(x, mixed([inner(t, residual) for t in T], Q))
+        Q, T = orthonormalise(N)
+        x = s.x - jnp.where(independent, step, 0) * z
+        residual = jnp.where(active, dot(N, x) - b[rows], 0)
+        x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
 
-        moved = minus(x, target)
-        feasible = feasible & (inner(moved, moved) <= reach**2)  # False for NaN too
+        moved = x - a
+        feasible = feasible & (dot(moved, moved) <= reach**2)  # False for NaN too
         return _Iterate(
-            x=[jnp.where(feasible, x[k], s.x[k]) for k in slots],
+            x=jnp.where(feasible, x, s.x),
             multipliers=multipliers,
             rows=rows,
             entering=jnp.where(adds, -1, entering),
@@ -217,28 +208,14 @@ def dual_active_set(
             trips=jnp.where(feasible, s.trips - 1, 0),
         )
 
-    zero, none = jnp.zeros((), a.dtype), jnp.full((), -1, np.int32)
-    start = _Iterate(
-        x=target,
-        multipliers=[zero] * d,
-        rows=[none] * d,
-        entering=none,
-        multiplier=zero,
-        trips=jnp.full((), 10 * (d + 1) + 1, np.int32),
-    )
+    none, zero = jnp.full((), -1, np.int32), jnp.zeros((), a.dtype)
+    most = jnp.full((), 10 * (d + 1) + 1, np.int32)
+    start = _Iterate(a, jnp.zeros_like(a), jnp.full(d, -1, np.int32), none, zero, most)
     end = lax.while_loop(running, trip, start)
-    rows = jnp.stack(end.rows)
-    Q, T = (jnp.stack(list(map(jnp.stack, table))) for table in gram_schmidt(normals(end.rows)))
-    return ActiveSet(jnp.stack(end.x), jnp.maximum(rows, 0), rows >= 0, Q, T)
-
-
-def _first(marked: list[jax.Array]) -> list[jax.Array]:
-    """Of several marks the first one alone, none if there is none."""
-    firsts, before = [], jnp.zeros((), bool)
-    for mark in marked:
-        firsts.append(mark & ~before)
-        before = before | mark
-    return firsts
+    Q, T = orthonormalise(normals(end.rows))
+    return ActiveSet(
+        end.x, jnp.maximum(end.rows, 0), end.rows >= 0, Q, T, most - end.trips
+    )
 
 
 def _gather(

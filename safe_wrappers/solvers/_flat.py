@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from .._products import combine, dot, inner
+from .._products import combine, dot
 
 
 @jax.custom_jvp
@@ -64,20 +64,10 @@ def orthonormalise(
     float32 would not bear it.
     """
     d = N.shape[0]
-    Q, T = gram_schmidt([[N[i, k] for k in range(d)] for i in range(d)])
-    return jnp.stack([jnp.stack(row) for row in Q]), jnp.stack([jnp.stack(row) for row in T])
-
-
-def gram_schmidt(N: list[list[jax.Array]]) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
-    """`orthonormalise` for a table of numbers, each an array of its own."""
-    d = len(N)
-    one, zero = jnp.ones((), N[0][0].dtype), jnp.zeros((), N[0][0].dtype)
-    W = [[*row, *(one if j == i else zero for j in range(d))] for i, row in enumerate(N)]
+    W = list(jnp.concatenate([N, jnp.eye(d, dtype=N.dtype)], axis=1))
     for k in range(d):
-        square = inner(W[k][:d], W[k][:d])
-        scale = jnp.where(square > 0, lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
-        W[k] = [scale * value for value in W[k]]
+        square = jnp.sum(W[k][:d] ** 2)
+        W[k] = W[k] * jnp.where(square > 0, lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
         for j in range(k + 1, d):
-            along = inner(W[j][:d], W[k][:d])
-            W[j] = [value - along * part for value, part in zip(W[j], W[k], strict=True)]
-    return [row[:d] for row in W], [row[d:] for row in W]
+            W[j] = W[j] - jnp.sum(W[j][:d] * W[k][:d]) * W[k]
+    return jnp.stack(W)[:, :d], jnp.stack(W)[:, d:]
