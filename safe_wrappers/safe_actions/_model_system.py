@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int, Int32
 from numpy.typing import ArrayLike
 
 from .._errors import SetDimensionError
@@ -184,18 +184,23 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return len(self.safe_state_set.H) if plain and self._rows is None else 0
 
     def facet_rows(
-        self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None
+        self,
+        x: Float[jax.Array, " n"],
+        facets: Int32[jax.Array, " r"] | Int[np.ndarray, " r"] | None = None,
     ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows of some facets at x, shapes (r, d) and (r,), of a system with `facets`.
 
         Args:
             x: State, shape (n,).
-            facets: Which ones, shape (r,). Default: all in their order.
+            facets: Which ones, shape (r,), also a NumPy array. Default: all in their order.
         """
         c, B, E = self.model.affine(x)
         H, room = self.claim.centered_set.halfspaces()
-        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
-        if facets is not None:
+        offsets = room - self.eps
+        if isinstance(facets, np.ndarray):  # constants stay constants
+            H, offsets = np.asarray(H)[facets], np.asarray(offsets)[facets]
+        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(offsets, c.dtype)
+        if isinstance(facets, jax.Array):
             H, offsets = H[facets], offsets[facets]
         # By `_products`, one column after the other: rounded factors would void eps.
         A = jnp.stack([dot(H, column) for column in B.T], axis=1)

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int32
 from .._derivative import with_derivative
 from .._length import length
 from .._own import replacement
-from ..safe_actions import FacetedSystem, SafeActionSet, System
+from ..safe_actions import FacetedSystem, ModelSystem, SafeActionSet, System
 from ..safe_actions._action_set import ends
 from ._base import Later, Safeguard, SafeguardOutput, Support, sanitise
 from ._gradient_rules import Inward
@@ -62,7 +62,13 @@ def safeguarded(
 
     at = jax.lax.stop_gradient(x)
     fixed = jax.lax.stop_gradient(action_set_at(at))
-    later = None if single else Later(action_set_at, at)
+    later = None
+    if not single:
+        # Of other systems single rows decide derivatives alone, and no action.
+        spare = 2 * system.action_size if isinstance(system, ModelSystem) else 0
+        if spare:
+            fixed = _with_spare_rows(cast(FacetedSystem, system), at, fixed, spare)
+        later = Later(action_set_at, at, spare)
     verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), later=later)
     support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
     assert support is not None
@@ -92,6 +98,18 @@ def safeguarded(
     # It is short, so it is cheaper to do again than to store.
     safe, requested, distance = jax.checkpoint(retraced, prevent_cse=False)(x, action)
     return output._replace(action=safe, requested=requested, distance=distance)
+
+
+def _with_spare_rows(
+    system: FacetedSystem, x: Float[jax.Array, " n"], action_set: SafeActionSet, spare: int
+) -> SafeActionSet:
+    """The same set with its last row repeated: what takes their place later costs one selection,
+    while rows that are put below others are computed number by number.
+    """
+    m = system.facets
+    known = jnp.all(jnp.isfinite(x))
+    A, b = system.facet_rows(jnp.where(known, x, 0.0), np.minimum(np.arange(m + spare), m - 1))
+    return SafeActionSet(A, jnp.where(known, b, -jnp.inf), action_set.anchor)
 
 
 def _rows(

@@ -87,10 +87,12 @@ class Later(NamedTuple):
     Attributes:
         at: The safe action set at a state.
         x: The state, a constant for derivatives, shape (n,).
+        spare: How many rows of the set that is given with it repeat others, see `Rows`.
     """
 
     at: Callable[[Float[jax.Array, " n"]], SafeActionSet]
     x: Float[jax.Array, " n"]
+    spare: int
 
 
 class Verdict(NamedTuple):
@@ -250,7 +252,8 @@ class Safeguard(abc.ABC):
             action: Any action, shape (d,).
             later: Where that set comes from, to say which rows decided, of a `decisive` map.
         """
-        rows, anchor = Rows.of(action_set), _anchor(action_set)
+        rows = Rows.of(action_set, 0 if later is None else later.spare)
+        anchor = _anchor(action_set)
         # 3. Sanitise the request.
         asked = as_action(action, rows.A.shape[1]).astype(rows.b.dtype)
         request = sanitise(asked, anchor if later is None else _instead(asked, later))
