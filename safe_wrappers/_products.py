@@ -6,6 +6,8 @@ over a batch then runs over whole columns, many members of the batch at a time, 
 two or six numbers for each of them would take one after the other.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -16,15 +18,20 @@ _WRITTEN_OUT = 8
 
 def dot(M: Float[jax.Array, "*m d"], v: Float[jax.Array, " d"]) -> Float[jax.Array, "*m"]:
     """M v, for a matrix or a vector M."""
-    d = M.shape[-1]
-    if not 0 < d <= _WRITTEN_OUT:
-        return jnp.sum(M * jnp.expand_dims(v, range(M.ndim - 1)), axis=-1)
-    return sum((M[..., k] * v[k] for k in range(1, d)), M[..., 0] * v[0])
+    if 0 < M.shape[-1] <= _WRITTEN_OUT:
+        return inner([M[..., k] for k in range(M.shape[-1])], v)
+    return jnp.sum(M * jnp.expand_dims(v, range(M.ndim - 1)), axis=-1)
 
 
 def combine(c: Float[jax.Array, " m"], M: Float[jax.Array, "m d"]) -> Float[jax.Array, " d"]:
     """c M, the rows of M combined with coefficients c."""
-    m = len(c)
-    if not 0 < m <= _WRITTEN_OUT:
-        return jnp.sum(c[:, None] * M, axis=0)
-    return sum((c[i] * M[i] for i in range(1, m)), c[0] * M[0])
+    if 0 < len(c) <= _WRITTEN_OUT:
+        return inner(list(M), c)
+    return jnp.sum(c[:, None] * M, axis=0)
+
+
+def inner(
+    columns: Sequence[Float[jax.Array, "*m"]], v: Float[jax.Array, " d"]
+) -> Float[jax.Array, "*m"]:
+    """M v, for the columns of M, one or more."""
+    return sum((columns[k] * v[k] for k in range(1, len(columns))), columns[0] * v[0])

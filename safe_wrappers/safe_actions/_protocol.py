@@ -61,7 +61,7 @@ class FacetedSystem(System, Protocol):
         ...
 
     def facet_rows(
-        self, x: Float[jax.Array, " n"], facets: Any = None, /
+        self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None, /
     ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows (A, b) of the safe action set at x with these indices; default: all."""
         ...

@@ -65,9 +65,10 @@ def safeguarded(
     later = None
     if not single:
         # Of other systems single rows decide derivatives alone, and no action.
-        spare = 2 * system.action_size if isinstance(system, ModelSystem) else 0
-        if spare:
-            fixed = _with_spare_rows(cast(FacetedSystem, system), at, fixed, spare)
+        spare = 0
+        if isinstance(system, ModelSystem):
+            spare = 2 * system.action_size
+            fixed = _with_spare_rows(system, at, fixed, spare)
         later = Later(action_set_at, at, spare)
     verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), later=later)
     support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
@@ -101,7 +102,7 @@ def safeguarded(
 
 
 def _with_spare_rows(
-    system: FacetedSystem, x: Float[jax.Array, " n"], action_set: SafeActionSet, spare: int
+    system: ModelSystem, x: Float[jax.Array, " n"], action_set: SafeActionSet, spare: int
 ) -> SafeActionSet:
     """The same set with its last row repeated: what takes their place later costs one selection,
     while rows that are put below others are computed number by number.

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
 from .._margins import first_largest
-from .._products import combine, dot
+from .._products import combine, dot, inner
 from ._flat import change, multipliers, orthonormalise
 
 
@@ -95,42 +95,26 @@ def projection(A: Float[Array, "m d"], b: Float[Array, " m"], a: Float[Array, " 
 
 class _Iterate(NamedTuple):
     """The state of the dual active set method: at most d active rows in d slots, and one entering
-    row. What can be computed again is not carried.
+    row.
     """
 
     # the minimiser of |x - a|^2 / 2 + multiplier (normal x) over the active rows
     x: Float[jax.Array, " d"]
     multipliers: Float[jax.Array, " d"]  # >= 0, of the active rows
-    rows: Int32[jax.Array, " d"]  # indices of the active rows, -1 in free slots
-    entering: Int32[jax.Array, ""]  # index of the row that is being added, -1 if one is to be chosen
-    multiplier: Float[jax.Array, ""]  # of the entering row, > 0 once a row had to leave for it
-    trips: Int32[jax.Array, ""]  # those that are left, 0 also once the set is known to be empty
-
-
-class ActiveSet(NamedTuple):
-    """Where the dual active set method ends.
-
-    Attributes:
-        x: The minimiser, shape (d,).
-        rows: Indices of the active rows, shape (d,).
-        active: The slots in use, shape (d,).
-        Q: Orthonormal basis of the span of the active normals N, one row for each slot in use,
-            shape (d, d).
-        T: With Q = T N, shape (d, d).
-        trips: How often a row was added or left, shape ().
-    """
-
-    x: Float[jax.Array, " d"]
-    rows: Int32[jax.Array, " d"]
-    active: Bool[jax.Array, " d"]
+    rows: Int32[jax.Array, " d"]  # indices of the active rows
+    active: Bool[jax.Array, " d"]  # the slots in use
+    # orthonormal basis of the span of the active normals, one row for each slot in use
     Q: Float[jax.Array, "d d"]
-    T: Float[jax.Array, "d d"]
+    T: Float[jax.Array, "d d"]  # with Q = T N
+    entering: Int32[jax.Array, ""]  # index of the violated row that is being added
+    multiplier: Float[jax.Array, ""]  # of the entering row, > 0 once a row had to leave for it
+    running: Bool[jax.Array, ""]
     trips: Int32[jax.Array, ""]
 
 
 def dual_active_set(
     A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"], a: Float[jax.Array, " d"], reach: float
-) -> ActiveSet:
+) -> _Iterate:
     """Starts at a, the minimiser without rows, and adds the most violated row until none is.
 
     The distance to a only grows, so beyond `reach`, an upper bound of the distance of the set, the
@@ -142,80 +126,83 @@ def dual_active_set(
     # Each column an array of its own, see `_products` on sums that are written out.
     columns = [A[:, k] for k in range(d)]
 
-    def normals(rows: Int32[jax.Array, " d"]) -> Float[jax.Array, "d d"]:
-        N = jnp.stack([column[rows] for column in columns], axis=1)
-        return jnp.where((rows >= 0)[:, None], N, 0)
-
-    def violations(x: Float[jax.Array, " d"]) -> tuple[Float[jax.Array, " m"], jax.Array]:
-        along = sum((column * x[k] for k, column in enumerate(columns) if k), columns[0] * x[0])
-        return along - b, eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
-
-    def running(s: _Iterate) -> Bool[jax.Array, ""]:
-        # Asked of an x that is carried, not at the end of a trip: of one that is computed there,
-        # compilers would compute it again for each of the m rows.
-        excess, rounding = violations(s.x)
-        return (s.trips > 0) & ((s.entering >= 0) | (jnp.max(excess) > (d + 3) * rounding))
+    def most_violated(
+        x: Float[jax.Array, " d"],
+    ) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
+        violations = inner(columns, x) - b
+        rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+        index = first_largest(violations, (d + 1) * rounding)
+        return index, jnp.max(violations) > (d + 3) * rounding
 
     def trip(s: _Iterate) -> _Iterate:
-        excess, rounding = violations(s.x)
-        chosen = first_largest(excess, (d + 1) * rounding)
-        entering = jnp.where(s.entering < 0, chosen, s.entering)
-        normal, offset = jnp.stack([column[entering] for column in columns]), b[entering]
-        used = s.rows >= 0
+        normal = jnp.stack([column[s.entering] for column in columns])
+        offset = b[s.entering]
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
-        Q, T = orthonormalise(normals(s.rows))
-        along = dot(Q, normal)
-        z = normal - combine(along, Q)
-        z = z - combine(dot(Q, z), Q)
-        r = combine(along, T)
+        along = dot(s.Q, normal)
+        z = normal - combine(along, s.Q)
+        z = z - combine(dot(s.Q, z), s.Q)
+        r = combine(along, s.T)
         # The full step makes the entering row hold with equality, the partial step the first
         # multiplier zero.
-        square = dot(z, z)
-        independent = (square > (64 * eps) ** 2) & ~jnp.all(used)
+        square = jnp.sum(z * z)
+        independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
         full = jnp.where(
             independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
         )
-        blocking = used & (r > 16 * eps)
+        blocking = s.active & (r > 16 * eps)
         ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
         partial = jnp.min(ratios)
         feasible = jnp.isfinite(jnp.minimum(full, partial))
         step = jnp.where(feasible, jnp.minimum(full, partial), 0)
         adds = feasible & (full <= partial)
-        enters = adds & (slots == jnp.argmin(used))
+        enters = adds & (slots == jnp.argmin(s.active))
         leaves = feasible & ~adds & (slots == jnp.argmin(ratios))
 
-        rows = jnp.where(enters, entering, jnp.where(leaves, -1, s.rows))
-        active = rows >= 0
+        rows = jnp.where(enters, s.entering, s.rows)
+        active = (s.active | enters) & ~leaves
         multiplier = s.multiplier + step
         multipliers = jnp.where(
             enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
         )
-        N = normals(rows)
+        N = jnp.where(active[:, None], jnp.stack([c[rows] for c in columns], axis=1), 0)
         Q, T = orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
         residual = jnp.where(active, dot(N, x) - b[rows], 0)
         x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
 
-        moved = x - a
-        feasible = feasible & (dot(moved, moved) <= reach**2)  # False for NaN too
+        feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
+        x = jnp.where(feasible, x, s.x)
+        index, violated = most_violated(x)
         return _Iterate(
-            x=jnp.where(feasible, x, s.x),
+            x=x,
             multipliers=multipliers,
             rows=rows,
-            entering=jnp.where(adds, -1, entering),
+            active=active,
+            Q=Q,
+            T=T,
+            entering=jnp.where(adds, index, s.entering),
             multiplier=jnp.where(adds, 0, multiplier),
-            trips=jnp.where(feasible, s.trips - 1, 0),
+            running=feasible & (violated | ~adds) & (s.trips < 10 * (d + 1)),
+            trips=s.trips + 1,
         )
 
-    none, zero = jnp.full((), -1, np.int32), jnp.zeros((), a.dtype)
-    most = jnp.full((), 10 * (d + 1) + 1, np.int32)
-    start = _Iterate(a, jnp.zeros_like(a), jnp.full(d, -1, np.int32), none, zero, most)
-    end = lax.while_loop(running, trip, start)
-    Q, T = orthonormalise(normals(end.rows))
-    return ActiveSet(
-        end.x, jnp.maximum(end.rows, 0), end.rows >= 0, Q, T, most - end.trips
+    index, violated = most_violated(a)
+    zeros, factor = jnp.zeros_like(a), jnp.zeros((d, d), a.dtype)
+    none, zero = jnp.zeros(d, bool), jnp.zeros((), np.int32)
+    start = _Iterate(
+        a,
+        zeros,
+        jnp.zeros(d, np.int32),
+        none,
+        factor,
+        factor,
+        index,
+        jnp.zeros((), a.dtype),
+        violated,
+        zero,
     )
+    return lax.while_loop(lambda s: s.running, trip, start)
 
 
 def _gather(
