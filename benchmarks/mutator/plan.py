@@ -61,6 +61,7 @@ MORE_TESTS = {
         "safeguards/test_every_safeguard.py",
     ),
     "safeguards/_rows.py": (
+        "safeguards/test_active_rows.py",
         "safeguards/test_verified_call.py",
         "safeguards/test_boundary_projection.py",
     ),
