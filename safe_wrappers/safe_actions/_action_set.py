@@ -197,9 +197,7 @@ def _normalise(
     scale = jnp.where(nonzero, largest, 1.0)
     # Far from the box a row of tiny slopes is a constant: it binds nowhere, and its derivative,
     # reach / scale, would overflow.
-    constant = reach > jnp.maximum(
-        2.0 * len(columns), scale * float(jnp.finfo(b.dtype).max) ** 0.75
-    )
+    constant = reach > jnp.maximum(2.0 * A.shape[-1], scale * float(jnp.finfo(b.dtype).max) ** 0.75)
 
     def known(value: Float[jax.Array, " m"]) -> Float[jax.Array, " m"]:
         return jnp.where(constant, jax.lax.stop_gradient(value), value)

@@ -317,12 +317,13 @@ def _checked(
         compute, inputs = _repaired, (rows, mapped, anchor)
     if mapped.shape == (1,):  # cheaper than to ask whether it is needed
         repair, fallback = compute(*jax.lax.stop_gradient(inputs))
+        safe, fallback = jnp.where(good, mapped, repair), ~good & fallback
     else:
-        repair, fallback = once(~good, compute, inputs, (mapped, jnp.zeros((), bool)))
-    # It must be finite even if mapped is not.
-    traced = jnp.where(jnp.all(jnp.isfinite(mapped)), mapped, repair)
-    pulled = jnp.where(fallback, repair, with_derivative(repair, traced))
-    return jnp.where(good, mapped, pulled), ~good & fallback
+        safe, fallback = once(~good, compute, inputs, (mapped, jnp.zeros((), bool)))
+    # The derivative must be finite even if mapped is not.
+    safe = jax.lax.stop_gradient(safe)
+    traced = jnp.where(jnp.all(jnp.isfinite(mapped)), mapped, safe)
+    return jnp.where(fallback, safe, with_derivative(safe, traced)), fallback
 
 
 def _repaired(
