@@ -20,6 +20,13 @@ def dot(M: Float[jax.Array, "*m d"], v: Float[jax.Array, " d"]) -> Float[jax.Arr
     """M v, for a matrix or a vector M."""
     if 0 < M.shape[-1] <= _WRITTEN_OUT:
         return inner([M[..., k] for k in range(M.shape[-1])], v)
+    return reduced(M, v)
+
+
+def reduced(M: Float[jax.Array, "*m d"], v: Float[jax.Array, " d"]) -> Float[jax.Array, "*m"]:
+    """M v by a reduction, however short. Unlike a sum that is written out it is computed once, and
+    not again in each of many loops that use it.
+    """
     return jnp.sum(M * jnp.expand_dims(v, range(M.ndim - 1)), axis=-1)
 
 

@@ -15,7 +15,7 @@ from .._gate import as_state, function
 from .._margins import tau
 from .._one_line import count, one_line
 from .._own import own
-from .._products import dot
+from .._products import dot, reduced
 from ..certificates import (
     RESERVE,
     RESET_SHRINK,
@@ -202,18 +202,20 @@ class ModelSystem(SystemOfModel, Guaranteed):
         H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(offsets, c.dtype)
         if isinstance(facets, jax.Array):
             H, offsets = H[facets], offsets[facets]
-        # By `_products`, one column after the other: rounded factors would void eps.
-        A = jnp.stack([dot(H, column) for column in B.T], axis=1)
+        # By `_products`, one column after the other: rounded factors would void eps. The ends of an
+        # interval, of one action, are found in many short loops over the rows.
+        product = reduced if self.action_size == 1 else dot
+        A = jnp.stack([product(H, column) for column in B.T], axis=1)
         middle, radius = (
             jnp.asarray(part, c.dtype)
             for part in (self.disturbance_set.center, self.disturbance_set.radius)
         )
-        HE = [dot(H, column) for column in E.T]
+        HE = [product(H, column) for column in E.T]
         worst = sum(
             (f * m + jnp.abs(f) * r for f, m, r in zip(HE, middle, radius, strict=True)),
             jnp.zeros_like(offsets),
         )
-        return A, offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
+        return A, offsets - product(H, c - jnp.asarray(self.center, c.dtype)) - worst
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""

