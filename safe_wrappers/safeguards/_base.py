@@ -304,6 +304,8 @@ def _checked(
     """
     good = rows.accept(mapped)
     # The repair is rounding-size and treated as a constant (straight-through).
+    compute: Callable[..., Any]
+    inputs: tuple[Any, ...]
     if isinstance(anchor, Later):
 
         def repaired(
