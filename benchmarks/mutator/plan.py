@@ -72,6 +72,7 @@ MORE_TESTS = {
     ),
     "safeguards/_rows.py": (
         "safeguards/test_box.py",
+        "safeguards/test_active_rows.py",
         "safeguards/test_verified_call.py",
         "safeguards/test_boundary_projection.py",
     ),

@@ -64,11 +64,12 @@ def subject_of(env: Any, system: System | None, start: Start | None) -> Subject:
     if isinstance(env, SafeguardWrapper):
         start = start if start is not None else env.start
         env = env.env
+    known_as = f"{type(env).__name__} on {env.backend}"
     own = isinstance(env, SystemEnv) and env.system is system
     if isinstance(system, ModelSystem) and system.commands != "actions" and not own:
         # The environment takes the plant's actions; the wrapper around it turns commands into them.
         system = ModelSystem(system.certificate or system.claim, state=system.state)
-    return Subject(env, f"{type(env).__name__} on {env.backend}", system, start)
+    return Subject(env, known_as, system, start)
 
 
 def _gymnasium_subject(

@@ -220,9 +220,10 @@ def _known(
 
     A NaN must not drop out of a comparison unnoticed, nor reach a derivative.
     """
-    slope = jnp.all(jnp.isfinite(A), axis=-1)
+    columns = _columns(A)
+    slope = functools.reduce(jnp.logical_and, map(jnp.isfinite, columns))
     known = slope & jnp.isfinite(b)
-    return jnp.where(known[:, None], A, 0.0), jnp.where(
+    return jnp.stack([jnp.where(known, column, 0.0) for column in columns], axis=1), jnp.where(
         known, b, jnp.where(slope & (b > 0), 1.0, -1.0)
     )
 
@@ -230,20 +231,30 @@ def _known(
 def _normalise(
     A: Float[jax.Array, "m d"], b: Float[jax.Array, " m"]
 ) -> tuple[Float[jax.Array, "m d"], Float[jax.Array, " m"]]:
+    columns = _columns(A)
     # Scaled by the largest entry first, so that no square overflows: a length of infinity would
     # erase the row.
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(A), axis=-1))
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, map(jnp.abs, columns)))
     reach = jax.lax.stop_gradient(jnp.abs(b / jnp.where(largest > 0, largest, 1.0)))
     nonzero = (largest > 0) & jnp.isfinite(reach)
     scale = jnp.where(nonzero, largest, 1.0)
     # Far from the box a row of tiny slopes is a constant: it binds nowhere, and its derivative,
     # reach / scale, would overflow.
     constant = reach > jnp.maximum(2.0 * A.shape[-1], scale * float(jnp.finfo(b.dtype).max) ** 0.75)
-    A, b = (
-        jnp.where(constant[:, None], jax.lax.stop_gradient(A), A),
-        jnp.where(constant, jax.lax.stop_gradient(b), b),
-    )
-    A, b = jnp.where(nonzero[:, None], A, 0.0) / scale[:, None], b / scale
+
+    def known(value: Float[jax.Array, " m"]) -> Float[jax.Array, " m"]:
+        return jnp.where(constant, jax.lax.stop_gradient(value), value)
+
+    columns = [jnp.where(nonzero, known(column), 0.0) / scale for column in columns]
+    b = known(b) / scale
     # The double where again, here for the square root at 0.
-    length = jnp.sqrt(jnp.where(nonzero, jnp.sum(A * A, axis=-1), 1.0))
-    return A / length[:, None], jnp.where(nonzero, b / length, jnp.where(b >= 0, 1.0, -1.0))
+    square = sum((column * column for column in columns[1:]), columns[0] * columns[0])
+    length = jnp.sqrt(jnp.where(nonzero, square, 1.0))
+    return jnp.stack([column / length for column in columns], axis=1), jnp.where(
+        nonzero, b / length, jnp.where(b >= 0, 1.0, -1.0)
+    )
+
+
+def _columns(A: Float[jax.Array, "m d"]) -> list[Float[jax.Array, " m"]]:
+    """The columns of the rows, one array for each action: see `_products` on sums written out."""
+    return [A[:, k] for k in range(A.shape[1])]

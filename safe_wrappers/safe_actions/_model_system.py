@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int, Int32
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, SetDimensionError
@@ -15,7 +15,7 @@ from .._gate import as_state, function, one_of
 from .._margins import tau
 from .._one_line import count, one_line
 from .._own import own
-from .._products import dot
+from .._products import dot, reduced
 from ..certificates import (
     RESERVE,
     RESET_SHRINK,
@@ -198,28 +198,38 @@ class ModelSystem(SystemOfModel, Guaranteed):
         return len(self.safe_state_set.H) if plain and self._rows is None else 0
 
     def facet_rows(
-        self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None
+        self,
+        x: Float[jax.Array, " n"],
+        facets: Int32[jax.Array, " r"] | Int[np.ndarray, " r"] | None = None,
     ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows of some facets at x, shapes (r, d) and (r,), of a system with `facets`.
 
         Args:
             x: State, shape (n,).
-            facets: Which ones, shape (r,). Default: all in their order.
+            facets: Which ones, shape (r,), also a NumPy array. Default: all in their order.
         """
         c, B, E = self.model.affine(x)
         H, room = self.claim.centered_set.halfspaces()
-        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(room - self.eps, c.dtype)
-        if facets is not None:
+        offsets = room - self.eps
+        if isinstance(facets, np.ndarray):  # constants stay constants
+            H, offsets = np.asarray(H)[facets], np.asarray(offsets)[facets]
+        H, offsets = jnp.asarray(H, c.dtype), jnp.asarray(offsets, c.dtype)
+        if isinstance(facets, jax.Array):
             H, offsets = H[facets], offsets[facets]
-        # Elementwise, as in `_products`: rounded factors would void eps.
-        A = jnp.sum(H[:, :, None] * B[None], axis=1)
-        HE = jnp.sum(H[:, :, None] * E[None], axis=1)
+        # By `_products`, one column after the other: rounded factors would void eps. The ends of an
+        # interval, of one action, are found in many short loops over the rows.
+        product = reduced if self.action_size == 1 else dot
+        A = jnp.stack([product(H, column) for column in B.T], axis=1)
         middle, radius = (
-            jnp.asarray(part, c.dtype)[None]
+            jnp.asarray(part, c.dtype)
             for part in (self.disturbance_set.center, self.disturbance_set.radius)
         )
-        worst = jnp.sum(HE * middle + jnp.abs(HE) * radius, axis=1)
-        return A, offsets - dot(H, c - jnp.asarray(self.center, c.dtype)) - worst
+        HE = [product(H, column) for column in E.T]
+        worst = sum(
+            (f * m + jnp.abs(f) * r for f, m, r in zip(HE, middle, radius, strict=True)),
+            jnp.zeros_like(offsets),
+        )
+        return A, offsets - product(H, c - jnp.asarray(self.center, c.dtype)) - worst
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int32
 from .._derivative import with_derivative
 from .._length import length
 from .._own import replacement
-from ..safe_actions import FacetedSystem, SafeActionSet, System
+from ..safe_actions import FacetedSystem, ModelSystem, SafeActionSet, System
 from ..safe_actions._action_set import ends
-from ._base import Safeguard, SafeguardOutput, Support, sanitise
+from ._base import Later, Safeguard, SafeguardOutput, Support, sanitise
 from ._gradient_rules import Inward
 from ._rows import Rows
 
@@ -60,18 +60,29 @@ def safeguarded(
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
         return whole(action_set_at(x), action)
 
-    fixed = jax.lax.stop_gradient(action_set_at(jax.lax.stop_gradient(x)))
-    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), search=not single)
+    at = jax.lax.stop_gradient(x)
+    fixed = jax.lax.stop_gradient(action_set_at(at))
+    later = None
+    if not single:
+        # Of other systems single rows decide derivatives alone, and no action.
+        spare = 0
+        if isinstance(system, ModelSystem):
+            spare = 2 * system.action_size
+            fixed = _with_spare_rows(system, at, fixed, spare)
+        later = Later(action_set_at, at, spare)
+    verdict = safeguard.verdict(fixed, jax.lax.stop_gradient(action), later=later)
     support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
     assert support is not None
-    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0)
     output, accepted, support = jax.lax.stop_gradient((verdict.output, verdict.accepted, support))
     of_facets = cast(FacetedSystem, system)
+    # Where the anchor itself matters it is what was requested or executed; several actions have it
+    # computed for those alone that need it.
+    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0) if single else output.action
 
     def retraced(
         x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> tuple[Float[jax.Array, " d"], Float[jax.Array, " d"], Float[jax.Array, ""]]:
-        request = sanitise(action.astype(anchor.dtype), anchor)
+        request = sanitise(action.astype(anchor.dtype), output.requested)
         known = jnp.where(jnp.all(jnp.isfinite(x)), x, 0.0)
         rows = _rows(of_facets, known, support.rows, facets, anchor)
         target, asked = safeguard.rule.before(rows, request.action)
@@ -80,7 +91,7 @@ def safeguarded(
             if single
             else safeguard.retrace(target.A, target.b, asked, accepted, support)
         )
-        safe = with_derivative(output.action, jnp.where(output.fallback, anchor, mapped))
+        safe = with_derivative(output.action, jnp.where(output.fallback, output.action, mapped))
         distance = length(safe - request.action)
         safe = safeguard.rule.after(safe, request.unclipped, rows, ~output.intervened)
         return safe, request.action, distance
@@ -88,6 +99,18 @@ def safeguarded(
     # It is short, so it is cheaper to do again than to store.
     safe, requested, distance = jax.checkpoint(retraced, prevent_cse=False)(x, action)
     return output._replace(action=safe, requested=requested, distance=distance)
+
+
+def _with_spare_rows(
+    system: ModelSystem, x: Float[jax.Array, " n"], action_set: SafeActionSet, spare: int
+) -> SafeActionSet:
+    """The same set with its last row repeated: what takes their place later costs one selection,
+    while rows that are put below others are computed number by number.
+    """
+    m = system.facets
+    known = jnp.all(jnp.isfinite(x))
+    A, b = system.facet_rows(jnp.where(known, x, 0.0), np.minimum(np.arange(m + spare), m - 1))
+    return SafeActionSet(A, jnp.where(known, b, -jnp.inf), action_set.anchor)
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
@@ -23,6 +24,7 @@ from ._gradient_rules import (
     StraightThrough,
     as_rule,
 )
+from ._once import once
 from ._rows import Rows
 
 
@@ -76,6 +78,21 @@ class Support(NamedTuple):
 
     rows: Int32[jax.Array, " r"]
     notes: Any
+
+
+class Later(NamedTuple):
+    """The safe action set of a state, to be computed once more for the few requests that need its
+    anchor: so that it is not computed for all of them.
+
+    Attributes:
+        at: The safe action set at a state.
+        x: The state, a constant for derivatives, shape (n,).
+        spare: How many rows of the set that is given with it repeat others, see `Rows`.
+    """
+
+    at: Callable[[Float[jax.Array, " n"]], SafeActionSet]
+    x: Float[jax.Array, " n"]
+    spare: int
 
 
 class Verdict(NamedTuple):
@@ -226,28 +243,28 @@ class Safeguard(abc.ABC):
 
     @own
     def verdict(
-        self, action_set: SafeActionSet, action: ArrayLike, *, search: bool = False
+        self, action_set: SafeActionSet, action: ArrayLike, *, later: Later | None = None
     ) -> Verdict:
         """The verified call without the derivative that does not pass through the map.
 
         Args:
             action_set: The safe action set of the current state, d actions.
             action: Any action, shape (d,).
-            search: Whether to say which rows decided, of a `decisive` map.
+            later: Where that set comes from, to say which rows decided, of a `decisive` map.
         """
-        rows = Rows.of(action_set)
-        # The executed action never leaves the box, whatever a system gives as its anchor.
-        anchor = _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
+        rows = Rows.of(action_set, 0 if later is None else later.spare)
+        anchor = _anchor(action_set)
         # 3. Sanitise the request.
-        request = sanitise(as_action(action, rows.A.shape[1]).astype(rows.b.dtype), anchor)
+        asked = as_action(action, rows.A.shape[1]).astype(rows.b.dtype)
+        request = sanitise(asked, anchor if later is None else _instead(asked, later))
         # 4. The accept test.
         accepted = rows.accept(request.action)
         # 5. The map, differentiated as the gradient rule says, 6. the accept test on its result.
         target, asked = self.rule.before(rows, request.action)
         support = None
-        if search:
+        if later is not None:
             mapped, support = self.search(target, asked, accepted, anchor)
-            safe, fallback = _checked(target, mapped, anchor)
+            safe, fallback = _checked(target, mapped, later)
         else:
             safe, fallback = self._verified(target, asked, accepted, anchor)
         output = SafeguardOutput(
@@ -280,21 +297,58 @@ class Safeguard(abc.ABC):
 
 
 def _checked(
-    rows: Rows, mapped: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]
+    rows: Rows, mapped: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"] | Later
 ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
     """The map's result if it passes the accept test, else its pull-back towards the anchor, else
     the anchor; and whether it is the anchor for this reason.
     """
     good = rows.accept(mapped)
-    # The repair is rounding-size and treated as a constant (straight-through); it must be finite
-    # even if mapped is not.
-    start = jax.lax.stop_gradient(_in_box(jnp.where(jnp.isfinite(mapped), mapped, anchor)))
-    pulled = jax.lax.stop_gradient(rows).pull_back(start, anchor)
-    finite = jnp.all(jnp.isfinite(mapped))
-    repaired = finite & rows.accept(pulled)
-    traced = jnp.where(finite, mapped, anchor)
-    pulled = with_derivative(pulled, traced)
-    return jnp.where(good, mapped, jnp.where(repaired, pulled, anchor)), ~(good | repaired)
+    # The repair is rounding-size and treated as a constant (straight-through).
+    compute: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    if isinstance(anchor, Later):
+
+        def repaired(
+            x: Float[jax.Array, " n"], mapped: Float[jax.Array, " d"]
+        ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
+            action_set = anchor.at(x)
+            return _repaired(Rows.of(action_set), mapped, _anchor(action_set))
+
+        compute, inputs = repaired, (anchor.x, mapped)
+    else:
+        compute, inputs = _repaired, (rows, mapped, anchor)
+    if mapped.shape == (1,):  # cheaper than to ask whether it is needed
+        repair, fallback = compute(*jax.lax.stop_gradient(inputs))
+        safe, fallback = jnp.where(good, mapped, repair), ~good & fallback
+    else:
+        safe, fallback = once(~good, compute, inputs, (mapped, jnp.zeros((), bool)))
+    # The derivative must be finite even if mapped is not.
+    safe = jax.lax.stop_gradient(safe)
+    traced = jnp.where(jnp.all(jnp.isfinite(mapped)), mapped, safe)
+    return jnp.where(fallback, safe, with_derivative(safe, traced)), fallback
+
+
+def _repaired(
+    rows: Rows, mapped: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]
+) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
+    """The pull-back of a map's result towards the anchor if it passes the accept test, else the
+    anchor; and whether it is the anchor.
+    """
+    start = _in_box(jnp.where(jnp.isfinite(mapped), mapped, anchor))
+    pulled = rows.pull_back(start, anchor)
+    good = jnp.all(jnp.isfinite(mapped)) & rows.accept(pulled)
+    return jnp.where(good, pulled, anchor), ~good
+
+
+def _anchor(action_set: SafeActionSet) -> Float[jax.Array, " d"]:
+    """The anchor, a constant: the executed action never leaves the box, whatever a system gives."""
+    return _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
+
+
+def _instead(action: Float[jax.Array, " d"], later: Later) -> Float[jax.Array, " d"]:
+    """What a request that is not finite becomes: the anchor. Of others it is 0 and not read."""
+    lost = ~jnp.all(jnp.isfinite(action))
+    return once(lost, lambda x: _anchor(later.at(x)), (later.x,), jnp.zeros_like(action))
 
 
 def sanitise(action: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]) -> Request:

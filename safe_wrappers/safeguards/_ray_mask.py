@@ -100,6 +100,7 @@ class RayMask(Safeguard):
         slack = b - dot(A, found.center)
         values = gauges_of_rows(A, slack, request - found.center)
         row = first_largest(values, 8 * float(jnp.finfo(b.dtype).eps) * jnp.max(values))
+        row = jnp.minimum(row, len(b) - rows.spare - 1)  # and not the repetition of a row
         notes = _Notes(found.notes, jnp.all(dot(A, anchor) < b), jnp.all(slack > 0))
         masked = self._masked(A, slack, found.center, request, accepted)
         return masked, Support(jnp.append(found.rows, row), notes)

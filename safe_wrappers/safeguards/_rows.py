@@ -16,18 +16,22 @@ from ..safe_actions._action_set import interval
 class Rows:
     """Unit rows A a <= b of a safe action set, shapes (m, d) and (m,), and the tightening tau of
     the map's target; and whether they are bounds of single actions, as in `SafeActionSet.from_box`.
+
+    The last `spare` rows, 0 or 2 d of them, repeat others: those of the box can take their place.
     """
 
     A: Float[jax.Array, "m d"]
     b: Float[jax.Array, " m"]
     tau: float = static_field()
     is_box: bool = static_field(default=False)
+    spare: int = static_field(default=0)
 
     @classmethod
-    def of(cls, action_set: SafeActionSet) -> "Rows":
+    def of(cls, action_set: SafeActionSet, spare: int = 0) -> "Rows":
         """The unit rows of a safe action set, with the tau of their dtype."""
         A, b = action_set.unit_rows()
-        return cls(A, b, tau=tau(A.shape[1], A.dtype), is_box=action_set.is_box)
+        d = A.shape[1]
+        return cls(A, b, tau=tau(d, A.dtype), is_box=action_set.is_box, spare=spare)
 
     @property
     def separable(self) -> bool:
@@ -56,14 +60,22 @@ class Rows:
         return jnp.all((self.A[:, 0] != 0) | (self.b >= 0)) if not self.is_box else jnp.array(True)
 
     def tightened_with_box(self) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
-        """The rows tightened by tau and, below them, the rows of the box, which are never
-        tightened. Shapes (m + 2 d, d), (m + 2 d,).
+        """The rows tightened by tau and, below them or in the place of the spare ones, the rows of
+        the box, which are never tightened. Shapes (m + 2 d, d), (m + 2 d,).
         """
-        eye, ones = np.eye(self.A.shape[1]), np.ones(2 * self.A.shape[1])
-        box = np.concatenate([eye, -eye]).astype(self.A.dtype)
-        return jnp.concatenate([self.A, box]), jnp.concatenate(
-            [self.b - self.tau, ones.astype(self.b.dtype)]
-        )
+        d = self.A.shape[1]
+        box = np.concatenate([np.eye(d), -np.eye(d)]).astype(self.A.dtype)
+        ones = np.ones(2 * d, self.b.dtype)
+
+        def with_box(rows: Float[jax.Array, " m"], of_box: np.ndarray) -> jax.Array:
+            if not self.spare:
+                return jnp.concatenate([rows, of_box])
+            kept = np.arange(len(rows)) < len(rows) - self.spare
+            return jnp.where(kept, rows, np.pad(of_box, (len(rows) - self.spare, 0)))
+
+        # By columns: see `_products` on sums written out.
+        columns = [with_box(self.A[:, k], box[:, k]) for k in range(d)]
+        return jnp.stack(columns, axis=1), with_box(self.b - self.tau, ones)
 
     def accept(self, action: Float[jax.Array, " d"]) -> Bool[jax.Array, ""]:
         """The accept test: all rows hold with tau / 4 to spare and the box holds exactly.

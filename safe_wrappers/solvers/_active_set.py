@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
 from .._margins import first_largest
-from .._products import combine, dot
+from .._products import combine, dot, inner
 from ._flat import change, multipliers, orthonormalise
 
 
@@ -123,17 +123,20 @@ def dual_active_set(
     d = A.shape[1]
     eps = jnp.finfo(A.dtype).eps
     slots = np.arange(d)
+    # Each column an array of its own, see `_products` on sums that are written out.
+    columns = [A[:, k] for k in range(d)]
 
     def most_violated(
         x: Float[jax.Array, " d"],
     ) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
-        violations = dot(A, x) - b
+        violations = inner(columns, x) - b
         rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
         index = first_largest(violations, (d + 1) * rounding)
         return index, jnp.max(violations) > (d + 3) * rounding
 
     def trip(s: _Iterate) -> _Iterate:
-        normal, offset = A[s.entering], b[s.entering]
+        normal = jnp.stack([column[s.entering] for column in columns])
+        offset = b[s.entering]
         # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
         # rest in terms of them.
         along = dot(s.Q, normal)
@@ -162,7 +165,7 @@ def dual_active_set(
         multipliers = jnp.where(
             enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
         )
-        N = _gather(A, rows, active)
+        N = jnp.where(active[:, None], jnp.stack([c[rows] for c in columns], axis=1), 0)
         Q, T = orthonormalise(N)
         x = s.x - jnp.where(independent, step, 0) * z
         residual = jnp.where(active, dot(N, x) - b[rows], 0)

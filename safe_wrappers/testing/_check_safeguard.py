@@ -290,7 +290,8 @@ def _check_function(
     batched: SafeguardOutput,
 ) -> None:
     """One call without compilation, twice, against the batch."""
-    action_set = SafeActionSet(*map(jax.numpy.asarray, (A, b, anchor)))
+    rows, offsets, member = map(jax.numpy.asarray, (A, b, anchor))
+    action_set = SafeActionSet(rows, offsets, member)
     first, second = (
         jax.device_get(safeguard(action_set, jax.numpy.asarray(request))) for _ in range(2)
     )

@@ -83,7 +83,7 @@ def test_the_affine_form_is_that_of_the_motion_under_v():
         found = jax.jit(jax.vmap(model.affine))(x)
         c, B, E = jax.jit(jax.vmap(InVirtualInputs(plant).affine))(x)
     np.testing.assert_allclose(found.c, c, atol=1e-6)
-    np.testing.assert_allclose(found.B, B * np.asarray(V.upper), atol=1e-6)
+    np.testing.assert_allclose(found.B, np.asarray(B) * V.upper, atol=1e-6)
     np.testing.assert_allclose(found.E, E, atol=1e-6)
 
 

@@ -106,3 +106,47 @@ def test_a_subclass_with_another_map_or_other_rows_is_differentiated_as_it_is():
             jax.tree.leaves(derivatives), jax.tree.leaves(through_all), strict=True
         ):
             assert np.mean(np.abs(ours - theirs) > 1e-3 * (1 + np.abs(theirs))) <= 0.01
+
+
+class Stubborn(BoundaryProjection):
+    """A map whose search returns the request itself, or NaN for requests to the right."""
+
+    def search(self, rows, request, accepted, anchor):
+        _, support = super().search(rows, request, accepted, anchor)
+        return jax.numpy.where(request[0] > 0.5, jax.numpy.nan, request), support
+
+
+def test_where_the_map_or_the_request_fails_it_is_the_pull_back_or_the_anchor():
+    """The anchor is computed late, for these alone: the result is that of the whole call."""
+    system, x, a = plant("safe_quadrotor")
+    a = a.at[::7, 0].set(np.nan).at[::11, 1].set(np.inf)
+    act = jax.jit(jax.vmap(lambda x, a: safe_unit_action(system, Stubborn(), x, a)))(x, a)
+    sets = jax.jit(jax.vmap(system.safe_action_set))(x)
+    finite = np.isfinite(a).all(axis=1)
+
+    rows = np.einsum("bmd,bd->bm", np.float64(sets.A), np.float64(act.action))
+    assert np.all(rows <= sets.b)
+    assert np.all(np.abs(act.action) <= 1.0)
+    assert np.all(act.feasible)
+    lost = ~finite | (np.clip(a[:, 0], -1, 1) > 0.5)
+    np.testing.assert_array_equal(act.fallback, lost)
+    np.testing.assert_allclose(act.action[lost], sets.anchor[lost], atol=1e-6)
+    np.testing.assert_allclose(act.requested[~finite], sets.anchor[~finite], atol=1e-6)
+    moved = np.asarray(~act.fallback & act.intervened)
+    assert moved.sum() > 5
+    # As far as the ratio test lets the request go.
+    assert np.all((sets.b - rows).min(axis=1)[moved & (np.abs(a) <= 1).all(axis=1)] < 1e-5)
+    gradients = jax.jit(
+        jax.vmap(jax.jacrev(lambda x, a: safe_unit_action(system, Stubborn(), x, a).action, (0, 1)))
+    )(x, a)
+    assert all(np.isfinite(leaf).all() for leaf in gradients)
+
+
+def test_facets_by_number_are_the_same_rows_of_constants_and_of_a_traced_index():
+    system, x, _ = plant("safe_quadrotor")
+    chosen = np.array([3, 0, 19, 19])
+    A, b = system.facet_rows(x[0])
+    for facets in (chosen, jax.numpy.asarray(chosen)):
+        found = system.facet_rows(x[0], facets)
+        np.testing.assert_allclose(found[0], A[chosen], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(found[1], b[chosen], rtol=1e-6, atol=1e-7)

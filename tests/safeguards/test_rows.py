@@ -57,3 +57,16 @@ def test_the_box_is_added_untightened(d):
     np.testing.assert_array_equal(b[len(rows.A) :], np.ones(2 * d))
     np.testing.assert_array_equal(A[: len(rows.A)], rows.A)
     np.testing.assert_array_equal(b[: len(rows.A)], rows.b - rows.tau)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_box_takes_the_place_of_spare_rows(d):
+    rows = Rows.of(SafeActionSet.from_rows(jnp.eye(d)[:2] * 2.0, jnp.array([0.5, 0.25])))
+    again = np.minimum(np.arange(2 + 2 * d), 1)
+    spare = Rows(rows.A[again], rows.b[again], tau=rows.tau, spare=2 * d)
+    for found, expected in zip(spare.tightened_with_box(), rows.tightened_with_box(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    # The repeated rows are those of the set, tightened for the accept test as they are.
+    corner = jnp.ones(d) * 0.125
+    assert bool(spare.accept(corner - 1e-5))
+    assert not bool(spare.accept(corner + 1e-5))

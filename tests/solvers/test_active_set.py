@@ -294,9 +294,10 @@ def test_shared_rows_are_not_copied_per_lane():
     np.testing.assert_allclose(x, expected, atol=1e-6)
     for one, many in zip(pullback(x)[:2], expected_pullback(x)[:2], strict=True):
         np.testing.assert_allclose(one, many.sum(axis=0), atol=1e-4)
-    # The loop's operands: the rows come once, and per lane there is nothing larger than (d, d).
+    # The loop's operands: the rows come once, by columns, and per lane there is nothing larger than
+    # (d, d).
     operands = [v.aval.shape for v in find_loop(jax.make_jaxpr(shared)(A, b, a).jaxpr).invars]
-    assert (m, d) in operands
+    assert d + 1 <= operands.count((m,)) <= d + 2
     assert all(np.prod(shape[1:]) <= d * d for shape in operands if shape[:1] == (n,))
 
 
