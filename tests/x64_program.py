@@ -73,7 +73,7 @@ def check_hosts():
         assert np.all(info["safeguard"]["inside"] == 1)
     check_functional(sw.GymnaxEnv(guarded))
     hyper = learner.Hyperparameters(
-        1, 1e-3, 1e-3, 0.1, (0.7, 0.95), 1.0, 0.99, 0.95, 0.1, 1.0, 0.1, normalize_rewards=1.0
+        1, 1e-3, 1e-3, 0.1, (0.7, 0.95), 1.0, 0.99, 0.95, 0.1, 1.0, 0.1, 0.0, normalize_rewards=1.0
     )
     hyper = jax.tree.map(jnp.float32, hyper)
     made = networks.make_shac_networks(4, 1, running_statistics.normalize)

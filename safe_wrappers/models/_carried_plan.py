@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import ModelError, SetDimensionError
 from .._gate import as_integer, instance_of, shown
-from .._products import dot
+from .._products import reduced
 from ._model import Model
 from ._virtual import VirtualInputs
 
@@ -212,11 +212,11 @@ class _Numbers(NamedTuple):
         z = self._own(x) - center
         reached = []
         for v in plan:
-            z = dot(A, z) + dot(B, v)
+            z = reduced(A, z) + reduced(B, v)
             reached.append(z)
         error = self._own(after) - center - reached[0]
-        shifted = jnp.concatenate([plan[1:], dot(K, z)[None]])
-        return (shifted + dot(answers, error).reshape(plan.shape) + hold).ravel()
+        shifted = jnp.concatenate([plan[1:], reduced(K, z)[None]])
+        return (shifted + reduced(answers, error).reshape(plan.shape) + hold).ravel()
 
     def _own(self, x: jax.Array) -> jax.Array:
         return jnp.stack([x[i] for i in self.states])

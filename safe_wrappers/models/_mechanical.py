@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._errors import ModelError
 from .._gate import as_bound, as_number, function, shown
-from .._products import dot
+from .._products import reduced
 from ..sets import Box
 from ._model import Model
 from ._virtual import VirtualInputs
@@ -180,7 +180,7 @@ class Mechanical(Cascade):
         shapes (2 n,), (n,) -> (n,).
         """
         assert self.virtual is not None
-        return dot(self.virtual.parts(x)[0], disturbance)
+        return reduced(self.virtual.parts(x)[0], disturbance)
 
 
 def _euler(dt: float, x: jax.Array, v: jax.Array, disturbance: jax.Array) -> jax.Array:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._products import dot
+from .._products import reduced
 from ._linear_solve import solve, solve_positive, symmetric
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class VirtualInputs:
     def actions(self, x: jax.Array, v: jax.Array) -> jax.Array:
         """The actions that bring v about at x, shape (d,)."""
         matrix, offset = self.parts(x)
-        return dot(matrix, v) + offset
+        return reduced(matrix, v) + offset
 
     def of_actions(self, x: jax.Array, action: jax.Array) -> jax.Array:
         """What an action brings about at x, shape (d,)."""

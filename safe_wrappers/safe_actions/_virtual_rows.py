@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .._products import dot
+from .._products import reduced
 from ..certificates import Block, BlockForm, Claim, are_the_actions, dependence
 from ..models import ActionUnits, InVirtualInputs
 from ._action_set import SafeActionSet, interval
@@ -181,11 +181,11 @@ class VirtualRows:
         for part in self._parts_of_blocks:
             H, states = jnp.asarray(part.H, c.dtype), part.states
             # Elementwise, as in `_products`, and only what moves the block at all.
-            b = jnp.asarray(part.offsets, c.dtype) - dot(H, y[states])
+            b = jnp.asarray(part.offsets, c.dtype) - reduced(H, y[states])
             for j in part.disturbances:
-                push = dot(H, E[states, j])
+                push = reduced(H, E[states, j])
                 b = b - push * middle[j] - jnp.abs(push) * radius[j]
-            rows.append(_Rows({j: dot(H, B[states, j]) for j in part.inputs}, b))
+            rows.append(_Rows({j: reduced(H, B[states, j]) for j in part.inputs}, b))
         return rows
 
     def _gain(
@@ -194,7 +194,7 @@ class VirtualRows:
         """v0 + K y of a block with several inputs."""
         assert form.K is not None
         y = x[np.array(block.states)] - jnp.asarray(self._claim.center[list(block.states)], x.dtype)
-        return jnp.asarray(form.v0, x.dtype) + dot(jnp.asarray(form.K, x.dtype), y)
+        return jnp.asarray(form.v0, x.dtype) + reduced(jnp.asarray(form.K, x.dtype), y)
 
 
 def _most(

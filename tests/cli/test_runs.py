@@ -227,7 +227,9 @@ def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
     assert ended == 130 or (signals == 2 and ended == -signal.SIGINT)
     said = capfd.readouterr().err
     assert "nterrupted" in said
-    assert signals == 2 or "Traceback" not in said
+    # The first one may come while Python ends an object, where an exception goes no further; then
+    # it is obeyed at the next moment at which everything is on disk.
+    assert signals == 2 or "Traceback" not in said or said.startswith("Exception ignored in")
     if signals == 2:
         assert run_main(*TINY, "--logdir", tmp_path / "run") == 0
 

@@ -95,6 +95,7 @@ def answer(claim):
         return str(error)
 
 
+@pytest.mark.slow
 def test_a_claim_is_as_true_somewhere_else_and_its_rows_are_the_same():
     statuses, steps = collections.Counter(), 0
     for seed in range(101, 109):

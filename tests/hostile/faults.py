@@ -6,7 +6,7 @@ import numpy as np
 
 import safe_wrappers as sw
 from safe_wrappers.safe_actions import _action_set
-from safe_wrappers.safeguards import _boundary_projection, _centers, _gradient_rules
+from safe_wrappers.safeguards import _centers, _gradient_rules
 
 
 def _garbage(x):
@@ -44,7 +44,7 @@ class BrokenSolver:
 
     def __init__(self, monkeypatch):
         self.faults = (jnp.int32(0), jnp.int32(0))
-        true_project, true_margin = _boundary_projection.project, _action_set.max_margin
+        true_project, true_margin = _centers.project, _action_set.max_margin
 
         def project(A, b, a):
             return self._wrong(true_project(A, b, a), self.faults[0])
@@ -54,7 +54,7 @@ class BrokenSolver:
             wrong = self._wrong(jnp.append(point, margin), self.faults[1])
             return wrong[:-1], wrong[-1]
 
-        for module in (_boundary_projection, _centers, _gradient_rules):
+        for module in (_centers, _gradient_rules):
             monkeypatch.setattr(module, "project", project)
         for module in (_action_set, _centers):
             monkeypatch.setattr(module, "max_margin", max_margin)

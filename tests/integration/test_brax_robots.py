@@ -24,6 +24,7 @@ def test_all_joints_are_in_one_proved_set(name, share):
     assert safeguarded(name).guarantee.status == "tested"
 
 
+@pytest.mark.slow
 def test_reacher_keeps_both_joints_and_their_speeds():
     """30,000 steps from all over the safe set; greedy ones ask for what leaves it first."""
     run = rollout("reacher", 50)

@@ -14,6 +14,9 @@ from robot_plants import ROBOTS
 import safe_wrappers as sw
 
 ENVS, STEPS = 128, 100
+QUICK = [
+    pytest.param(*robot, marks=pytest.mark.slow if "7_links" in robot else ()) for robot in ROBOTS
+]
 
 
 @functools.cache
@@ -77,7 +80,7 @@ def soak(system, safe_set, rollouts, commands="actions"):
     return rollouts * STEPS * ENVS, least, moved
 
 
-@pytest.mark.parametrize(("system", "safe_set"), ROBOTS)
+@pytest.mark.parametrize(("system", "safe_set"), QUICK)
 def test_no_exit_and_without_the_safeguard_they_leave(system, safe_set):
     steps, least, moved = soak(system, safe_set, 2)
     assert steps > 25_000
@@ -90,7 +93,7 @@ def test_no_exit_and_without_the_safeguard_they_leave(system, safe_set):
         assert (margins(H, x) < 0).sum() > 1_000
 
 
-@pytest.mark.parametrize(("system", "safe_set"), ROBOTS)
+@pytest.mark.parametrize(("system", "safe_set"), QUICK)
 def test_no_exit_where_accelerations_are_commanded(system, safe_set):
     steps, least, moved = soak(system, safe_set, 2, "virtual")
     assert steps > 25_000

@@ -24,7 +24,13 @@ SAFEGUARDS = {
     "replacement": Replacement(),
 }
 LANES = 256
-CASES = [("safe_quadrotor", name) for name in SAFEGUARDS if name not in ("passthrough", "linear")]
+# Two actions take 20 s each to compile; the others stand for these.
+QUICK = ("projection", "hyperbolic", "replacement")
+CASES = [
+    pytest.param("safe_quadrotor", name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in SAFEGUARDS
+    if name not in ("passthrough", "linear")
+]
 CASES += [("safe_cart_pole", name) for name in ("passthrough", "linear", "gauge map")]
 
 
@@ -71,7 +77,14 @@ def test_values_and_derivatives_are_those_through_all_rows(kind, name):
         assert np.median(error) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["projection", "hyperbolic", "orthogonal"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "projection",
+        pytest.param("hyperbolic", marks=pytest.mark.slow),
+        pytest.param("orthogonal", marks=pytest.mark.slow),
+    ],
+)
 def test_the_backward_pass_keeps_less_than_the_rows(name):
     system, x, a = plant("safe_quadrotor")
     guard = SAFEGUARDS[name]
