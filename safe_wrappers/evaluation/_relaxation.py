@@ -203,7 +203,7 @@ class Relaxation:
         n = self._n
 
         def reward(z):
-            return self._env.reward(z[:n], self._env.model.natural_action(z[n:]), info)
+            return self._env.reward(z[:n], self._env.model.actuated(z[:n], z[n:]), info)
 
         weight = self._weights(reward)
         touch = np.concatenate(guess, axis=1).astype(np.float64)
