@@ -110,26 +110,25 @@ def test_non_finite_observations_do_not_poison_the_normaliser_and_the_value_func
     assert int(after.value_optimizer_state.skipped) == 2
 
 
-def test_regularisation_is_annealed_to_zero_at_half_of_the_budget(line):
-    learner, hyper = make_learner(line), hyperparameters(regularisation=0.2)
+def regularisations(line, **options):
+    """The weight in each of seven updates."""
+    learner, hyper = make_learner(line), hyperparameters(regularisation=0.2, **options)
     state = learner.init(jax.random.PRNGKey(0), hyper)
     update = jax.jit(learner.update)
     found = []
     for _ in range(7):
         state, metrics = update(state, hyper)
         found.append(float(metrics["regularisation"]))
+    return found
+
+
+def test_regularisation_is_annealed_to_zero_at_half_of_the_budget(line):
+    found = regularisations(line)
     assert found == pytest.approx([0.2, 0.16, 0.12, 0.08, 0.04, 0.0, 0.0], abs=1e-6)
 
 
 def test_a_share_of_the_regularisation_can_last(line):
-    learner = make_learner(line)
-    hyper = hyperparameters(regularisation=0.2, final_regularisation_fraction=0.5)
-    state = learner.init(jax.random.PRNGKey(0), hyper)
-    update = jax.jit(learner.update)
-    found = []
-    for _ in range(7):
-        state, metrics = update(state, hyper)
-        found.append(float(metrics["regularisation"]))
+    found = regularisations(line, final_regularisation_fraction=0.5)
     assert found == pytest.approx([0.2, 0.18, 0.16, 0.14, 0.12, 0.1, 0.1], abs=1e-6)
 
 
