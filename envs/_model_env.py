@@ -14,12 +14,12 @@ import numpy as np
 from brax import base, envs
 from brax.io import image
 
-from safe_wrappers._errors import SetDimensionError
+from safe_wrappers._errors import CertificateError, SetDimensionError
 from safe_wrappers._frozen import Frozen
 from safe_wrappers._gate import as_key, as_reward, as_state, one_of
 from safe_wrappers._own import own, replacement
 from safe_wrappers.certificates import CONFORMING, Guarantee, Guaranteed, guarantee_by_the_library
-from safe_wrappers.models import Commanded, Model
+from safe_wrappers.models import Model, moves
 from safe_wrappers.safe_actions import ModelSystem, System
 from safe_wrappers.sets import Box
 
@@ -50,6 +50,7 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
     Raises:
         ValueError: If an option is unknown; the message lists the valid ones. Also if "none" is
             chosen although 0 is not in W.
+        CertificateError: If the system has commands="virtual" and another model than this one.
 
     Metrics:
         left_set_per_step: 1 if the next state lies outside the safe set.
@@ -70,6 +71,12 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         disturbance: Disturbance = "uniform",
     ):
         _require_disturbance(disturbance, disturbance_set)
+        if getattr(system, "commands", "actions") != "actions" and system.model is not model:  # pyright: ignore[reportAttributeAccessIssue]
+            raise CertificateError(
+                f"A `{type(self).__name__}` must step what its system commands, but the system has "
+                f"commands='virtual', and the model {model.name!r} of the environment would take "
+                "accelerations for its own actions. Give it `system.model`."
+            )
         self.model = model
         self.system = system
         self._sys: Any = None
@@ -178,9 +185,9 @@ class ModelEnv(Frozen, envs.Env, Guaranteed):
         if callable(self._disturbance):
             return "whether the function `disturbance` stays in W is not checked"
         if isinstance(self.system, ModelSystem):
-            system, claim = self.system, self.system.claim
-            commanded = isinstance(self.model, Commanded) and self.model.commands(claim.model)
-            if self.model is not claim.model and not (commanded and self.model is system.model):
+            claim = self.system.claim
+            # The system's own, too, so that both mean the same by an action.
+            if self.model is not self.system.model or not moves(self.model, claim.model):
                 return f"the model that `{name}` steps is not the object that its claim is about"
             if self.disturbance_set is not claim.disturbance_set:
                 return f"the disturbance set of `{name}` is not the one of its claim"

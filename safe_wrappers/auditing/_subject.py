@@ -7,7 +7,7 @@ from brax import envs as brax_envs
 
 from ..certificates import Certificate, Claim, Guarantee
 from ..envs import ClaimEnv, ModelEnv
-from ..models import Commanded
+from ..models import moves
 from ..safeguards import Safeguard, make_safeguard
 from ..wrappers import SafeguardWrapper
 from ._finding import Finding
@@ -139,9 +139,7 @@ def _steps_model(inside: Any, claim: Claim | None) -> bool:
     """Whether the environment steps the very model of its claim, so that there is no simulator."""
     if not isinstance(inside, ModelEnv) or inside.backend != "closed_form":
         return False
-    if claim is None or inside.model is claim.model:
-        return True
-    return isinstance(inside.model, Commanded) and inside.model.commands(claim.model)
+    return claim is None or moves(inside.model, claim.model)
 
 
 def _in_words(safeguard: Safeguard) -> str:

@@ -8,6 +8,7 @@ from ._carried_plan import BlockPlan as BlockPlan
 from ._carried_plan import carried_plan as carried_plan
 from ._carried_plan import next_plan as next_plan
 from ._commanded import Commanded as Commanded
+from ._commanded import moves as moves
 from ._known_operations import require_known_operations as require_known_operations
 from ._mechanical import POSITIVE_SEMIDEFINITE as POSITIVE_SEMIDEFINITE
 from ._mechanical import Cascade as Cascade

@@ -91,3 +91,10 @@ class Commanded(Model):
         """Whether this is the library's own step of exactly this plant."""
         own = type(self) is Commanded and self.step == self._step
         return own and self.plant is plant
+
+
+def moves(model: Model, plant: Model) -> bool:
+    """Whether a model is this very plant, or the library's own step of it, commanded by virtual
+    inputs.
+    """
+    return model is plant or (isinstance(model, Commanded) and model.commands(plant))

@@ -8,7 +8,8 @@ import pytest
 from virtual_plants import arm_claim
 
 import safe_wrappers as sw
-from safe_wrappers.envs import ClaimEnv, SafeArm, SafeQuadrotor3D
+from safe_wrappers.certificates import prove
+from safe_wrappers.envs import ClaimEnv, ModelEnv, SafeArm, SafeQuadrotor3D, joint_state
 from safe_wrappers.models import Commanded
 
 
@@ -98,6 +99,26 @@ def test_wrappers_that_hand_actions_on_refuse():
     env = gymnasium.make("Pendulum-v1")
     with pytest.raises(sw.CertificateError, match="whose actions are virtual inputs"):
         sw.GymSafeguardWrapper(env, sw.BoundaryProjection(), system=system)
+
+
+def test_an_environment_steps_what_its_system_commands():
+    """Accelerations that are executed as torques would leave a set that is called proved."""
+
+    class Mine(ModelEnv):
+        observation_size = 4
+
+        def observe(self, x, info):
+            return x
+
+        def reward(self, x, action, info):
+            return -x @ x
+
+    claim = arm_claim()
+    system = sw.ModelSystem(claim, state=joint_state, commands="virtual")
+    with pytest.raises(sw.CertificateError, match="must step what its system commands"):
+        Mine(claim.model, system, system.disturbance_set)
+    assert prove(claim)
+    assert Mine(system.model, system, system.disturbance_set).guarantee.status == "proved"
 
 
 @pytest.mark.slow
