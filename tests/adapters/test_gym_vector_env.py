@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from helpers import facets, margins
+from params import slow
 from third_party import IntegratorSystem, Outside
 
 import safe_wrappers as sw
@@ -94,7 +95,7 @@ def test_it_does_what_a_sync_vector_env_does(mode):
 
 
 @pytest.mark.parametrize(
-    ("name", "d"), [("CartPole", 1), ("Quadrotor", 2), ("Seeker", 2), ("Arm", 2)]
+    ("name", "d"), [("CartPole", 1), ("Seeker", 2), *slow(("Quadrotor", 2), ("Arm", 2))]
 )
 def test_the_other_systems_do_what_a_sync_vector_env_does(name, d):
     """Through an episode's end; the seeker's goals and layouts are drawn as there."""

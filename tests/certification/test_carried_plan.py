@@ -139,7 +139,7 @@ def test_it_is_kept_from_where_the_gain_alone_could_not_keep_it():
 def test_the_first_action_of_the_plan_is_safe():
     system = sw.ModelSystem(certificates()[1], state=lambda x: x)
     x = jax.vmap(system.sample_initial)(keys(3, 256))
-    rows = jax.vmap(system.safe_action_set)(x)
+    rows = jax.jit(jax.vmap(system.safe_action_set))(x)
     slack = np.asarray(rows.b) - np.asarray(rows.A)[..., 0] * np.asarray(x)[:, 3:4]
     assert slack.min() > 0
 

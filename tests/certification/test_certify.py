@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 
 import safe_wrappers as sw
 from safe_wrappers.certificates._proof import proved_here
@@ -97,7 +98,7 @@ def cruise(limit):
     }
 
 
-@pytest.mark.parametrize(("limit", "area"), [(2.5, 1_700), (3.0, 1_150)])
+@pytest.mark.parametrize(("limit", "area"), [*slow((2.5, 1_700)), (3.0, 1_150)])
 def test_a_strong_disturbance_leaves_most_of_what_is_possible(limit, area):
     certificate = sw.certify(**cruise(limit), progress=False)
     assert certificate.metadata["volume"] >= area

@@ -151,6 +151,7 @@ def test_an_environment_carries_the_plan_and_its_guarantee_is_proved():
     np.testing.assert_allclose(after.obs, moved, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_no_exit_of_a_plant_that_knows_nothing_of_the_plan():
     base, planned = certificates()
     states, least = soaked(base, planned, plant, held_inputs(planned.claim))
@@ -166,8 +167,8 @@ def test_no_exit_of_a_plant_that_knows_nothing_of_the_plan():
 
 def test_the_first_inputs_of_the_plans_are_safe():
     system = sw.ModelSystem(certificates()[1], state=lambda x: x)
-    x = np.asarray(jax.vmap(system.sample_initial)(keys(3, 128)))
-    rows = jax.vmap(system.safe_action_set)(x)
+    x = np.asarray(jax.jit(jax.vmap(system.sample_initial))(keys(3, 128)))
+    rows = jax.jit(jax.vmap(system.safe_action_set))(x)
     parts = InVirtualInputs(system.model)
     of_anchor = np.asarray(jax.vmap(parts.of_actions)(x, rows.anchor), np.float64)
     of_anchor[:, 1] = x[:, 5]

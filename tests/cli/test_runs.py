@@ -15,6 +15,7 @@ import time
 import matplotlib.image
 import numpy as np
 import pytest
+from params import slow
 from PIL import Image
 
 from safe_wrappers._files import lock
@@ -162,7 +163,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
         )
 
 
-@pytest.mark.parametrize("damaged", [None, 300])
+@pytest.mark.parametrize("damaged", [*slow(None), 300])
 def test_the_rows_and_the_summary_come_from_the_checkpoint(
     run_main, finished_run, tmp_path, damaged
 ):
@@ -207,7 +208,7 @@ def test_ctrl_c_while_compiling_acts_at_once(run_main, tmp_path, capsys, monkeyp
     )
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [*slow(1), 2])
 def test_signals_to_a_real_process_that_compiles_leave_a_folder_that_resumes(
     run_main, tmp_path, capfd, signals
 ):

@@ -40,6 +40,7 @@ def test_one_action_of_states_that_are_chosen(run_main, capsys, tmp_path):
     assert width > 2 * height > 1000
 
 
+@pytest.mark.slow
 def test_two_actions_of_a_given_state_under_other_options(run_main, tmp_path):
     options = (
         "--safeguard",

@@ -5,6 +5,7 @@ import mujoco
 import numpy as np
 import pytest
 from brax.io import html, json
+from params import slow
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeArm, arm_dynamics
@@ -88,7 +89,7 @@ def test_the_reward_is_largest_at_rest_at_the_goal():
 @pytest.mark.filterwarnings("ignore:Accessing `ncon`:DeprecationWarning")
 @pytest.mark.parametrize(
     ("backend", "links"),
-    [("generalized", 2), ("mjx", 2), pytest.param("generalized", 7, marks=pytest.mark.slow)],
+    [("generalized", 2), *slow(("mjx", 2), ("generalized", 7))],
 )
 def test_the_physics_conform(backend, links):
     """The disturbances are accelerations in the model and torques in the physics."""
@@ -119,7 +120,7 @@ def test_brax_and_the_viewer_know_it():
     env = brax.envs.get_environment("safe_arm", links=3, goal="tip")
     assert isinstance(env, SafeArm)
     assert env.observation_size == 8
-    state = env.reset(jax.random.PRNGKey(0))
+    state = jax.jit(env.reset)(jax.random.PRNGKey(0))
     assert state.pipeline_state.x.pos.shape == (3, 3)
     assert env.sys.link_names == ["link_1", "link_2", "link_3"]
     assert "link_3" in json.dumps(env.sys, [state.pipeline_state])  # what the viewer shows

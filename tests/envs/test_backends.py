@@ -47,6 +47,7 @@ def test_one_step_agrees_with_the_model_to_a_tenth_of_the_margin(backend):
     )
 
 
+@pytest.mark.slow
 def test_the_derivatives_of_generalized_and_closed_form_agree():
     def jacobians(backend):
         env = SafePendulum(safe_set="full", backend=backend)
@@ -111,6 +112,7 @@ def test_the_actuators_that_are_shown_are_the_actions(system, backend):
     np.testing.assert_array_equal(env.sys.actuator.ctrl_range, [[-1.0, 1.0]])
 
 
+@pytest.mark.slow
 def test_randomised_physics_are_stepped():
     """What is changed in the system that is shown is what is stepped, actuators included."""
     env = envs.get_environment("safe_pendulum", backend="generalized", disturbance="none")

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import keys
+from params import slow
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafeSeeker, seeker
@@ -318,7 +319,8 @@ def test_one_step_is_that_of_the_task():
     own = SafeSeeker(disturbance=lambda key, x, a: jnp.array([0.03, -0.05]))
     x = np.array([1.0, -2.0, -4.0, 0.5, 2.5, 3.0, 3.0, 2.25], np.float32)
     state = own.reset_to(x, jax.random.PRNGKey(0))
-    goal, after = np.asarray(state.info["goal"]), own.step(state, jnp.array([0.5, -1.0]))
+    goal = np.asarray(state.info["goal"])
+    after = jax.jit(own.step)(state, jnp.array([0.5, -1.0]))
     position = [1.08, -2.15]
     np.testing.assert_allclose(x_of(after), [*position, *x[2:]], rtol=1e-6)
     np.testing.assert_array_equal(after.info["goal"], goal)
@@ -356,7 +358,7 @@ def test_the_worst_case_is_the_worst_of_w(starts):
     assert np.abs(after.info["disturbance"]).max() <= np.float32(0.05)
 
 
-@pytest.mark.parametrize("safeguard", ["boundary_projection", "ray_mask"])
+@pytest.mark.parametrize("safeguard", ["boundary_projection", *slow("ray_mask")])
 def test_gradients_match_finite_differences(starts, safeguard):
     """Through the safeguard, its rows and the reward, w.r.t. action and position; float64, off the
     kinks of the piecewise map.

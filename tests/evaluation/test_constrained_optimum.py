@@ -42,6 +42,7 @@ def narrow():
     return env, keys, constrained_optimum(env, keys, STEPS, iterations=60)
 
 
+@pytest.mark.slow
 def test_where_nothing_binds_it_is_the_regulators_return():
     env, keys = Free(claim), episode_keys(8, 0)
     optimum = constrained_optimum(env, keys, STEPS, iterations=100)

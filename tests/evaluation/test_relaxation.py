@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 from scipy.optimize import lsq_linear
 from square_plant import Square, claim
 
@@ -74,8 +75,7 @@ def test_tangents_lower_the_bound_to_the_optimum_of_a_reward_that_is_not_quadrat
     [
         ("safe_pendulum", {"safe_set": "narrow"}),
         ("safe_cart_pole", {}),
-        ("safe_quadrotor", {}),
-        ("safe_arm", {}),
+        *slow(("safe_quadrotor", {}), ("safe_arm", {})),
     ],
 )
 def test_every_safe_step_is_one_of_the_convex_problem(name, options):

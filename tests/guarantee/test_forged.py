@@ -96,6 +96,7 @@ def test_a_forgery_of_one_field_is_refused_or_not_proved_or_true(content, tmp_pa
     assert min(counts[status] for status in ("refused", "proved", "counterexample")) >= 5
 
 
+@pytest.mark.slow
 def test_forgeries_of_two_fields_are_refused_or_not_proved_or_true(content, tmp_path):
     pairs = list(itertools.combinations(PAIRED, 2))
     chosen = np.random.default_rng(0).permutation(len(pairs))[:50]

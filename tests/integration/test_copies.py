@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import quick
 
 import safe_wrappers as sw
 
@@ -20,6 +21,8 @@ WAYS = {
     "cloudpickle": lambda value: pickle.loads(cloudpickle.dumps(value)),
 }
 every_way = pytest.mark.parametrize("duplicate", WAYS.values(), ids=WAYS)
+# Flat, with blocks, and without a set of facets: these stand for the others in the quick tests.
+SOME = ("safe_pendulum", "safe_arm", "safe_seeker")
 NARROW = {"safe_set": "narrow", "disturbance": "uniform"}
 
 
@@ -98,7 +101,7 @@ def test_a_running_environment_of_gymnasium_goes_on(make, duplicate):
 
 
 @every_way
-@pytest.mark.parametrize("name", sw.envs.registered_names())
+@pytest.mark.parametrize("name", quick(SOME, sw.envs.registered_names()))
 def test_an_environment_of_brax_with_all_that_it_holds(name, duplicate):
     env = sw.SafeguardWrapper(sw.envs.get_environment(name), sw.BoundaryProjection())
     state = jax.jit(env.reset)(jax.random.PRNGKey(0))

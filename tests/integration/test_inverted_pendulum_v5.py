@@ -10,10 +10,11 @@ from gymnasium_plants import (
     share_that_leaves,
 )
 
+# The mountain car stands for these in the quick tests.
+pytestmark = pytest.mark.slow
 KINDS = pytest.mark.parametrize("kind", ["random", "bang-bang"])
 
 
-@pytest.mark.slow
 def test_it_steps_the_surrogate():
     require_conformance(*pendulum())
 
@@ -33,7 +34,6 @@ def test_it_never_ends_its_episode():
     assert not any(env.step(np.array([3.0]))[2] for _ in range(200))
 
 
-@pytest.mark.slow
 @KINDS
 def test_a_hundred_thousand_steps(kind):
     require_containment(*pendulum(), kind, episodes=200, steps=500)

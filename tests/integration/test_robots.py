@@ -9,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import keys, margins, requests
+from params import quick
 from robot_plants import ROBOTS
 
 import safe_wrappers as sw
 
 ENVS, STEPS = 128, 100
-QUICK = [
-    pytest.param(*robot, marks=pytest.mark.slow if "7_links" in robot else ()) for robot in ROBOTS
-]
+QUICK = quick([robot for robot in ROBOTS if "2_links" in robot or "wide" in robot], ROBOTS)
 
 
 @functools.cache

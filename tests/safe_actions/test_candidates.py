@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 
 from safe_wrappers import SafeActionSet
 from safe_wrappers._margins import tau
@@ -49,7 +50,7 @@ def test_where_no_action_is_safe_the_least_violating_one_is_chosen():
     np.testing.assert_array_equal(chosen, [-1.0, -1.0])
 
 
-@pytest.mark.parametrize("d", [2, 3, 4])
+@pytest.mark.parametrize("d", [2, *slow(3, 4)])
 def test_a_needle_with_room_has_an_anchor_with_room(d):
     """The solver's deepest point alone has none for some of so many sets."""
     n, m = 40_000, 4 + 4 * d

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import PENDULUM_SETS, facets, keys, recorded, requests
 from jax.test_util import check_grads
+from params import slow
 
 from safe_wrappers import BoundaryProjection, SafeActionSet, Zonotope
 from safe_wrappers._pytree import frozen_pytree
@@ -216,7 +217,7 @@ def test_a_rounding_repair_does_not_cut_the_derivative():
     np.testing.assert_allclose(np.abs(derivative).sum(), 1.0)
 
 
-@pytest.mark.parametrize(("d", "generators"), [(2, 4), (3, 5)])
+@pytest.mark.parametrize(("d", "generators"), [(2, 4), *slow((3, 5))])
 def test_the_exact_derivative_is_that_of_the_theorem_for_zonotopes(d, generators):
     """Theorem 1 of Walter et al. 2025: G_I (G_I' G_I)^+ G_I' with the generators I that are
     orthogonal to a - a_s.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 
 import safe_wrappers as sw
 from safe_wrappers.envs import SafePendulum
@@ -80,7 +81,7 @@ def test_inward_has_the_jacobian_of_the_exact_rule_and_its_own_share_of_a_given_
     np.testing.assert_allclose(found.lost_gradient, [0, 9 / 25], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["boundary_projection", "gauge_map"])
+@pytest.mark.parametrize("name", ["boundary_projection", *slow("gauge_map")])
 def test_the_passthrough_loses_nothing_and_blending_half(name):
     actions = [[-0.3, 0.2], [0.9, -0.8], [0.9, 0.1], [-1.5, 7.0]]
     found = diagnoses(make_safeguard(name, gradient="passthrough"), actions)
@@ -96,7 +97,7 @@ def test_the_passthrough_loses_nothing_and_blending_half(name):
 
 @pytest.mark.parametrize(
     "safeguard",
-    [sw.RayMask(mapping="linear"), sw.RayMask(), sw.GaugeMap()],
+    [*slow(sw.RayMask(mapping="linear")), sw.RayMask(), *slow(sw.GaugeMap())],
     ids=["linear", "hyperbolic", "gauge"],
 )
 def test_masks_have_full_rank_and_the_jacobian_of_finite_differences(safeguard):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 
 import safe_wrappers as sw
 from safe_wrappers import SafeActionSet
@@ -39,7 +40,7 @@ def test_the_contract_holds(name, d):
     assert findings[f"d = {d}: fallbacks where an action is safe"] == 0
 
 
-@pytest.mark.parametrize("name", ["ray_mask", "gauge_map", "generator_mask"])
+@pytest.mark.parametrize("name", ["ray_mask", *slow("gauge_map", "generator_mask")])
 def test_derivatives_are_finite_as_a_request_goes_to_zero(name):
     """About a centre at 0, where quotients of gauges underflow."""
     n = 4000
@@ -127,16 +128,11 @@ VARIANTS = {
     "ray mask, orthogonal": (sw.RayMask(center="orthogonal"), (3,)),
     "ray mask, analytic": (sw.RayMask(center="analytic"), (2,)),
 }
-FAST = {"ray mask, linear"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "d"),
-    [
-        pytest.param(name, d, marks=() if name in FAST else pytest.mark.slow)
-        for name, (_, sizes) in VARIANTS.items()
-        for d in sizes
-    ],
+    ("name", "d"), [(name, d) for name, (_, sizes) in VARIANTS.items() for d in sizes]
 )
 def test_the_contract_holds_for_every_centre(name, d):
     findings = check_safeguard(VARIANTS[name][0], action_sizes=(d,)).findings

@@ -8,6 +8,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from params import slow
 from scipy.optimize import minimize
 
 import safe_wrappers as sw
@@ -51,7 +52,7 @@ def test_the_whole_inner_box_is_safe(sets, d):
         assert violations(A, b, center + half_widths * np.array(corner))[live].max() <= 1e-7
 
 
-@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("d", [2, *slow(3)])
 def test_the_inner_box_is_nearly_the_largest_one(d):
     """Against a general-purpose optimiser: its sides are, in the geometric mean, within 3 % of the
     largest.
@@ -103,6 +104,7 @@ def test_one_action_gets_the_whole_interval():
         assert margin.max() <= 4 * 16 * np.finfo(np.float32).eps
 
 
+@pytest.mark.slow
 def test_the_derivative_is_the_half_widths_and_zero_on_a_needle():
     A, b, a = problems(random_sets, 2, 50)
     A[0], b[0] = 0, 1

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 from scipy.optimize import nnls
 
 from safe_wrappers import (
@@ -37,11 +38,7 @@ def call(safeguard):
     ("safeguard", "d"),
     [
         (BoundaryProjection, 1),
-        (RayMask, 1),
-        *(
-            pytest.param(guard, 2, marks=pytest.mark.slow)
-            for guard in (BoundaryProjection, RayMask)
-        ),
+        *slow((RayMask, 1), (BoundaryProjection, 2), (RayMask, 2)),
     ],
 )
 def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):

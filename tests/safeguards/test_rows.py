@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 
 from safe_wrappers import SafeActionSet
 from safe_wrappers.safeguards._rows import Rows
@@ -59,7 +60,7 @@ def test_the_box_is_added_untightened(d):
     np.testing.assert_array_equal(b[: len(rows.A)], rows.b - rows.tau)
 
 
-@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("d", [2, *slow(3)])
 def test_the_box_takes_the_place_of_spare_rows(d):
     rows = Rows.of(SafeActionSet.from_rows(jnp.eye(d)[:2] * 2.0, jnp.array([0.5, 0.25])))
     again = np.minimum(np.arange(2 + 2 * d), 1)

@@ -199,6 +199,7 @@ def test_a_reset_that_places_nothing_is_refused():
         plant.reset_to(jnp.zeros(2), jax.random.PRNGKey(0))
 
 
+@pytest.mark.slow
 def test_the_gradient_flows_through_the_safeguard_and_the_physics():
     """At a state where the request 1 is unsafe the executed action depends on the state alone; a
     safe request passes with its derivative.

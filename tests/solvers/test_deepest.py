@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from params import slow
 from scipy.optimize import linprog
 
 from safe_wrappers.solvers import deepest_point, max_margin
@@ -21,7 +22,7 @@ def least_violation(A, b):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("d", "m"), [(1, 8), (2, 64), (4, 24), (8, 64)])
+@pytest.mark.parametrize(("d", "m"), [(1, 8), (2, 64), (4, 24), *slow((8, 64))])
 def test_max_margin_agrees_with_linear_programming(d, m):
     rng = np.random.default_rng(50 + d)
     A, b = (

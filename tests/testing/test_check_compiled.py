@@ -124,6 +124,7 @@ def test_rows_that_jit_changes_are_found_without_a_claim():
         check_compiled(dataclasses.replace(seeker, rows=rows), 256)
 
 
+@pytest.mark.slow
 def test_a_set_that_is_not_proved_need_not_have_a_safe_action_everywhere():
     """But where one is found it must be safe."""
     W = ENV.system.claim.disturbance_set

@@ -540,9 +540,10 @@ def test_nothing_goes_around_the_safeguard_of_a_third_party_environment():
         assert margins(H, jax.vmap(env.system.state)(state)).min() >= 0
     # What one verified action does if it is repeated without asking again.
     x = jax.vmap(env.system.sample_initial)(keys(2, 128))
-    action = jax.vmap(
-        lambda x: sw.safe_action(env.system, sw.BoundaryProjection(), x, jnp.ones(1)).action
-    )(x)
+    guard = sw.BoundaryProjection()
+    action = jax.jit(jax.vmap(lambda x: sw.safe_action(env.system, guard, x, jnp.ones(1)).action))(
+        x
+    )
     for _ in range(4):
         x = jax.vmap(env.system.model)(x, action, jnp.zeros((128, 2)))
     assert margins(H, x).min() < 0

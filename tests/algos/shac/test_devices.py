@@ -107,6 +107,7 @@ def test_two_processes_train_as_one_device_does_and_the_first_one_writes(simulat
         np.testing.assert_array_equal(leaf, found[f"mesh/{i}"])
 
 
+@pytest.mark.slow
 def test_a_mesh_of_one_device_trains_as_none_does(line, tiny):
     mesh = jax.make_mesh((1,), ("anything",))
     options = {**tiny, "num_evals": 2}

@@ -76,6 +76,7 @@ def test_the_hint_begins_above_a_third():
     assert "34% of the last 1,000 steps" in (leaning_hint(0.34, 1000, has_its_recipe=False) or "")
 
 
+@pytest.mark.slow
 def test_settings_of_other_plants_are_not_advised_for_a_bundled_system(pendulum, line, tiny):
     """Each request of either is unsafe; the pendulum is trained with the settings that suit it."""
     said = []
