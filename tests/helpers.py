@@ -107,7 +107,8 @@ def states_in(env, count, seed=0):
 
     Shape (count, n), float32.
     """
-    inner = np.asarray(jax.vmap(env.system.sample_initial)(keys(seed, count)), np.float64)
+    sample = jax.jit(jax.vmap(env.system.sample_initial))
+    inner = np.asarray(sample(keys(seed, count)), np.float64)
     outer = inner[: count // 2]
     outer = outer / (1 - margins(facets(env), outer))[:, None] * (1 - 1e-6)
     return np.concatenate([inner[count // 2 :], outer]).astype(np.float32)

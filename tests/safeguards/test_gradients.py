@@ -50,7 +50,9 @@ def test_blend_is_between_the_identity_and_the_true_derivative(safeguard, d):
 
         exact, blended = derivatives(Exact()), derivatives(Blend(0.3))
         forward = jax.jit(jax.vmap(jax.jacfwd(call(safeguard(Blend(0.3))), (0, 1, 2))))(*problems)
-        values = [jax.vmap(call(safeguard(rule)))(*problems) for rule in (Exact(), Blend(0.3))]
+        values = [
+            jax.jit(jax.vmap(call(safeguard(rule))))(*problems) for rule in (Exact(), Blend(0.3))
+        ]
     np.testing.assert_array_equal(*values)
     assert np.abs(np.asarray(exact[2]) - np.eye(d)).max() > 0.1
     np.testing.assert_allclose(blended[2], 0.3 * np.eye(d) + 0.7 * np.asarray(exact[2]), atol=1e-10)
