@@ -1,12 +1,12 @@
 """Trains arms and the quadrotor for their goals, several seeds side by side, and measures how far
 from the goal episodes end and whether any step left the safe set.
 
-python benchmarks/robot_learning.py                          # all, with the settings of TUNED
+python benchmarks/robot_learning.py --robots arm quadrotor   # with the settings of TUNED
 python benchmarks/robot_learning.py --robots arm --steps 20000 --seeds 2 --output arm.json
 python benchmarks/robot_learning.py --robots arm --safeguard none --seeds 1
 
-One JSON file holds, for each robot, its learning curves and what was measured at the end. What is
-not trained anew stays as it is in the file.
+Without `--robots` it trains all. One JSON file holds, for each robot, its learning curves and what
+was measured at the end. What is not trained anew stays as it is in the file.
 """
 
 import argparse
@@ -29,9 +29,13 @@ from safe_wrappers.envs.arm_dynamics import tip
 ROBOTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "arm": ("safe_arm", {}, 1_500_000, 300),
     "quadrotor": ("safe_quadrotor_3d", {"goal": "waypoint"}, 1_200_000, 300),
+    "arm_tip": ("safe_arm", {"goal": "tip"}, 1_500_000, 300),
+    "arm_3_links": ("safe_arm", {"links": 3}, 1_500_000, 300),
+    "arm_7_links": ("safe_arm", {"links": 7}, 1_500_000, 600),
+    "quadrotor_hover": ("safe_quadrotor_3d", {"goal": "hover"}, 1_200_000, 300),
 }
 # Without a safeguard, a seed with the 16 updates of the recipe ended 9.4 rad beside its goals.
-UNGUARDED: dict[str, dict[str, Any]] = {"arm": {"num_critic_updates": 24}, "quadrotor": {}}
+UNGUARDED: dict[str, dict[str, Any]] = {"arm": {"num_critic_updates": 24}}
 EPISODES, LAST = 256, 20
 
 
@@ -39,7 +43,7 @@ def measure(robot: str, safeguard: str, steps: int | None, seeds: int) -> dict[s
     """Trainings of one robot, and what became of them."""
     system, options, budget, length = ROBOTS[robot]
     env = sw.envs.get_environment(system, **options)
-    settings = UNGUARDED[robot] if safeguard == "none" else {}
+    settings = UNGUARDED.get(robot, {}) if safeguard == "none" else {}
     if safeguard != "none":
         env = sw.SafeguardWrapper(env, sw.BoundaryProjection())
     began, busy, curves = time.perf_counter(), time.process_time(), []
