@@ -32,7 +32,7 @@ class SafeArm(CertifiedEnv):
     | plant | uniform rods of 3 kg to 1 kg, 0.5 m (2 links), 0.4 m (3) or 0.15 m (7) long |
     | dynamics | (M(q) + armature) (q'' - w) + h(q, q') = torque; semi-implicit Euler, |
     | | dt = 0.02 s (7 links: 0.01 s) |
-    | observation | q, q' and the goal |
+    | observation | q, q' and the goal; of the goal "tip" the way from the tip to it, (x, z) in m |
     | reward | -(d + 0.05 |q'|^2 + 0.001 |a|^2), d the distance to the goal in the next state |
     | constraints | |q_i| <= 2.6 rad and |q_i'| <= 3 rad/s (3 links: 2.4, 2; 7 links: 2.0, 0.7) |
 
@@ -106,17 +106,23 @@ class SafeArm(CertifiedEnv):
         return {"tip": tip(self.lengths, q)} if self.goal == "tip" else {"goal": q}
 
     def observe(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        return jnp.concatenate([x, info["tip" if self.goal == "tip" else "goal"]])
+        return jnp.concatenate([x, self._way(x, info) if self.goal == "tip" else info["goal"]])
+
+    def _way(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
+        """From the tip to its goal, which no policy can tell from the goal and the joints as well
+        as it is needed.
+        """
+        return info["tip"] - tip(self.lengths, x[: self.links])
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:
         q, speed = jnp.split(x, 2)
-        away = tip(self.lengths, q) - info["tip"] if self.goal == "tip" else q - info["goal"]
+        away = self._way(x, info) if self.goal == "tip" else q - info["goal"]
         effort = jnp.sum((action / self._torque) ** 2)
         return -(length(away) + 0.05 * jnp.sum(speed**2) + 0.001 * effort)
 
     def observation_bound(self) -> np.ndarray:
         bound, reach = self.state_bound(), float(np.sum(self.lengths))
-        return np.append(bound, [reach, reach] if self.goal == "tip" else self._range)
+        return np.append(bound, [2 * reach] * 2 if self.goal == "tip" else self._range)
 
     @property
     def observation_size(self) -> int:

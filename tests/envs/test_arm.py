@@ -75,6 +75,22 @@ def test_goals_at_the_limits_lie_on_the_boundary_and_are_the_ends_of_the_ranges(
     np.testing.assert_allclose(jax.vmap(env.system.margin)(at_rest), 0, atol=1e-4)
 
 
+def test_of_a_goal_of_the_tip_the_way_to_it_is_observed():
+    env = SafeArm(goal="tip")
+    state = jax.jit(env.reset)(jax.random.PRNGKey(3))
+    q = state.obs[:2]
+    way = state.info["tip"] - jnp.array(
+        [0.5 * (jnp.sin(q[0]) + jnp.sin(q.sum())), -0.5 * (jnp.cos(q[0]) + jnp.cos(q.sum()))]
+    )
+    np.testing.assert_allclose(state.obs[4:], way, atol=1e-6)
+    still = jnp.concatenate([q, jnp.zeros(2)])
+    reward = env.reward(still, jnp.zeros(2), state.info)
+    np.testing.assert_allclose(-reward, jnp.linalg.norm(way), rtol=1e-6)
+    there = {"tip": arm_dynamics.tip(env.lengths, q)}
+    assert env.reward(still, jnp.zeros(2), there) == 0
+    np.testing.assert_array_equal(env.observe(still, there)[4:], 0.0)
+
+
 def test_the_reward_is_largest_at_rest_at_the_goal():
     env = SafeArm()
     info = {"goal": jnp.array([0.5, -0.3])}
