@@ -36,6 +36,7 @@ class StepTest:
         facets: H, shape (m, n).
         room: Shape (m,).
         blocks: If S is a product, the groups of states whose facets are zero in all others.
+        both_sides: Whether S is {center + y : |H y| <= room}.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class StepTest:
         facets: Float[np.ndarray, "m n"],
         room: Float[np.ndarray, " m"],
         blocks: Sequence[Block] = (),
+        both_sides: bool = False,
     ):
+        self._both_sides = both_sides
         self._model, self._center = model, center
         self._middle, self._radius = disturbance_set.center, disturbance_set.radius
-        self._parts = [(np.arange(len(center)), facets, room)]
+        self._parts = [(list(range(len(center))), facets, room)]
         if blocks:
-            own = [(np.array(block.states), block.facets(facets)) for block in blocks]
+            own = [(list(block.states), block.facets(facets)) for block in blocks]
             self._parts = [(states, facets[rows][:, states], room[rows]) for states, rows in own]
 
     def __call__(
@@ -71,8 +74,15 @@ class StepTest:
         inside = jnp.ones((), bool)
         for states, facets, room in self._parts:
             H = jnp.asarray(facets, x.dtype)
-            reach = dot(H, y[states])
+            reach = dot(H, _of(y, states))
+            if self._both_sides:
+                reach = jnp.abs(reach)
             for moved in pushes:
-                reach = reach + jnp.abs(dot(H, moved[states]))
+                reach = reach + jnp.abs(dot(H, _of(moved, states)))
             inside &= jnp.all(reach <= jnp.asarray(room, x.dtype))
         return inside
+
+
+def _of(vector: Float[jax.Array, " n"], states: Sequence[int]) -> Float[jax.Array, " k"]:
+    """The components of these states, shape (k,)."""
+    return jnp.stack([vector[i] for i in states])
