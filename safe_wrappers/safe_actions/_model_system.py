@@ -108,7 +108,8 @@ class ModelSystem(SystemOfModel, Guaranteed):
         anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if plain else None
         object.__setattr__(self, "_rows", rows)
         H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
-        stays = StepTest(self.model, claim.disturbance_set, claim.center, H, room, blocks)
+        W, eps = claim.disturbance_set, claim.eps
+        stays = StepTest(self.model, W, claim.center, H, room, eps, blocks)
         object.__setattr__(self, "_stays", stays)
         object.__setattr__(self, "_initial", initial)
         object.__setattr__(self, "_generators", _around(claim.center, claim.generators))

@@ -35,6 +35,8 @@ class StepTest:
         center: Shape (n,).
         facets: H, shape (m, n).
         room: Shape (m,).
+        eps: What rows leave unused of the room for rounding, shape (m,) or (). Without any, rows
+            and step cannot be told apart up to rounding, and nothing is tested.
         blocks: If S is a product, the groups of states whose facets are zero in all others.
         both_sides: Whether S is {center + y : |H y| <= room}.
     """
@@ -46,6 +48,7 @@ class StepTest:
         center: Float[np.ndarray, " n"],
         facets: Float[np.ndarray, "m n"],
         room: Float[np.ndarray, " m"],
+        eps: Float[np.ndarray, " m"] | float,
         blocks: Sequence[Block] = (),
         both_sides: bool = False,
     ):
@@ -53,14 +56,16 @@ class StepTest:
         self._model, self._center = model, center
         self._middle, self._radius = disturbance_set.center, disturbance_set.radius
         self._parts = [(list(range(len(center))), facets, room)]
-        if blocks:
+        if not np.all(np.asarray(eps) > 0):
+            self._parts = []
+        elif blocks:
             own = [(list(block.states), block.facets(facets)) for block in blocks]
             self._parts = [(states, facets[rows][:, states], room[rows]) for states, rows in own]
 
     def __call__(
         self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> Bool[jax.Array, ""]:
-        """Whether f(x, a, w) lies in S for all w in W, shape (); False if a number is not finite.
+        """Whether f(x, a, w) lies in S for all w in W, shape (); not if a number is not finite.
 
         Args:
             x: State, shape (n,).

@@ -98,7 +98,13 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
         facets, room = self._normals[:, :pairs].T, np.ones(pairs, np.float32)
         stays = StepTest(
-            self.model, self.disturbance_set, self._center, facets, room, both_sides=True
+            self.model,
+            self.disturbance_set,
+            self._center,
+            facets,
+            room,
+            self.eps,
+            both_sides=True,
         )
         object.__setattr__(self, "_stays", stays)
 

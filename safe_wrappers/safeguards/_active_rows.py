@@ -54,14 +54,15 @@ def safeguarded(
     facets = system.facets if isinstance(system, FacetedSystem) else 0
     single = system.action_size == 1
     decisive = facets > _FEW if single else facets > 0 and safeguard.decisive
-    plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
-    if not (decisive and plain):
+    ours = replacement(safeguard) is None
+    if not (decisive and ours) or isinstance(safeguard.rule, Inward):
         # With one action the closed form is cheaper to evaluate again in the backward pass than to
         # store for it.
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
         action_set = action_set_at(x)
         output = whole(action_set, action)
-        return confirmed(system, x, output, anchor_of(action_set))
+        # Another call than the library's answers for its own actions.
+        return confirmed(system, x, output, anchor_of(action_set)) if ours else output
 
     at = jax.lax.stop_gradient(x)
     fixed = jax.lax.stop_gradient(action_set_at(at))
