@@ -45,10 +45,11 @@ class SafeguardOutput(NamedTuple):
             the whole range of one action. Shape (). Its
             derivative is not that of `action`: a rule that adds the identity there leaves the safe
             action fixed here, so that a penalty pulls the request towards it.
-        feasible: Whether the anchor passed the accept test. True for every state of a certified
-            set.
+        feasible: Whether the anchor passed the accept test, and the model's own step does not
+            contradict the rows (`safe_action` tests this, see `ModelSystem.stays`). True for every
+            state of a certified set.
         fallback: Whether the anchor was executed because neither the map's result nor its pull-back
-            was acceptable, or the request was not finite.
+            was acceptable, or the model's step contradicts the rows, or the request was not finite.
         clipped: Whether the request was finite, but outside the action box: it was clipped to the
             box first, and perhaps given in other units by mistake. Shape (), bool.
         inside: Whether the state lies in the safe set; outside nothing is guaranteed, whatever the

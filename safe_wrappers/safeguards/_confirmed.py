@@ -37,10 +37,11 @@ def confirmed(
     good = system.stays(jax.lax.stop_gradient(x), action)
     refused = ~good & ~output.fallback
     instead = once(refused, anchor, (x,), action) if callable(anchor) else anchor
+    moved = output.clipped | jnp.any(instead != output.requested)
     return output._replace(
         action=jnp.where(refused, instead, output.action),
         intervened=output.intervened | refused,
-        changed=output.changed | refused,
+        changed=jnp.where(refused, moved, output.changed),
         distance=jnp.where(refused, length(instead - output.requested), output.distance),
         feasible=output.feasible & good,
         fallback=output.fallback | refused,

@@ -74,7 +74,7 @@ def test_wrong_rows_execute_nothing_that_leaves_without_a_flag(name):
         assert np.all(np.abs(output.action) <= 1)
         assert np.all(refused[leaves]), fault
         assert not np.any(np.asarray(output.feasible)[leaves]), fault
-        assert np.all(np.asarray(output.changed & output.intervened)[refused]), fault
+        assert np.all(np.asarray(output.intervened)[refused]), fault
         assert refused.any() == (fault != "none"), fault
 
 
@@ -92,9 +92,12 @@ def test_an_independent_plant_agrees_that_only_flagged_actions_leave():
     assert not np.any(output.feasible & output.fallback)
     distance = np.abs(output.action - request)[:, 0]
     np.testing.assert_allclose(output.distance, distance, atol=1e-6)
+    np.testing.assert_array_equal(output.changed, distance > 0)
 
 
-@pytest.mark.parametrize("gradient", ["exact", "passthrough"])
+@pytest.mark.parametrize(
+    "gradient", ["exact", pytest.param("passthrough", marks=pytest.mark.slow)]
+)
 def test_derivatives_are_finite_where_an_action_is_refused(gradient):
     system = get_environment("safe_quadrotor").system
     faulty = Faulty(system.certificate, state=system.state)
