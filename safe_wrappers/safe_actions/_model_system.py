@@ -240,7 +240,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
     def stays(
         self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> Bool[jax.Array, ""]:
-        """Whether the model's step with an action in [-1, 1]^d ends in S for every disturbance in W,
+        """Whether the model's step with an action in [-1, 1]^d ends in S for every disturbance,
         by a second route beside the rows (`_stepped`). Shape ().
 
         Args:

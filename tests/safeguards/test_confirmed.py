@@ -95,9 +95,7 @@ def test_an_independent_plant_agrees_that_only_flagged_actions_leave():
     np.testing.assert_array_equal(output.changed, distance > 0)
 
 
-@pytest.mark.parametrize(
-    "gradient", ["exact", pytest.param("passthrough", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("gradient", ["exact", pytest.param("passthrough", marks=pytest.mark.slow)])
 def test_derivatives_are_finite_where_an_action_is_refused(gradient):
     system = get_environment("safe_quadrotor").system
     faulty = Faulty(system.certificate, state=system.state)
