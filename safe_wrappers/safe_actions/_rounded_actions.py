@@ -58,8 +58,9 @@ class RoundedActions(ReadOnly, BoxSystem):
         self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
     ) -> Bool[jax.Array, ""]:
         """What the system says of the verified action, if it can step; shape ()."""
-        can_step = isinstance(self.system, SteppingSystem)
-        return self.system.stays(x, action) if can_step else jnp.ones((), bool)
+        if isinstance(self.system, SteppingSystem):
+            return self.system.stays(x, action)
+        return jnp.ones((), bool)
 
     def margin(self, x: Float[jax.Array, " n"]) -> Float[jax.Array, ""]:
         """The system's margin, shape ()."""
