@@ -3,7 +3,8 @@
 Rows take the step apart, at the action 0, and never take it; this test takes it, with the action
 that is to be executed. Both share the model, the state and the constants of the claim, and no
 number that is computed from them, so one that is wrong on the way to the rows, whoever got it
-wrong, does not satisfy both.
+wrong, does not satisfy both. (The step of an `EnclosedModel` is itself its affine form; then only
+the products with the facets are computed a second time.)
 
 What it allows: rows leave eps of the room of a facet unused, which covers the rounding of the rows,
 of the accept test and of the step that follows. Here the step is rounded in the same way, and its
