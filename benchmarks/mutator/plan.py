@@ -18,6 +18,8 @@ SAFETY_PATH = {
     "safe_actions/_candidates.py",
     "safe_actions/_model_system.py",
     "safe_actions/_step_check.py",
+    "safe_actions/_stepped.py",
+    "safeguards/_confirmed.py",
     "solvers/_active_set.py",
     "certificates/_branch_and_bound.py",
     "certificates/_claim.py",

@@ -10,6 +10,7 @@ from ._model_system import Commands as Commands
 from ._model_system import ModelSystem as ModelSystem
 from ._protocol import FacetedSystem as FacetedSystem
 from ._protocol import ModelBased as ModelBased
+from ._protocol import SteppingSystem as SteppingSystem
 from ._protocol import System as System
 from ._rounded_actions import onto_space as onto_space
 from ._step_check import Explanation as Explanation

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from numpy.typing import ArrayLike
 
 from .._errors import CertificateError, SetDimensionError
@@ -31,6 +31,7 @@ from ..sets import Box, Polytope, Triangulation, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel
 from ._product_anchor import ProductAnchor, ProductSampler
+from ._stepped import StepTest
 from ._virtual_rows import VirtualRows
 
 Commands = Literal["actions", "virtual"]
@@ -81,6 +82,7 @@ class ModelSystem(SystemOfModel, Guaranteed):
     _generators: Zonotope | None = dataclasses.field(init=False, repr=False)
     _anchor: ProductAnchor | None = dataclasses.field(init=False, repr=False)
     _rows: VirtualRows | None = dataclasses.field(init=False, repr=False)
+    _stays: StepTest = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self, promise: Claim | Certificate):
         certificate = promise if isinstance(promise, Certificate) else None
@@ -105,6 +107,10 @@ class ModelSystem(SystemOfModel, Guaranteed):
         plain = bool(blocks) and rows is None
         anchor = ProductAnchor(blocks, np.asarray(self.safe_state_set.H)) if plain else None
         object.__setattr__(self, "_rows", rows)
+        H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
+        W, eps = claim.disturbance_set, claim.eps
+        stays = StepTest(self.model, W, claim.center, H, room, eps, blocks)
+        object.__setattr__(self, "_stays", stays)
         object.__setattr__(self, "_initial", initial)
         object.__setattr__(self, "_generators", _around(claim.center, claim.generators))
         object.__setattr__(self, "_anchor", anchor)
@@ -230,6 +236,18 @@ class ModelSystem(SystemOfModel, Guaranteed):
             jnp.zeros_like(offsets),
         )
         return A, offsets - product(H, c - jnp.asarray(self.center, c.dtype)) - worst
+
+    def stays(
+        self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
+    ) -> Bool[jax.Array, ""]:
+        """Whether the model's step with an action in [-1, 1]^d ends in S for every disturbance,
+        by a second route beside the rows (`_stepped`). Shape ().
+
+        Args:
+            x: State, shape (n,).
+            action: Shape (d,).
+        """
+        return self._stays(x, action)
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (h_i - H_i x), shape (): 1 at the centre, 0 on the boundary."""

@@ -3,7 +3,7 @@
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Float, Int32
+from jaxtyping import Bool, Float, Int32
 
 from ..models import Model
 from ..sets import Box
@@ -64,6 +64,19 @@ class FacetedSystem(System, Protocol):
         self, x: Float[jax.Array, " n"], facets: Int32[jax.Array, " r"] | None = None, /
     ) -> tuple[Float[jax.Array, "r d"], Float[jax.Array, " r"]]:
         """The rows (A, b) of the safe action set at x with these indices; default: all."""
+        ...
+
+
+@runtime_checkable
+class SteppingSystem(System, Protocol):
+    """A system that can tell by a step of its model, and not by its rows, what an action does."""
+
+    def stays(
+        self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"], /
+    ) -> Bool[jax.Array, ""]:
+        """Whether the step at x with an action in [-1, 1]^d ends in the safe set for every
+        admissible disturbance. Shape ().
+        """
         ...
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from .._action_box import ActionBox
 from .._errors import CertificateError
@@ -16,7 +16,7 @@ from .._read_only import ReadOnly
 from ..models import ActionUnits
 from ._action_set import SafeActionSet
 from ._common import BoxSystem, units_of
-from ._protocol import System
+from ._protocol import SteppingSystem, System
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +53,14 @@ class RoundedActions(ReadOnly, BoxSystem):
         rows = self.system.safe_action_set(x)
         reach = dot(jnp.abs(rows.A), jnp.asarray(self.rounding, rows.A.dtype))
         return dataclasses.replace(rows, b=rows.b - reach)
+
+    def stays(
+        self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
+    ) -> Bool[jax.Array, ""]:
+        """What the system says of the verified action, if it can step; shape ()."""
+        if isinstance(self.system, SteppingSystem):
+            return self.system.stays(x, action)
+        return jnp.ones((), bool)
 
     def margin(self, x: Float[jax.Array, " n"]) -> Float[jax.Array, ""]:
         """The system's margin, shape ()."""

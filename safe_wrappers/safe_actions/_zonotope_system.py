@@ -20,6 +20,7 @@ from ..models import Model, require_affine
 from ..sets import Box, Polytope, Zonotope
 from ._action_set import SafeActionSet
 from ._common import SystemOfModel, require_sets
+from ._stepped import StepTest
 
 # Of more rows than this the anchor is found by cutting planes, so many at a time (an even number).
 _ROWS = 256
@@ -71,6 +72,7 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
     certificate: None = dataclasses.field(default=None, init=False)
     _normals: Float[np.ndarray, "n p"] = dataclasses.field(init=False, repr=False)
     _center: Float[np.ndarray, " n"] = dataclasses.field(init=False, repr=False)
+    _stays: StepTest = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         require_sets(
@@ -94,6 +96,17 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
             normals = np.pad(normals, ((0, 0), (0, -pairs % (_ROWS // 2))))
         object.__setattr__(self, "_normals", normals.astype(np.float32))
         object.__setattr__(self, "_center", np.asarray(self.safe_state_set.center, np.float32))
+        facets, room = self._normals[:, :pairs].T, np.ones(pairs, np.float32)
+        stays = StepTest(
+            self.model,
+            self.disturbance_set,
+            self._center,
+            facets,
+            room,
+            self.eps,
+            both_sides=True,
+        )
+        object.__setattr__(self, "_stays", stays)
 
     def __repr__(self) -> str:
         model, S = self.model, self.safe_state_set
@@ -116,6 +129,18 @@ class ZonotopeSystem(ReadOnly, SystemOfModel):
             if len(b) <= _ROWS
             else SafeActionSet(A.T, b, _anchor(*jax.lax.stop_gradient((A, b))))
         )
+
+    def stays(
+        self, x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]
+    ) -> Bool[jax.Array, ""]:
+        """Whether the model's step with an action in [-1, 1]^d ends in S for every disturbance,
+        by a second route beside the rows (`_stepped`). Shape ().
+
+        Args:
+            x: State, shape (n,).
+            action: Shape (d,).
+        """
+        return self._stays(x, action)
 
     def margin(self, x: ArrayLike) -> Float[jax.Array, ""]:
         """min_i (1 - |N_i (x - c_s)|) over the pairs of facets, shape (); NaN in x gives NaN."""

@@ -20,7 +20,8 @@ from .._length import length
 from .._own import replacement
 from ..safe_actions import FacetedSystem, ModelSystem, SafeActionSet, System
 from ..safe_actions._action_set import ends
-from ._base import Later, Safeguard, SafeguardOutput, Support, sanitise
+from ._base import Later, Safeguard, SafeguardOutput, Support, anchor_of, sanitise
+from ._confirmed import confirmed
 from ._gradient_rules import Inward
 from ._rows import Rows
 
@@ -53,12 +54,15 @@ def safeguarded(
     facets = system.facets if isinstance(system, FacetedSystem) else 0
     single = system.action_size == 1
     decisive = facets > _FEW if single else facets > 0 and safeguard.decisive
-    plain = replacement(safeguard) is None and not isinstance(safeguard.rule, Inward)
-    if not (decisive and plain):
+    ours = replacement(safeguard) is None
+    if not (decisive and ours) or isinstance(safeguard.rule, Inward):
         # With one action the closed form is cheaper to evaluate again in the backward pass than to
         # store for it.
         whole = jax.checkpoint(safeguard, prevent_cse=False) if single else safeguard
-        return whole(action_set_at(x), action)
+        action_set = action_set_at(x)
+        output = whole(action_set, action)
+        # Another call than the library's answers for its own actions.
+        return confirmed(system, x, output, anchor_of(action_set)) if ours else output
 
     at = jax.lax.stop_gradient(x)
     fixed = jax.lax.stop_gradient(action_set_at(at))
@@ -74,10 +78,12 @@ def safeguarded(
     support = Support(ends(fixed.A, fixed.b), None) if single else verdict.support
     assert support is not None
     output, accepted, support = jax.lax.stop_gradient((verdict.output, verdict.accepted, support))
+    instead = anchor_of(fixed) if single else lambda x: anchor_of(action_set_at(x))
+    output = confirmed(system, at, output, instead)
     of_facets = cast(FacetedSystem, system)
     # Where the anchor itself matters it is what was requested or executed; several actions have it
     # computed for those alone that need it.
-    anchor = jnp.clip(jnp.nan_to_num(fixed.anchor), -1.0, 1.0) if single else output.action
+    anchor = anchor_of(fixed) if single else output.action
 
     def retraced(
         x: Float[jax.Array, " n"], action: Float[jax.Array, " d"]

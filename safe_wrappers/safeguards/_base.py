@@ -45,10 +45,11 @@ class SafeguardOutput(NamedTuple):
             the whole range of one action. Shape (). Its
             derivative is not that of `action`: a rule that adds the identity there leaves the safe
             action fixed here, so that a penalty pulls the request towards it.
-        feasible: Whether the anchor passed the accept test. True for every state of a certified
-            set.
+        feasible: Whether the anchor passed the accept test, and the model's own step does not
+            contradict the rows (`safe_action` tests this, see `ModelSystem.stays`). True for every
+            state of a certified set.
         fallback: Whether the anchor was executed because neither the map's result nor its pull-back
-            was acceptable, or the request was not finite.
+            was acceptable, or the model's step contradicts the rows, or the request was not finite.
         clipped: Whether the request was finite, but outside the action box: it was clipped to the
             box first, and perhaps given in other units by mistake. Shape (), bool.
         inside: Whether the state lies in the safe set; outside nothing is guaranteed, whatever the
@@ -253,7 +254,7 @@ class Safeguard(abc.ABC):
             later: Where that set comes from, to say which rows decided, of a `decisive` map.
         """
         rows = Rows.of(action_set, 0 if later is None else later.spare)
-        anchor = _anchor(action_set)
+        anchor = anchor_of(action_set)
         # 3. Sanitise the request.
         asked = as_action(action, rows.A.shape[1]).astype(rows.b.dtype)
         request = sanitise(asked, anchor if later is None else _instead(asked, later))
@@ -312,7 +313,7 @@ def _checked(
             x: Float[jax.Array, " n"], mapped: Float[jax.Array, " d"]
         ) -> tuple[Float[jax.Array, " d"], Bool[jax.Array, ""]]:
             action_set = anchor.at(x)
-            return _repaired(Rows.of(action_set), mapped, _anchor(action_set))
+            return _repaired(Rows.of(action_set), mapped, anchor_of(action_set))
 
         compute, inputs = repaired, (anchor.x, mapped)
     else:
@@ -340,7 +341,7 @@ def _repaired(
     return jnp.where(good, pulled, anchor), ~good
 
 
-def _anchor(action_set: SafeActionSet) -> Float[jax.Array, " d"]:
+def anchor_of(action_set: SafeActionSet) -> Float[jax.Array, " d"]:
     """The anchor, a constant: the executed action never leaves the box, whatever a system gives."""
     return _in_box(jnp.nan_to_num(jax.lax.stop_gradient(action_set.anchor)))
 
@@ -348,7 +349,7 @@ def _anchor(action_set: SafeActionSet) -> Float[jax.Array, " d"]:
 def _instead(action: Float[jax.Array, " d"], later: Later) -> Float[jax.Array, " d"]:
     """What a request that is not finite becomes: the anchor. Of others it is 0 and not read."""
     lost = ~jnp.all(jnp.isfinite(action))
-    return once(lost, lambda x: _anchor(later.at(x)), (later.x,), jnp.zeros_like(action))
+    return once(lost, lambda x: anchor_of(later.at(x)), (later.x,), jnp.zeros_like(action))
 
 
 def sanitise(action: Float[jax.Array, " d"], anchor: Float[jax.Array, " d"]) -> Request:
