@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int32
 
 from .._gate import Array
-from .._products import dot, inner
+from .._products import dot
 from ..certificates import Block, SteadyEffects
 from ..models import Affine
 from ..sets import Box
@@ -137,16 +137,19 @@ class BlockFacets(NamedTuple):
         facets = jax.tree.map(lambda part: np.asarray(part, c.dtype), self.facets)
         if chosen is not None:
             facets = facets.some(chosen)
-        columns = list(facets.H.T)
+        H = jnp.asarray(facets.H)
 
         def products(M: jax.Array, of: dict[int, list[int]]) -> dict[int, jax.Array]:
             return {
-                j: inner([columns[i] for i in reached], [M[self.states[i], j] for i in reached])
+                j: dot(
+                    jnp.stack([H[:, i] for i in reached], axis=1),
+                    jnp.stack([M[self.states[i], j] for i in reached]),
+                )
                 for j, reached in of.items()
             }
 
         y = c - jnp.asarray(center, c.dtype)
-        moved = dot(facets.H, y[np.array(self.states)])
+        moved = dot(H, y[np.array(self.states)])
         above, below = facets.above - moved, facets.below + moved
         for j, push in products(E, self.pushed).items():
             shift = push * jnp.asarray(self.W.center[j], c.dtype)

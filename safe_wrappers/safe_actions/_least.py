@@ -10,12 +10,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Shaped
 
 _TOGETHER = 16
 
 
-def least(values: Float[jax.Array, " m"]) -> Float[jax.Array, ""]:
+def least(values: Shaped[jax.Array, " m"]) -> Shaped[jax.Array, ""]:
     """The minimum of m >= 1 numbers, shape (); NaN if one of them is."""
     m = len(values)
     if m <= 2 * _TOGETHER:

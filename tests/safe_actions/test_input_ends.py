@@ -16,8 +16,10 @@ def found(slope, above, below):
     slope, above, below = (np.asarray(part, np.float32) for part in (slope, above, below))
     known = jax.jit(lambda a, b: ends(Rows({0: slope}, a, b), 0, REACH))(above, below)
     computed = jax.jit(lambda s, a, b: ends(Rows({0: s}, a, b), 0, REACH))(slope, above, below)
-    for one, other in zip(known, computed, strict=True):
-        np.testing.assert_array_equal(one, other)
+    # A compiler multiplies by the reciprocals of constants.
+    for one, other in zip(known[:2], computed[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=3e-7)
+    np.testing.assert_array_equal(known.rows, computed.rows)
     return computed
 
 
