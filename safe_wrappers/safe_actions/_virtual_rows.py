@@ -27,6 +27,10 @@ from ._action_set import SafeActionSet
 from ._facets import BlockFacets
 from ._input_ends import ends
 
+# Of as few rows as these, a derivative through all of them costs less than to find and to compute
+# two of them again.
+_FEW = 12
+
 # By block the rows that decide the ends of its input's interval.
 _Deciding = dict[Block, Int32[jax.Array, "2"]]
 
@@ -123,6 +127,8 @@ class VirtualRows:
         """The intervals of all inputs. Their derivatives go through the facets that decide them,
         and through no other: of hundreds of facets two set the ends of an interval.
         """
+        if all(len(facets.facets.H) <= _FEW for facets in self._blocks.values()):
+            return self._of_facets(x, {})[0]
         found, deciding = self._of_facets(jax.lax.stop_gradient(x), {})
         traced, _ = self._of_facets(x, deciding)
         return jax.tree.map(with_derivative, found, traced)
@@ -130,7 +136,8 @@ class VirtualRows:
     def _of_facets(
         self, x: Float[jax.Array, " n"], chosen: _Deciding
     ) -> tuple[_Intervals, _Deciding]:
-        """The intervals by some facets of each block, by default all, and those that decide them.
+        """The intervals by some facets of each block, by default all, and those that decide them in
+        blocks of many.
 
         Blocks come one after the other: of the inputs of other blocks their interval counts if it
         is known by then, and V before.
@@ -149,7 +156,9 @@ class VirtualRows:
                 several[block] = facets.one_sided(rows)
                 continue
             (j,) = block.actions
-            facet_lower[j], facet_upper[j], deciding[block] = ends(rows, j, self._reach[j])
+            facet_lower[j], facet_upper[j], decide = ends(rows, j, self._reach[j])
+            if len(facets.facets.H) > _FEW:
+                deciding[block] = decide
             # Finite also where no input is safe, and still with the upper end below the lower one.
             least, most, beyond = lower[j], upper[j], self._reach[j]
             lower[j] = jnp.clip(facet_lower[j], least, most + beyond)
