@@ -163,8 +163,14 @@ class VirtualRows:
             least, most, beyond = lower[j], upper[j], self._reach[j]
             lower[j] = jnp.clip(facet_lower[j], least, most + beyond)
             upper[j] = jnp.clip(facet_upper[j], least - beyond, most)
-        sides = (jnp.stack(side) for side in (lower, upper, facet_lower, facet_upper))
-        return _Intervals(*sides, several), deciding
+        found = _Intervals(
+            jnp.stack(lower),
+            jnp.stack(upper),
+            jnp.stack(facet_lower),
+            jnp.stack(facet_upper),
+            several,
+        )
+        return found, deciding
 
     def _gain(
         self, x: Float[jax.Array, " n"], block: Block, form: BlockForm
