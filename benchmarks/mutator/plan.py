@@ -32,6 +32,8 @@ SAFETY_PATH = {
     "certificates/_polygon_proof.py",
     "certificates/_virtual_proof.py",
     "certificates/_virtual_rounding.py",
+    "safe_actions/_facets.py",
+    "safe_actions/_input_ends.py",
     "safe_actions/_virtual_rows.py",
 }
 
@@ -52,6 +54,8 @@ MORE_TESTS = {
         "safe_actions/test_rounded_actions.py",
         "safe_actions/test_commands.py",
     ),
+    "safe_actions/_facets.py": ("safe_actions/test_virtual_rows.py",),
+    "safe_actions/_input_ends.py": ("safe_actions/test_virtual_rows.py",),
     "safe_actions/_virtual_rows.py": ("safe_actions/test_commands.py",),
     "safeguards/_base.py": ("safeguards/test_verified_call.py", "safeguards/test_safe_action.py"),
     "safeguards/_boundary_projection.py": ("safeguards/test_verified_call.py",),

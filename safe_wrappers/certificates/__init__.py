@@ -19,6 +19,8 @@ from ._guarantee import guarantee_by_the_library as guarantee_by_the_library
 from ._guarantee import guarantee_of as guarantee_of
 from ._guarantee import shipped as shipped
 from ._initial_states import RESET_SHRINK as RESET_SHRINK
+from ._linear_parts import SteadyEffects as SteadyEffects
+from ._linear_parts import steady_effects as steady_effects
 from ._proof import prove as prove
 from ._proof_json import proof_as_json as proof_as_json
 from ._proof_parts import ProofPart as ProofPart

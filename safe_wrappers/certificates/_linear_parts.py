@@ -79,6 +79,40 @@ def linear_parts(model: Model, z: Interval, order: int = 1) -> LinearParts:
     return LinearParts(rows, reader.causes)
 
 
+class SteadyEffects(NamedTuple):
+    """What arguments of x' = g(x, v, w) do to it that is the same at every state.
+
+    Attributes:
+        values: The derivative of each next state by each of (v, w), shape (n, d + k), float64; 0
+            where it is not the same everywhere.
+        steady: Where it is, shape (n, d + k), boolean.
+    """
+
+    values: np.ndarray
+    steady: np.ndarray
+
+
+def steady_effects(model: Model) -> SteadyEffects:
+    """The part of a model's effects that is read off its program, once for all states.
+
+    Args:
+        model: n states, d actions, k disturbances, affine in these.
+
+    Raises:
+        ModelError: As `linear_parts`.
+    """
+    n, count = model.state_size, model.action_size + model.disturbance_size
+    # Which causes an argument enters does not depend on the box.
+    rows, causes = linear_parts(model, Interval.point(np.zeros((n + count, 1))))
+    values, steady = np.zeros((n, count)), np.ones((n, count), bool)
+    for i, row in enumerate(rows):
+        moved_by = {j for key in row if key >= n + count for j in causes[key - n - count].support}
+        for j in range(count):
+            steady[i, j] = n + j not in moved_by
+            values[i, j] = float(row.get(n + j, 0)) if steady[i, j] else 0.0
+    return SteadyEffects(values, steady)
+
+
 class _Scalar(NamedTuple):
     """A scalar as a combination, and as bounds over the boxes."""
 

@@ -15,9 +15,10 @@ rounding of v itself and that of g. All of it is bounded over boxes that cover X
 
 **Commanded by virtual inputs** (`models.Commanded`) the rows are lo_j <= v_j <= hi_j themselves, in
 units that map [-1, 1] onto V, and the executed action is that of the accepted v. eps covers this,
-too. The interval, the units and the test take at most 4 roundings of the size of V, less than the
-2 d + 16 that the errors of G u <= hi - c_v count; v lies in V, exactly; and by the error of its
-action, which is that of the anchor, it misses v by no more than an accepted u may.
+too. The interval, the units and the test take at most 8 roundings of the size of V, where a
+quotient counts twice since compilers multiply by reciprocals, less than the 2 d + 16 that the
+errors of G u <= hi - c_v count; v lies in V, exactly; and by the error of its action, which is that
+of the anchor, it misses v by no more than an accepted u may.
 
 **The solution of P v = a - p.** Where nothing else is known, its operations are followed one by
 one. That fails for many joints, where intervals of P do not tell that it is regular. Where P is

@@ -103,7 +103,7 @@ class SafeActionSet:
         if self.is_box:
             # Beyond the action box it does not matter where a bound is; NaN bounds nothing, so no
             # action is safe.
-            return A, jnp.clip(jnp.where(jnp.isnan(b), -_FAR, b), -_FAR, _FAR)
+            return A, jnp.clip(jnp.where(jnp.isnan(b), -FAR, b), -FAR, FAR)
         if A.shape[1] != 1:
             return _normalise(*_known(A, b))
         lower, upper = interval(A, b)
@@ -117,7 +117,7 @@ class SafeActionSet:
 
 
 # Where a bound is farther from 0, it says nothing about the actions of [-1, 1]^d.
-_FAR = 2.0
+FAR = 2.0
 
 
 def interval(
@@ -137,7 +137,7 @@ def interval(
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the
     # derivative NaN.
-    end = _end(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), _FAR * reach)
+    end = quotient(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), FAR * reach)
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
@@ -160,7 +160,7 @@ def ends(A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]) -> Int32[jax.Arr
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _end(
+def quotient(
     b: Float[jax.Array, " m"], slope: Float[jax.Array, " m"], far: float
 ) -> Float[jax.Array, " m"]:
     """b / slope, a constant beyond `far`, where its derivative matters to no action and may
@@ -173,13 +173,13 @@ def _end(
     return b / slope
 
 
-@_end.defjvp
+@quotient.defjvp
 def _end_jvp(
     far: float,
     primals: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
     tangents: tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]],
 ) -> tuple[Float[jax.Array, " m"], Float[jax.Array, " m"]]:
-    value = _end(*primals, far)
+    value = quotient(*primals, far)
     near = jnp.abs(value) <= far
     change = (tangents[0] - jnp.where(near, value, 0.0) * tangents[1]) / jnp.where(
         near, primals[1], 1.0

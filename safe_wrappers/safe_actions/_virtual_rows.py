@@ -17,55 +17,40 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
+from .._derivative import with_derivative
 from .._products import reduced
-from ..certificates import Block, BlockForm, Claim, are_the_actions, dependence
+from ..certificates import Block, BlockForm, Claim, are_the_actions, steady_effects
 from ..models import ActionUnits, InVirtualInputs
-from ._action_set import SafeActionSet, interval
+from ._action_set import SafeActionSet
+from ._facets import BlockFacets
+from ._input_ends import ends
 
+# Of as few rows as these, a derivative through all of them costs less than to find and to compute
+# two of them again.
+_FEW = 12
 
-class _Part(NamedTuple):
-    """What is known of a block before a state is.
-
-    Attributes:
-        H: Its facets in its own states, shape (m, n_b).
-        offsets: Their room less the rounding allowance, shape (m,).
-        states: Indices of its states.
-        inputs: Indices of the virtual inputs that move it.
-        disturbances: Indices of the disturbances that move it.
-    """
-
-    H: Float[np.ndarray, "m k"]
-    offsets: Float[np.ndarray, " m"]
-    states: np.ndarray
-    inputs: list[int]
-    disturbances: list[int]
-
-
-class _Rows(NamedTuple):
-    """Rows sum_j slopes[j] v_j <= b of a block, whatever the disturbance, shapes (m,)."""
-
-    slopes: dict[int, Float[jax.Array, " m"]]
-    b: Float[jax.Array, " m"]
+# By block the rows that decide the ends of its input's interval.
+_Deciding = dict[Block, Int32[jax.Array, "2"]]
 
 
 class _Intervals(NamedTuple):
     """The intervals of all inputs at a state, d of them.
 
     Attributes:
-        lower: Lower ends within V.
-        upper: Upper ends within V; below `lower` where no input is safe.
+        lower: Lower ends within V, shape (d,).
+        upper: Upper ends within V, shape (d,); below `lower` where no input is safe.
         facet_lower: Lower ends as the facets alone set them, infinite where they set none.
         facet_upper: Upper ends, in the same way.
         rows: Of each block with several inputs, which has no intervals but V: the slopes of its
             facets, and what other blocks leave of their room.
     """
 
-    lower: list[Float[jax.Array, ""]]
-    upper: list[Float[jax.Array, ""]]
-    facet_lower: list[Float[jax.Array, ""]]
-    facet_upper: list[Float[jax.Array, ""]]
+    lower: Float[jax.Array, " d"]
+    upper: Float[jax.Array, " d"]
+    facet_lower: Float[jax.Array, " d"]
+    facet_upper: Float[jax.Array, " d"]
     rows: dict[Block, tuple[dict[int, Float[jax.Array, " m"]], Float[jax.Array, " m"]]]
 
 
@@ -83,22 +68,17 @@ class VirtualRows:
         self._stepped = self._parts.stepped
         self._plain = are_the_actions(claim.model, self._virtual.inputs)
         H, room = (np.asarray(part) for part in claim.centered_set.halfspaces())
-        sizes, moved_by = claim.model, dependence(self._stepped)
-        n, d = sizes.state_size, sizes.action_size
-        V = self._virtual.inputs
+        V, effects = self._virtual.inputs, steady_effects(self._stepped)
         self._reach = np.maximum(np.abs(V.lower), np.abs(V.upper)).astype(float).tolist()
-        self._parts_of_blocks = []
+        self._blocks = {}
         for block in claim.blocks:
-            facets, states = block.facets(H), np.array(block.states)
-            used = sorted(set().union(*(moved_by[i] for i in block.states)))
-            self._parts_of_blocks.append(
-                _Part(
-                    H[facets][:, states],
-                    room[facets] - claim.eps[facets],
-                    states,
-                    [j - n for j in used if n <= j < n + d],
-                    [j - n - d for j in used if n + d <= j],
-                )
+            facets = block.facets(H)
+            self._blocks[block] = BlockFacets.of(
+                H[facets][:, list(block.states)],
+                room[facets] - claim.eps[facets],
+                block,
+                effects,
+                claim.disturbance_set,
             )
 
     def __call__(self, x: Float[jax.Array, " n"]) -> SafeActionSet:
@@ -108,7 +88,7 @@ class VirtualRows:
         c, G = self._parts.inputs(x)
         found = self._intervals(x)
         slopes, bounds = [], []
-        v = [(low + high) / 2 for low, high in zip(found.lower, found.upper, strict=True)]
+        v = list((found.lower + found.upper) / 2)
         for block, form in zip(self._claim.blocks, self._virtual.forms, strict=True):
             own = list(block.actions)
             if len(own) > 1:
@@ -140,53 +120,57 @@ class VirtualRows:
         """
         found = self._intervals(x)
         center, half = (jnp.asarray(part, x.dtype) for part in (units.center, units.half_width))
-        ends = (
-            (jnp.stack(side) - center) / half for side in (found.facet_lower, found.facet_upper)
-        )
-        return SafeActionSet.from_box(*ends)
+        sides = (found.facet_lower, found.facet_upper)
+        return SafeActionSet.from_box(*((side - center) / half for side in sides))
 
     def _intervals(self, x: Float[jax.Array, " n"]) -> _Intervals:
-        """The intervals of all inputs, one block after the other: of the inputs of other blocks
-        those count that are known by then, and V before.
+        """The intervals of all inputs. Their derivatives go through the facets that decide them,
+        and through no other: of hundreds of facets two set the ends of an interval.
         """
-        V = self._virtual.inputs
+        if all(len(facets.facets.H) <= _FEW for facets in self._blocks.values()):
+            return self._of_facets(x, {})[0]
+        found, deciding = self._of_facets(jax.lax.stop_gradient(x), {})
+        traced, _ = self._of_facets(x, deciding)
+        return jax.tree.map(with_derivative, found, traced)
+
+    def _of_facets(
+        self, x: Float[jax.Array, " n"], chosen: _Deciding
+    ) -> tuple[_Intervals, _Deciding]:
+        """The intervals by some facets of each block, by default all, and those that decide them in
+        blocks of many.
+
+        Blocks come one after the other: of the inputs of other blocks their interval counts if it
+        is known by then, and V before.
+        """
+        effects, V = self._stepped.affine(x), self._virtual.inputs
         lower, upper = (list(jnp.asarray(end, x.dtype)) for end in (V.lower, V.upper))
         none = jnp.asarray(jnp.inf, x.dtype)
-        found = _Intervals(lower, upper, [-none] * len(lower), [none] * len(lower), {})
-        for block, rows in zip(self._claim.blocks, self._rows_of_inputs(x), strict=True):
-            own, A = list(block.actions), rows.slopes
-            rest = rows.b - _most(A, lower, upper, own)
-            if len(own) > 1:
-                found.rows[block] = A, rest
+        facet_lower, facet_upper = [-none] * len(lower), [none] * len(lower)
+        several, deciding = {}, {}
+        for block, facets in self._blocks.items():
+            rows = facets.at(effects, self._claim.center, chosen.get(block))
+            for j in facets.inputs:
+                if j not in block.actions:
+                    rows = rows.less(j, lower[j], upper[j])
+            if len(block.actions) > 1:
+                several[block] = facets.one_sided(rows)
                 continue
-            (j,) = own
-            low, high = interval(A[j][:, None], rest, self._reach[j])
-            # A row without slope bounds no input: where it fails, there is none.
-            possible = jnp.all((A[j] != 0) | (rest >= 0))
-            found.facet_lower[j], found.facet_upper[j] = low, jnp.where(possible, high, -none)
-            lower[j], high = jnp.maximum(low, lower[j]), jnp.minimum(high, upper[j])
-            upper[j] = jnp.where(possible, high, lower[j] - 1.0)
-        return found
-
-    def _rows_of_inputs(self, x: Float[jax.Array, " n"]) -> list[_Rows]:
-        """The facets of each block as rows in virtual inputs, whatever the disturbance."""
-        claim = self._claim
-        c, B, E = self._stepped.affine(x)
-        y = c - jnp.asarray(claim.center, c.dtype)
-        middle, radius = (
-            jnp.asarray(part, c.dtype)
-            for part in (claim.disturbance_set.center, claim.disturbance_set.radius)
+            (j,) = block.actions
+            facet_lower[j], facet_upper[j], decide = ends(rows, j, self._reach[j])
+            if len(facets.facets.H) > _FEW:
+                deciding[block] = decide
+            # Finite also where no input is safe, and still with the upper end below the lower one.
+            least, most, beyond = lower[j], upper[j], self._reach[j]
+            lower[j] = jnp.clip(facet_lower[j], least, most + beyond)
+            upper[j] = jnp.clip(facet_upper[j], least - beyond, most)
+        found = _Intervals(
+            jnp.stack(lower),
+            jnp.stack(upper),
+            jnp.stack(facet_lower),
+            jnp.stack(facet_upper),
+            several,
         )
-        rows = []
-        for part in self._parts_of_blocks:
-            H, states = jnp.asarray(part.H, c.dtype), part.states
-            # Elementwise, as in `_products`, and only what moves the block at all.
-            b = jnp.asarray(part.offsets, c.dtype) - reduced(H, y[states])
-            for j in part.disturbances:
-                push = reduced(H, E[states, j])
-                b = b - push * middle[j] - jnp.abs(push) * radius[j]
-            rows.append(_Rows({j: reduced(H, B[states, j]) for j in part.inputs}, b))
-        return rows
+        return found, deciding
 
     def _gain(
         self, x: Float[jax.Array, " n"], block: Block, form: BlockForm
@@ -195,18 +179,3 @@ class VirtualRows:
         assert form.K is not None
         y = x[np.array(block.states)] - jnp.asarray(self._claim.center[list(block.states)], x.dtype)
         return jnp.asarray(form.v0, x.dtype) + reduced(jnp.asarray(form.K, x.dtype), y)
-
-
-def _most(
-    slopes: dict[int, Float[jax.Array, " m"]],
-    lower: list[Float[jax.Array, ""]],
-    upper: list[Float[jax.Array, ""]],
-    own: list[int],
-) -> Float[jax.Array, " m"]:
-    """The most that the inputs of other blocks add to each row, shape (m,)."""
-    terms = [
-        jnp.maximum(slope * lower[j], slope * upper[j])
-        for j, slope in slopes.items()
-        if j not in own
-    ]
-    return sum(terms, jnp.zeros_like(slopes[own[0]]))

@@ -8,7 +8,7 @@ from virtual_plants import DRONE_V, DRONE_W, DRONE_X, DT, arm, drone
 import safe_wrappers as sw
 from safe_wrappers.certificates._coupling import Range
 from safe_wrappers.certificates._intervals import Interval
-from safe_wrappers.certificates._linear_parts import ONE, linear_parts
+from safe_wrappers.certificates._linear_parts import ONE, linear_parts, steady_effects
 from safe_wrappers.models import InVirtualInputs, Model
 
 STEP = Fraction(float(np.float32(DT)))
@@ -67,3 +67,34 @@ def test_an_infinite_constant_is_refused():
     model = Model("infinite", lambda x, a, w: x + a + jnp.inf, 1, 1)
     with pytest.raises(sw.ModelError, match="infinite or NaN"):
         linear_parts(model, Interval(-np.ones((2, 1)), np.ones((2, 1))))
+
+
+def test_effects_that_are_the_same_at_every_state():
+    effects = steady_effects(InVirtualInputs(drone()).stepped)
+    # Thrust moves sideways by the tangent of the tilt; all else is the same everywhere.
+    varies = np.zeros((5, 4), bool)
+    varies[[0, 3], 0] = True
+    np.testing.assert_array_equal(effects.steady, ~varies)
+    expected = np.zeros((5, 4))
+    expected[1, 0] = expected[0, 2] = expected[1, 3] = float(STEP**2)
+    expected[4, 0] = expected[3, 2] = expected[4, 3] = expected[2, 1] = float(STEP)
+    np.testing.assert_array_equal(effects.values, expected)
+
+
+def test_an_effect_that_is_chosen_by_the_state_or_multiplied_by_it_is_not_steady():
+    model = Model(
+        "mixed",
+        lambda x, a, w: jnp.stack(
+            [
+                jnp.where(x[0] > 0, a[0], 2 * a[0]) + 3 * w[0],
+                x[1] * w[0] + 0 * x[1] * a[0],
+                x[0] * x[1] + a[0] / 4,
+            ]
+        ),
+        3,
+        1,
+        1,
+    )
+    effects = steady_effects(model)
+    np.testing.assert_array_equal(effects.steady, [[False, True], [True, False], [True, True]])
+    np.testing.assert_array_equal(effects.values, [[0, 3], [0, 0], [0.25, 0]])

@@ -138,6 +138,38 @@ def test_rows_have_exact_derivatives_in_both_modes():
     assert np.allclose(forward, numeric, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", CLAIMS)
+def test_derivatives_through_the_deciding_facets_are_those_through_all(name):
+    rows = system_of(name)._rows
+    x = sampled(system_of(name), 200, seed=3)
+
+    @jax.jit
+    @jax.vmap
+    def both(x):
+        every = lambda x: jax.tree.leaves(rows._of_facets(x, {})[0])  # noqa: E731
+        few = lambda x: jax.tree.leaves(rows._intervals(x))  # noqa: E731
+        return every(x), few(x), jax.jacrev(every)(x), jax.jacrev(few)(x), jax.jacfwd(few)(x)
+
+    values, same, through_all, through_few, forward = both(x)
+    for value, other in zip(values, same, strict=True):
+        np.testing.assert_array_equal(value, other)
+    for full, few, modes in zip(through_all, through_few, forward, strict=True):
+        # Where two facets tie up to rounding, one of them is as good as the other.
+        error = np.abs(full - few).max(axis=-1) / (1 + np.abs(full).max(axis=-1))
+        assert np.mean(error > 1e-4) <= 0.01
+        np.testing.assert_allclose(few, modes, rtol=1e-4, atol=1e-4)
+    assert max(np.abs(full).max() for full in through_all) > 1.0
+
+
+def test_a_state_that_is_no_number_has_an_empty_set():
+    for name in CLAIMS:
+        system = system_of(name)
+        x = sampled(system, 1)[0].at[0].set(jnp.nan)
+        out = sw.BoundaryProjection()(system.safe_action_set(x), jnp.zeros(system.action_size))
+        assert not bool(out.feasible)
+        assert np.isfinite(out.action).all()
+
+
 def test_intervals_are_of_virtual_inputs_within_their_box():
     claim = drone_claim()
     system = sw.ModelSystem(claim, state=lambda state: state)
