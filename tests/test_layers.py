@@ -53,6 +53,7 @@ SHARED = {
     "sets._draw": "pictures outline sets",
     "synthesis._admissible_set": "blocks are put together where they are proved",
     "synthesis._gain_search": "blocks are put together where they are proved",
+    "synthesis._grown_set": "blocks are put together where they are proved",
     "synthesis._joint_polygon": "blocks are put together where they are proved",
 }
 

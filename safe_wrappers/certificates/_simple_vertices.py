@@ -50,7 +50,7 @@ def simple_vertices(F: Sequence[Row], room: Row, most: int) -> list[Vertex] | No
     if found is None:
         rng = np.random.default_rng(0)
         apart = [Fraction(int(u)) for u in rng.integers(1, 2**20, len(room))]
-        wider = [r * (1 + _APART * u / 2**10) for r, u in zip(room, apart, strict=True)]
+        wider = [r * (1 + _APART * u / 2**20) for r, u in zip(room, apart, strict=True)]
         found = _Walk(F, wider).vertices(most)
     return found
 

@@ -109,8 +109,8 @@ def _chosen(name: str, forms: Sequence[BlockForm], blocks: Sequence[int] | None)
         raise CertificateError(
             f"A plan is carried for blocks that a gain keeps, and of the {len(forms)} blocks in "
             f"virtual inputs of {name!r} these are {kept_by_gains}, but `blocks` is {blocks!r}. "
-            "For a plant with other sets certify it with `blocks=[Block(range(n), range(d))]` "
-            "first."
+            "For a plant with other sets certify it with `blocks=[Block(range(n), range(d))]` and "
+            "factors='gain' first."
         )
     return tuple(chosen)
 

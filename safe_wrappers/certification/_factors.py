@@ -13,7 +13,7 @@ from ..sets import Box, Polytope
 from ..synthesis import SynthesisError, synthesise
 from ..synthesis._admissible_set import admissible_rows
 from ..synthesis._gain_search import best_gain, limits_of
-from ..synthesis._grown_set import grown_rows, size_of
+from ..synthesis._grown_set import grown_rows, shrunk_rows, size_of
 from ..synthesis._joint_polygon import joint_polygon, outward
 
 Factor = Literal["polygon", "gain", "vertices"]
@@ -24,8 +24,7 @@ _LARGER = 1.02
 _FEW, _DIMENSIONS = 128, 3
 # Most facets of it where it is asked for.
 _MANY = 600
-# Facets of a set that is searched, and the share of its volume by which a further one enlarges it.
-_SEARCHED = {2: 12, 3: 20, 4: 24}
+# In a search: the share of its volume by which a further facet enlarges a set.
 _GAIN = 3e-3
 _MOST_STATES = 4
 
@@ -161,28 +160,30 @@ def _by_gain(limits: Limits, K: np.ndarray | None) -> Set | None:
 
 def _by_vertices(limits: Limits, kept: Set | None, facets: int | None, most: int) -> Set | None:
     """A set at each of whose vertices an input keeps the block: what the set of a gain grows to
-    backwards, or where that has too many facets or there is none, what a search by the vertices
-    finds.
+    backwards, or what the limits shrink to where no gain keeps one; and with fewer facets than
+    these have, what a search by the vertices finds.
     """
     form, k, E, reach, inputs, margin = limits
     facets = facets if facets is None or not limits.symmetric else facets - facets % 2
-    start = None
+    block, margin = (form.A, form.B, k, E), 2 * margin
     if kept is not None:
         rows = np.asarray(kept[1], np.float64)
-        grown = grown_rows(
-            form.A, form.B, k, E, rows, reach, inputs, margin=2 * margin, most=facets or most
-        )
-        if facets is None or len(grown) <= facets:
-            return form._replace(K=None), outward(grown)
-        grown = grown_rows(form.A, form.B, k, E, rows, reach, inputs, margin=2 * margin, most=_MANY)
-        start = _thinned(grown, reach, facets, limits.symmetric)
-    H = _searched(limits, facets or _SEARCHED[len(k)], start)
+    else:
+        rows = shrunk_rows(*block, reach, inputs, margin=margin, most=_MANY)
+        if rows is None:
+            return None
+    H = grown_rows(*block, rows, reach, inputs, margin=margin, most=facets or most)
+    if facets is None or len(H) <= facets:
+        return form._replace(K=None), outward(H)
+    larger = grown_rows(*block, rows, reach, inputs, margin=margin, most=_MANY)
+    H = _searched(limits, facets, _thinned(larger, reach, facets, limits.symmetric))
     return None if H is None else (form._replace(K=None), H)
 
 
-def _searched(limits: Limits, facets: int, start: np.ndarray | None) -> np.ndarray | None:
-    """The facets that `synthesise` finds for the block, a model of its own; the vertices tell all
-    of a linear one, so that nothing is asked for beyond the margin.
+def _searched(limits: Limits, facets: int, start: np.ndarray) -> np.ndarray | None:
+    """The facets that `synthesise` finds for the block, a model of its own, from a set that may
+    be too large on. The vertices tell all of a linear model, so that nothing is asked for beyond
+    the margin.
     """
     form, k, E, reach, inputs, margin = limits
     half, middle = (inputs[1] + inputs[0]) / 2, (inputs[1] - inputs[0]) / 2
@@ -193,24 +194,20 @@ def _searched(limits: Limits, facets: int, start: np.ndarray | None) -> np.ndarr
         return A @ y + B @ action + columns @ omega + drift
 
     n, d = form.B.shape
-    options: dict[str, Any] = {"warm_start": None}
-    if start is not None:
-        options["warm_start"] = Polytope(start.astype(np.float32), np.ones(len(start), np.float32))
     try:
         found = synthesise(
             Model("block", step, n, d, E.shape[1]),
             Box(-reach[0], reach[1]),
             Box.symmetric(np.ones(E.shape[1])),
             facets=facets,
-            seeds=2,
             disturbance_scale=1.0,
             margin=4 * margin,  # half of it is kept
             symmetric=limits.symmetric,
+            warm_start=Polytope(start.astype(np.float32), np.ones(len(start), np.float32)),
             iterations=200,
             gain=_GAIN,
             provable=False,
             progress=False,
-            **options,
         )
     except SynthesisError:
         return None

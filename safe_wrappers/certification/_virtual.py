@@ -41,7 +41,7 @@ _NOTHING: dict[Factor | None, str] = {
     None: "No gain",
     "gain": "No gain",
     "polygon": "No polygon",
-    "vertices": "No set that a search by vertices finds",
+    "vertices": "No set at whose vertices an input keeps it",
 }
 
 

@@ -13,6 +13,8 @@ from scipy.spatial import ConvexHull, QhullError
 # A step that enlarges the set by less is the last one, and so is the step of this number.
 _GAIN = 1e-3
 _STEPS = 60
+# Steps from the limits inwards, after which there probably is nothing.
+_SHRINKINGS = 400
 _RAYS = 512
 # More pairs of rows than this are not made: their hull would take minutes.
 _PAIRS = 200_000
@@ -57,6 +59,62 @@ def grown_rows(
         if size < before * (1 + _GAIN):
             break
     return found / scale
+
+
+def shrunk_rows(
+    A: np.ndarray,
+    B: np.ndarray,
+    k: np.ndarray,
+    E: np.ndarray,
+    reach: tuple[np.ndarray, np.ndarray],
+    inputs: tuple[np.ndarray, np.ndarray],
+    *,
+    margin: float,
+    most: int,
+) -> np.ndarray | None:
+    """Rows F of a set {y : F y <= 1} that can be kept, shape (m, n), where none is known: from the
+    limits on what leads into them is kept, and so on, until a step takes away hardly anything.
+
+    With twice the margin a step from C goes to D, from whose states an input leads into
+    (1 - 2 margin) C. If D still holds (1 - margin) C, this lies in D with the margin.
+
+    Args:
+        A: As in `grown_rows`, with all that follows.
+        B: As there.
+        k: As there.
+        E: As there.
+        reach: As there.
+        inputs: As there.
+        margin: As there.
+        most: Most rows.
+
+    Returns:
+        None if there is no such set, or it has more rows.
+    """
+    scale = np.minimum(*reach)
+    A, B, k, E = (part / scale.reshape(-1, *[1] * (part.ndim - 1)) for part in (A, B, k, E))
+    A = A * scale
+    reach = reach[0] / scale, reach[1] / scale
+    unit = np.eye(len(scale))
+    found = np.concatenate([unit / reach[1][:, None], -unit / reach[0][:, None]])
+    for _ in range(_SHRINKINGS):
+        smaller = _before(found, A, B[:, 0], k, E, reach, inputs, 2 * margin)
+        corners = _corners(found)
+        if smaller is None or corners is None or len(smaller) > most:
+            return None
+        found = smaller
+        if np.max(corners @ found.T) * (1 - margin) <= 1:
+            return found / scale
+    return None
+
+
+def _corners(rows: np.ndarray) -> np.ndarray | None:
+    """The vertices of {y : rows y <= 1}, by duality."""
+    try:
+        hull = ConvexHull(rows)
+    except QhullError:
+        return None
+    return -hull.equations[:, :-1] / hull.equations[:, -1:]
 
 
 def size_of(rows: np.ndarray) -> float:
