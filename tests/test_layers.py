@@ -144,7 +144,7 @@ def test_the_command_line_is_small():
         path.name: len(path.read_text().splitlines())
         for path in (ROOT / "safe_wrappers" / "cli").glob("*.py")
     }
-    assert sum(lines.values()) < 2800, lines
+    assert sum(lines.values()) < 2850, lines
 
 
 @pytest.mark.parametrize("folder", ["safe_wrappers", "envs", "algos"])
