@@ -132,8 +132,10 @@ def _polygon(limits: Limits, facets: int | None) -> Set | None:
     moves = np.hstack([limits.E, limits.k[:, None]])
     push = float(np.abs(moves[1]).sum() / dt)
     slip = float(np.abs(moves[0] + (lean - dt) * moves[1]).sum())
+    widest, fastest = np.minimum(*limits.reach)
     H = joint_polygon(
-        *(float(min(ends)) for ends in zip(*limits.reach, strict=True)),
+        float(widest),
+        float(fastest),
         float(min(limits.inputs[0][0], limits.inputs[1][0])),
         push,
         dt,
