@@ -95,8 +95,8 @@ def certify(
             from each of whose vertices some input leads back, of a block with 2 to 4 states and one
             virtual input; grown backwards from the set of a gain, or with `facets`, if it is to
             have fewer, searched as the sets of other plants are. Default: a joint gets its polygon,
-            and others the set of a gain or, with at most 3 states and where it is larger by 2 % and
-            has at most 128 facets, that of vertices.
+            and others the set of a gain or, with at most 3 states and where it is larger by 2 %,
+            that of vertices with at most 128 facets.
         name: Name of the certificate. Default: that of the model.
         symmetric: Whether the set is its own mirror image about `center`, which halves the work.
             Default: whether constraints, disturbances and model are symmetric about it.

@@ -22,6 +22,8 @@ SIGMA = 1e-4
 # gain by this factor and has so few facets, in so many dimensions. In more, facets explode.
 _LARGER = 1.02
 _FEW, _DIMENSIONS = 128, 3
+# Where the set of a gain has more facets, the other is searched with so many.
+_SEARCHED = 48
 # Most facets of it where it is asked for.
 _MANY = 600
 # In a search: the share of its volume by which a further facet enlarges a set.
@@ -99,7 +101,8 @@ def factor_of(
         return kept if kind is None else None
     if kind == "vertices":
         return _by_vertices(limits, kept, facets, _MANY)
-    found = _by_vertices(limits, kept, None, _FEW)
+    searched = kept is not None and len(kept[1]) > _FEW
+    found = _by_vertices(limits, kept, _SEARCHED if searched else None, _FEW)
     if kept is None or found is None:
         return kept or found
     sizes = [size_of(np.asarray(H, np.float64) * scale) for _, H in (found, kept)]
