@@ -9,6 +9,7 @@ from virtual_plants import ARM_W, ARM_X, arm
 
 import safe_wrappers as sw
 from safe_wrappers.certificates import Block
+from safe_wrappers.safeguards import make_safeguard
 
 BLOCKS = [Block((0, 1, 2), (0,))]
 
@@ -138,7 +139,7 @@ def test_the_car_stays_behind_a_safeguard_and_leaves_without():
 @pytest.mark.parametrize("name", ["ray_mask", "gauge_map", "generator_mask", "replacement"])
 def test_the_car_stays_behind_every_safeguard(name):
     for kind in ("held", "random"):
-        assert driven(sw.make_safeguard(name), 1, kind=kind)[0] >= 0
+        assert driven(make_safeguard(name), 1, kind=kind)[0] >= 0
 
 
 @pytest.mark.slow
