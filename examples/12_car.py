@@ -50,6 +50,7 @@ def sets(horizon=6, progress=True):
         constraints=sw.Box.symmetric(LANE),
         disturbances=sw.Box.symmetric(DRIFT + WAY / 2 * np.array(steepest)),
         blocks=[Block((0, 1, 2), (0,))],
+        factors="gain",
         progress=progress,
     )
     stop = sw.certify(

@@ -62,6 +62,19 @@ def certificates():
         constraints=LIMITS,
         disturbances=WINDS,
         blocks=[Block((0, 1, 2), (0,))],
+        factors="gain",
         progress=False,
     )
     return base, sw.carry_plan(base, HORIZON, name="planned", progress=False)
+
+
+@functools.cache
+def grown():
+    """Of the set at whose vertices some input keeps the lane."""
+    return sw.certify(
+        car(),
+        constraints=LIMITS,
+        disturbances=WINDS,
+        blocks=[Block((0, 1, 2), (0,))],
+        progress=False,
+    )

@@ -30,6 +30,8 @@ SAFETY_PATH = {
     "certificates/_coupling.py",
     "certificates/_farkas.py",
     "certificates/_polygon_proof.py",
+    "certificates/_simple_vertices.py",
+    "certificates/_vertex_proof.py",
     "certificates/_virtual_proof.py",
     "certificates/_virtual_rounding.py",
     "safe_actions/_facets.py",

@@ -85,8 +85,18 @@ def sides_of_gain(
     for j, row in enumerate(K):
         for sign, limit in zip((-1, 1), (limits[0][j], limits[1][j]), strict=True):
             sides.append(Side([sign * v for v in row], limit, f"input {j} stays in V", False))
-    for j in range(len(F[0])):
-        unit = [Fraction(int(i == j)) for i in range(len(F[0]))]
+    return sides + sides_of_limits(bounds)
+
+
+def sides_of_limits(bounds: tuple[Row, Row]) -> list[Side]:
+    """That S_b lies in X_b.
+
+    Args:
+        bounds: How far y may go below and above 0, n_b numbers each.
+    """
+    sides, n = [], len(bounds[0])
+    for j in range(n):
+        unit = [Fraction(int(i == j)) for i in range(n)]
         for sign, limit in zip((-1, 1), (bounds[0][j], bounds[1][j]), strict=True):
             sides.append(Side([sign * v for v in unit], limit, f"state {j} stays in X", False))
     return sides

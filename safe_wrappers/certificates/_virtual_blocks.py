@@ -28,7 +28,7 @@ class BlockForm(NamedTuple):
         A: Shape (n_b, n_b), float64.
         B: Shape (n_b, d_b), float64.
         K: The gain of v = v0 + K y, which keeps the block in S, shape (d_b, n_b), float32. None:
-            the block has one or two states and one virtual input, and its proof needs no gain.
+            the block has one virtual input, and is proved at the vertices of S_b.
         v0: What holds the block at the centre, shape (d_b,), float32.
     """
 
@@ -97,10 +97,10 @@ def as_virtual_blocks(
 def _form(form: BlockForm, block: Block) -> BlockForm:
     n, d = len(block.states), len(block.actions)
     A, B, K, v0 = form
-    if K is None and (n > 2 or d > 1):
+    if K is None and d > 1:
         raise CertificateError(
             f"The block of the states {list(block.states)} needs a gain: without one only blocks "
-            f"of one or two states and one virtual input can be proved, but it has {n} and {d}."
+            f"with one virtual input can be proved, at their vertices, but it has {d}."
         )
     return BlockForm(
         _numbers("A", A, (n, n), np.float64),

@@ -9,7 +9,8 @@ product of S_b, V of V_b. Then S is robust control invariant with the claim's ma
 2. for each block, for all x in X, v in V and w in W, x'_b - center_b = A y + B (v_b - v0) + k +
    E omega with omega in a cube (`_coupling`): all that others do is in E;
 3. for all y in S_b some v_b in V_b keeps the margin of each facet whatever omega is, in exact
-   rationals: by a gain and multipliers (`_farkas`), or at the vertices (`_polygon_proof`); and
+   rationals: by a gain and multipliers (`_farkas`), or at the vertices (`_polygon_proof`,
+   `_vertex_proof`); and
 4. S_b lies in X_b, exactly.
 
 The numbers A, B, K and V of the claim are proposals. Every bound is derived here, from the program
@@ -32,6 +33,7 @@ from ._polygon_proof import prove_polygon
 from ._proof_parts import Ledger
 from ._result import Proof, inconclusive
 from ._room import exact_room
+from ._vertex_proof import prove_at_vertices
 from ._virtual_blocks import are_the_actions
 from ._virtual_rounding import SPARE
 
@@ -112,7 +114,8 @@ def _kept(claim: Claim, index: int, form: Coupling) -> Answer:
     if min((*limits[0], *limits[1]), default=Fraction(0)) < 0:
         return Answer(float("nan"), "v0 lies in V", 0)
     if of_block.K is None:
-        return prove_polygon(F, room, margins, form, limits, bounds)
+        prove = prove_polygon if len(block.states) <= 2 else prove_at_vertices
+        return prove(F, room, margins, form, limits, bounds)
     K = rationals(of_block.K)
     if len(block.actions) > 1 and not are_the_actions(claim.model, V):
         within = 1 - Fraction(SPARE)

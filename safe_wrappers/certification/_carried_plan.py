@@ -35,7 +35,8 @@ def carry_plan(
 
     Args:
         certificate: Of a set of blocks of which gains keep one or more, as `certify` finds for a
-            plant with virtual inputs, or with `blocks=[Block(range(n), range(d))]` for another.
+            plant with virtual inputs with `factors="gain"`, and with
+            `blocks=[Block(range(n), range(d))]` for another.
         horizon: N, the steps of a plan. The set grows with it, less and less.
         blocks: Which of the claim's `blocks` get a plan, by number. The others stay as they are.
             Default: all that a gain keeps.
@@ -109,8 +110,8 @@ def _chosen(name: str, forms: Sequence[BlockForm], blocks: Sequence[int] | None)
         raise CertificateError(
             f"A plan is carried for blocks that a gain keeps, and of the {len(forms)} blocks in "
             f"virtual inputs of {name!r} these are {kept_by_gains}, but `blocks` is {blocks!r}. "
-            "For a plant with other sets certify it with `blocks=[Block(range(n), range(d))]` "
-            "first."
+            "For a plant with other sets certify it with `blocks=[Block(range(n), range(d))]` and "
+            "factors='gain' first."
         )
     return tuple(chosen)
 

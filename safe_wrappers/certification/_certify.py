@@ -14,6 +14,7 @@ from ..sets import Box, Polytope
 from ..synthesis import equilibrium, require_inside
 from ._anneal import Found, annealed, claim_of
 from ._blocks import independent_blocks, part, product
+from ._factors import Factor, as_factors
 from ._failure import not_proved
 from ._interval import interval
 from ._report import metadata, summary
@@ -42,6 +43,7 @@ def certify(
     center: ArrayLike | None = None,
     inputs: Box | None = None,
     blocks: Sequence[Block] | None = None,
+    factors: Factor | Sequence[Factor | None] | None = None,
     name: str | None = None,
     symmetric: bool | None = None,
     seeds: int = 4,
@@ -66,8 +68,8 @@ def certify(
     A plant with virtual inputs (`models.Mechanical`, `models.Cascade`), or with more than five
     states that do not fall apart, gets another kind of set: a product over blocks that are kept by
     their virtual inputs whatever the other blocks do. These blocks may have any number of states;
-    of the arguments below only `facets`, for each joint's polygon, `center`, `inputs`, `blocks`,
-    `name` and `progress` count then, and the constraints must be a bounded box.
+    of the arguments below only `facets`, `center`, `inputs`, `blocks`, `factors`, `name` and
+    `progress` count then, and the constraints must be a bounded box.
 
     Args:
         model: x' = f(x, a, w) with n states, affine in action and disturbance.
@@ -87,6 +89,14 @@ def certify(
             inputs disturb other blocks less.
         blocks: For virtual inputs: the groups of states with the virtual inputs that keep them.
             Default: found from the model's derivatives.
+        factors: For virtual inputs: the kind of the set of each block, or one kind for all.
+            "polygon": of a position and a speed in closed form, with at most `facets` sloped facets
+            on each side. "gain": the largest set that one linear gain keeps. "vertices": a polytope
+            from each of whose vertices some input leads back, of a block with 2 to 4 states and one
+            virtual input; grown backwards from the set of a gain, or with `facets`, if it is to
+            have fewer, searched as the sets of other plants are. Default: a joint gets its polygon,
+            and others the set of a gain or, with at most 3 states and where it is larger by 2 %,
+            that of vertices with at most 128 facets.
         name: Name of the certificate. Default: that of the model.
         symmetric: Whether the set is its own mirror image about `center`, which halves the work.
             Default: whether constraints, disturbances and model are symmetric about it.
@@ -151,7 +161,9 @@ def certify(
     parts = independent_blocks(dependence(model), model.action_size)
     parts = parts if isinstance(X, Box) else parts[:1]
     large = facets is None and _is_large(model, X, parts)
-    if model.virtual is not None or inputs is not None or blocks is not None or large:
+    as_factors(factors)
+    asked = inputs is not None or blocks is not None or factors is not None
+    if model.virtual is not None or asked or large:
         if not isinstance(X, Box):
             raise TypeError(
                 "`constraints` must be a `Box` for a set in virtual inputs, but it is a `Polytope`."
@@ -164,7 +176,8 @@ def certify(
                 center=None if center is None else as_center(center, model),
                 inputs=inputs,
                 blocks=blocks,
-                facets=facets,
+                facets=effort.facets,
+                factors=factors,
                 name=name,
                 line=line,
             )

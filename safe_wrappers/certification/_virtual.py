@@ -26,19 +26,23 @@ from ..certificates._virtual_rounding import SPARE, input_allowance
 from ..models import InVirtualInputs, Model, useful_inputs
 from ..sets import Box, Polytope
 from ..synthesis import SynthesisError, equilibrium
-from ..synthesis._admissible_set import admissible_rows
-from ..synthesis._gain_search import best_gain, limits_of
-from ..synthesis._joint_polygon import joint_polygon, outward, polygon_area
+from ..synthesis._joint_polygon import polygon_area
 from ._authorities import largest_inputs, need
 from ._blocks import product
+from ._factors import SIGMA, Factor, Limits, factor_of, joint_of
 from ._failure import not_proved
 from ._split import linear_form, split
 
-SIGMA = 1e-4
 # By which factors what rounding needs is enlarged, one after the other, until the proof succeeds.
 _CAREFUL = (1.0, 1.5, 2.5)
 _INSIDE = 1 - 2e-6
 _SAMPLES = 100_000
+_NOTHING: dict[Factor | None, str] = {
+    None: "No gain",
+    "gain": "No gain",
+    "polygon": "No polygon",
+    "vertices": "No set at whose vertices an input keeps it",
+}
 
 
 class Known(NamedTuple):
@@ -51,6 +55,18 @@ class Known(NamedTuple):
 
     gain: np.ndarray | None = None
     kept: tuple[BlockForm, np.ndarray] | None = None
+
+
+class Wanted(NamedTuple):
+    """What set of a block is asked for.
+
+    Args:
+        kind: Its kind. None: the largest.
+        facets: Most facets, None for as many as pay.
+    """
+
+    kind: Factor | None = None
+    facets: int | None = None
 
 
 class _Plant(NamedTuple):
@@ -79,6 +95,7 @@ def certify_in_virtual_inputs(
     inputs: Box | None,
     blocks: Sequence[Block] | None,
     facets: int | None,
+    factors: Factor | Sequence[Factor | None] | None = None,
     name: str | None,
     line: StatusLine,
     known: Sequence[Known] | None = None,
@@ -103,6 +120,7 @@ def certify_in_virtual_inputs(
         if blocks is None
         else blocks
     )
+    wanted = [Wanted(kind, facets) for kind in _kinds(factors, parts)]
     line.show(f"{model.name}: the linear forms of {len(parts)} blocks")
     beforehand = [Known()] * len(parts) if known is None else known
     forms = [_form(plant, block, given) for block, given in zip(parts, beforehand, strict=True)]
@@ -120,7 +138,7 @@ def certify_in_virtual_inputs(
             line.show(f"{model.name}: the set of block {index + 1} of {len(parts)}")
             sets.append(
                 beforehand[index].kept
-                or _set_of(plant, block, form, found, allowance * careful, careful, facets)
+                or _set_of(plant, block, form, found, allowance * careful, careful, wanted[index])
             )
         settled = [form for form, _ in sets]
         claim = _claim(plant, parts, settled, [H for _, H in sets])
@@ -140,6 +158,25 @@ def certify_in_virtual_inputs(
         f"{count(proof.cells, 'cell')}, {time.perf_counter() - began:.0f} s"
     )
     return Certificate(claim, name or model.name, proof=proof, metadata=facts)
+
+
+def _kinds(
+    factors: Factor | Sequence[Factor | None] | None, blocks: Sequence[Block]
+) -> list[Factor | None]:
+    """The kind of set that is asked for of each block.
+
+    Raises:
+        SetDimensionError: If there is not one for each block.
+    """
+    if factors is None or isinstance(factors, str):
+        return [factors] * len(blocks)
+    if len(factors) != len(blocks):
+        states = [list(block.states) for block in blocks]
+        raise SetDimensionError(
+            f"`factors` must have one kind for each of the {len(blocks)} blocks, of the states "
+            f"{states}, but it has {len(factors)}. Or give one kind for all."
+        )
+    return list(factors)
 
 
 def _form(plant: _Plant, block: Block, known: Known) -> BlockForm:
@@ -246,14 +283,14 @@ def _set_of(
     found: Coupling,
     allowance: np.ndarray,
     careful: float,
-    facets: int | None,
+    wanted: Wanted,
 ) -> tuple[BlockForm, np.ndarray]:
     """The form with its gain, and the facets H of {y : H y <= 1}, float32."""
     states, own = list(block.states), list(block.actions)
     below = plant.center[states] - np.asarray(plant.X.lower, np.float64)[states]
     above = np.asarray(plant.X.upper, np.float64)[states] - plant.center[states]
     v0 = form.v0.astype(np.float64)
-    limits = (
+    inputs = (
         v0 - np.asarray(plant.V.lower, np.float64)[own],
         np.asarray(plant.V.upper, np.float64)[own] - v0,
     )
@@ -261,7 +298,6 @@ def _set_of(
     # keeps the inputs of a block that has several.
     several = len(own) > 1 and not are_the_actions(plant.model, plant.V)
     inside = _INSIDE * (1 - SPARE if several else 1)
-    limits = inside * limits[0], inside * limits[1]
     k = np.array([float(v) for v in found.k])
     k = np.where(np.abs(k) < 1e-12, 0.0, k)
     E = (
@@ -270,65 +306,24 @@ def _set_of(
         .T
     )
     E = np.hstack([E, form.B * allowance[own][None]])
-    joint = _joint(form)
-    if joint is not None:
-        dt, lean = joint
-        # As the closed form has it, both a push and a slip of the position beside it.
-        moves = np.hstack([E, k[:, None]])
-        push = float(np.abs(moves[1]).sum() / dt)
-        slip = float(np.abs(moves[0] + (lean - dt) * moves[1]).sum())
-        H = joint_polygon(
-            float(min(below[0], above[0])),
-            float(min(below[1], above[1])),
-            float(min(limits[0][0], limits[1][0])),
-            push,
-            dt,
-            slip=slip,
-            lean=lean,
-            facets=facets or 5,
-            margin=SIGMA * careful,
-        )
-        if H is not None:
-            return form._replace(K=None), H
-    K, margin = form.K, 2 * SIGMA * careful
-    if K is None:
-        K = best_gain(form.A, form.B, k, E, (below, above), limits, margin=margin)
-    rows = None
-    if K is not None:
-        K = np.asarray(K, np.float64)
-        rows = admissible_rows(
-            form.A + form.B @ K,
-            k,
-            E,
-            limits_of(K, (below, above), limits),
-            margin=margin,
-        )
-    if K is None or rows is None:
-        labels = ", ".join(plant.model.state_labels[i] for i in states)
-        rest = ", ".join(f"{v:.3g}" for v in np.abs(E).sum(axis=1))
+    within = (inside * inputs[0], inside * inputs[1])
+    limits = Limits(form, k, E, (below, above), within, SIGMA * careful)
+    kept = factor_of(limits, wanted.kind, wanted.facets, form.K)
+    if kept is not None:
+        return kept
+    labels = ", ".join(plant.model.state_labels[i] for i in states)
+    if wanted.kind == "polygon" and joint_of(form) is None:
         raise SynthesisError(
-            f"No gain keeps the block of {labels} in the constraints: in a step disturbances, what "
-            f"is not linear and the other blocks may move these states by up to {rest}. Tighten "
-            "the constraints of the states that enter nonlinearly, use stronger actuators, or a "
-            "smaller disturbance set."
+            f"The block of {labels} has no polygon in closed form: that is for a position and a "
+            "speed whose change is a virtual input. Write factors='vertices', or 'gain'."
         )
-    return form._replace(K=K.astype(np.float32)), outward(rows)
-
-
-def _joint(form: BlockForm) -> tuple[float, float] | None:
-    """dt and c of a position that is moved by a speed and this by an input, dt v, such that
-    position + c speed moves as in semi-implicit Euler; None for another block.
-    """
-    if form.A.shape != (2, 2) or form.B.shape != (2, 1):
-        return None
-    dt = float(form.A[0, 1])
-    near = np.allclose(form.A, [[1.0, dt], [0.0, 1.0]], atol=1e-9 * abs(dt))
-    if not (near and dt > 0 and np.isclose(form.B[1, 0], dt, rtol=1e-6, atol=0)):
-        return None
-    lean = dt - float(form.B[0, 0]) / dt
-    if abs(lean) <= 1e-6 * dt:
-        return dt, 0.0
-    return (dt, lean) if 0 < lean <= dt / 2 else None
+    rest = ", ".join(f"{v:.3g}" for v in np.abs(E).sum(axis=1))
+    raise SynthesisError(
+        f"{_NOTHING[wanted.kind]} keeps the block of {labels} in the constraints: in a step "
+        "disturbances, what is not linear and the other blocks may move these states by up to "
+        f"{rest}. Tighten the constraints of the states that enter nonlinearly, use stronger "
+        "actuators, or a smaller disturbance set."
+    )
 
 
 def _claim(

@@ -6,6 +6,7 @@ import importlib.resources
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +25,15 @@ from ..safeguards import NAMES
 from ._imported import is_own, made
 from ._options import Audit
 from ._run_folder import RunFolder
-from ._subject import UNSAFE, program, program_of, subject_of
-from ._targets import certificate_in, claim_of, is_file, require_safe_set, require_system
+from ._subject import UNSAFE, plant_of, program, program_of, subject_of
+from ._targets import certificate_in, claim_of, is_file, system_options
 from ._usage import UsageError, flag, require_known, usage_errors
 
-_ONLY = {"safe_set": "a bundled system", "model": "a certificate file"}
+_ONLY = {
+    "safe_set": ("a bundled system",),
+    "model": ("a certificate file",),
+    "commands": ("a bundled system", "a certificate file"),
+}
 
 
 class _Target(NamedTuple):
@@ -90,8 +95,8 @@ def _target(options: Audit) -> _Target:
         else "a bundled system"
     )
     for name, needed in _ONLY.items():
-        if getattr(options, name) is not None and kind != needed:
-            raise UsageError(f"{flag(name)} is for {needed}, but {target} is {kind}.")
+        if getattr(options, name) is not None and kind not in needed:
+            raise UsageError(f"{flag(name)} is for {' or '.join(needed)}, but {target} is {kind}.")
     if is_run:
         return _of_run(options)
     if is_file(target):
@@ -123,7 +128,7 @@ def _of_run(options: Audit) -> _Target:
     bundled = not is_own(run.system) and run.backend in (None, "closed_form")
     certificate = claim_of(subject.env)
     safe_set = run.safe_set or getattr(certificate, "name", None)
-    simulator = _simulator(run.system, safe_set) if bundled else None
+    simulator = _simulator(run.system, _given(safe_set, run.commands)) if bundled else None
     if not is_own(run.system):
         digests += _certificate_file(subject.env, run.safe_set)
     name = f"{run.system}, trained in {folder.path.resolve().name} with seed {run.seed}"
@@ -146,9 +151,8 @@ def _numbers(folder: RunFolder) -> tuple[dict[str, Any], str]:
 def _of_file(options: Audit) -> _Target:
     with usage_errors():
         certificate = certificate_in(options.target, options.model)
-    return _Target(
-        certificate, options.target, options.safeguard, digests=(_file(Path(options.target)),)
-    )
+    about = certificate if options.commands is None else plant_of(certificate, options.commands)
+    return _Target(about, options.target, options.safeguard, digests=(_file(Path(options.target)),))
 
 
 def _of_own(options: Audit) -> _Target:
@@ -177,11 +181,7 @@ def _of_own(options: Audit) -> _Target:
 
 
 def _of_system(options: Audit) -> _Target:
-    require_system(options.target)
-    given = {}
-    if options.safe_set is not None:
-        require_safe_set(options.target, options.safe_set)
-        given["safe_set"] = options.safe_set
+    given = system_options(options.target, options.safe_set, options.commands)
     with usage_errors(given):
         env = envs.get_environment(options.target, **given)
     certificate = getattr(env.system, "certificate", None)
@@ -190,7 +190,7 @@ def _of_system(options: Audit) -> _Target:
         env,
         f"{options.target}{safe_set}",
         options.safeguard,
-        _simulator(options.target, options.safe_set),
+        _simulator(options.target, given),
         digests=(
             ("program of the environment", program_of(env)),
             *_certificate_file(env, options.safe_set),
@@ -198,9 +198,14 @@ def _of_system(options: Audit) -> _Target:
     )
 
 
-def _simulator(system: str, safe_set: str | None) -> Any | None:
-    """The bundled system on Brax's physics, with the same safe set; None if it has none."""
-    given = {} if safe_set is None else {"safe_set": safe_set}
+def _given(safe_set: str | None, commands: str | None) -> dict[str, str]:
+    """The options that were given."""
+    options = {"safe_set": safe_set, "commands": commands}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _simulator(system: str, given: Mapping[str, Any]) -> Any | None:
+    """The bundled system on Brax's physics, with the same options; None if it has none."""
     try:
         return envs.get_environment(system, backend="generalized", **given)
     except ValueError:  # the safe set was read before, so it is the backend that is not there

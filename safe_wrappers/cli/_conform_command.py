@@ -17,7 +17,7 @@ from ..safe_actions import System
 from ..testing import CheckReport, check_compiled
 from ._imported import is_own, made
 from ._options import Conform
-from ._targets import require_safe_set, require_system
+from ._targets import system_options
 from ._usage import UsageError, flag, require_new_file, usage_errors
 
 
@@ -33,7 +33,12 @@ def conform(options: Conform) -> int:
         report = compare(env, samples=options.samples, allowance=allowance, seed=options.seed)
     compiled, wrong = _compiled(subject_of(env, None, None).system)
     if options.json:
-        record = {"system": options.system, "safe_set": options.safe_set, **as_json(report)}
+        record = {
+            "system": options.system,
+            "safe_set": options.safe_set,
+            "commands": options.commands,
+            **as_json(report),
+        }
         record["compiled"] = {
             "right": wrong is None,
             "findings": dict(compiled.findings) if compiled else None,
@@ -69,7 +74,7 @@ def _environment(options: Conform) -> tuple[Any, float | None, str]:
         UsageError: If there is none.
     """
     if is_own(options.system):
-        for name in ("backend", "safe_set"):
+        for name in ("backend", "safe_set", "commands"):
             if getattr(options, name) is not None:
                 raise UsageError(
                     f"{flag(name)} chooses for a bundled system, but "
@@ -83,13 +88,9 @@ def _environment(options: Conform) -> tuple[Any, float | None, str]:
                 "simulator that it is to be compared with: an environment with a `system`."
             )
         return found, None, options.system
-    require_system(options.system)
-    own = {}
-    if options.safe_set is not None:
-        require_safe_set(options.system, options.safe_set)
-        own["safe_set"] = options.safe_set
+    own = system_options(options.system, options.safe_set, options.commands)
     backend = options.backend or "closed_form"
-    with usage_errors():
+    with usage_errors(own):
         env = envs.get_environment(options.system, backend=backend, **own)
     allowance = envs.seeker.ROUNDING if isinstance(env, envs.SafeSeeker) else None
     safe_set = (

@@ -54,6 +54,10 @@ class Train:
     """The kind of goal, for systems that have several (safe_quadrotor: start or far; safe_arm:
     joints, tip or limits; safe_quadrotor_3d: hover or waypoint).
     """
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     backend: Annotated[str | None, Option(default="closed_form", metavar="NAME")] = None
     """Physics: closed_form, or generalized (Brax)."""
     disturbance: Annotated[str | None, Option(default="uniform", metavar="NAME")] = None
@@ -152,6 +156,10 @@ class Show:
     """
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     state: Annotated[tuple[float, ...] | None, Option(default=_NEAR, metavar="FLOAT ...")] = None
     """The state to look at, all its numbers one after the other; it must lie in the safe set."""
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
@@ -201,6 +209,10 @@ class Conform:
     """Physics of a bundled system: closed_form, generalized (Brax) or mjx (MuJoCo)."""
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of a bundled system, or a certificate file (.json)."""
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     samples: Annotated[int, Option(_COUNT)] = 10_000
     """Random steps that the smallest disturbance box is fitted to.
 
@@ -230,6 +242,10 @@ class Attack:
     """
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
     """The model that a FILE is about."""
     budget: Annotated[float, Option(number(1.0, 1e6))] = 60.0
@@ -259,6 +275,10 @@ class Soak:
     """
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of the system, or a certificate file (.json)."""
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
     """The model that a FILE is about."""
     seed: Annotated[int, Option(SEED)] = 0
@@ -296,6 +316,10 @@ class Audit:
     """
     safe_set: Annotated[str | None, Option(default=_OWN, metavar="NAME|FILE")] = None
     """A shipped safe set of a bundled system, or a certificate file (.json)."""
+    commands: Annotated[str | None, Option(default="actions", metavar="NAME")] = None
+    """What is commanded: actions, or virtual, the virtual inputs of systems that have them
+    (accelerations of safe_arm and safe_quadrotor_3d).
+    """
     model: Annotated[str | None, Option(default="the bundled one", metavar="MODULE:NAME")] = None
     """The model that a FILE is about."""
     checkpoint: str = "last"

@@ -23,8 +23,10 @@ from ._targets import (
     claim_of,
     is_file,
     own_certificate,
+    require_commands,
     require_safe_set,
     require_system,
+    system_options,
 )
 from ._usage import UsageError, flag, require_known, usage_errors
 
@@ -34,7 +36,7 @@ DEFAULT = "boundary_projection"
 # Options that only some systems have: parameters of bundled environments, and of functions that
 # make one of the user's own.
 _TASK = ("target_angle", "x_target", "goal")
-_OWN = ("safe_set", "links", *_TASK, "backend", "disturbance", "initial_states")
+_OWN = ("safe_set", "commands", "links", *_TASK, "backend", "disturbance", "initial_states")
 
 
 class Subject(NamedTuple):
@@ -119,19 +121,35 @@ def target_environment(options: Show | Attack | Soak) -> envs.ModelEnv | Safegua
     if options.safe_set is not None and (is_file(target) or is_own(target)):
         raise UsageError(f"--safe-set chooses for a bundled system, but {target} has its own.")
     if is_file(target):
-        with usage_errors():
-            return envs.ClaimEnv(certificate_in(target, options.model))
+        return plant_of(certificate_in(target, options.model), options.commands)
     if is_own(target):
         found = made("the target", target, {}, (brax_envs.Env, Model))
-        if isinstance(found, envs.ModelEnv | SafeguardWrapper):
-            return found
-        return envs.ClaimEnv(own_certificate(target))
-    require_system(target)
-    if options.safe_set is not None:
-        require_safe_set(target, options.safe_set)
-    own = {} if options.safe_set is None else {"safe_set": options.safe_set}
+        if not isinstance(found, envs.ModelEnv | SafeguardWrapper):
+            return plant_of(own_certificate(target), options.commands)
+        if options.commands is not None:
+            raise UsageError(
+                f"{target} is an environment, which was told what is commanded when it was made; "
+                "leave out --commands."
+            )
+        return found
+    own = system_options(target, options.safe_set, options.commands)
     with usage_errors(own):
         return envs.get_environment(target, **own)
+
+
+def plant_of(certificate: Certificate, commands: str | None) -> envs.ClaimEnv:
+    """The plant of a certificate.
+
+    Args:
+        certificate: The certificate.
+        commands: What is commanded, by default its actions.
+
+    Raises:
+        UsageError: If it cannot be.
+    """
+    given: dict[str, Any] = {} if commands is None else {"commands": commands}
+    with usage_errors(given):
+        return envs.ClaimEnv(certificate, **given)
 
 
 def program(subject: Subject) -> str:
@@ -162,13 +180,16 @@ def title(options: Train, subject: Subject) -> str:
     """Names a run in pictures and texts."""
     guard = "no safeguard" if subject.safeguard == UNSAFE else subject.safeguard.replace("_", " ")
     safe_set = "" if options.safe_set is None else f" ({Path(options.safe_set).stem})"
-    return f"{options.system}{safe_set}, {guard}, seed {options.seed}"
+    commanded = "" if options.commands in (None, "actions") else f", {options.commands} commands"
+    return f"{options.system}{safe_set}{commanded}, {guard}, seed {options.seed}"
 
 
 def _bundled(system: str, given: Mapping[str, Any]) -> envs.ModelEnv:
     require_system(system)
     if "safe_set" in given:
         require_safe_set(system, given["safe_set"])
+    if "commands" in given:
+        require_commands(system)
     kind = type(envs.get_environment(system))
     takes = [name for name in _OWN if name in inspect.signature(kind).parameters]
     for name in given:

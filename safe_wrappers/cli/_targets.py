@@ -40,6 +40,38 @@ def require_safe_set(system: str, safe_set: str) -> None:
         raise UsageError(f"the certificate file {safe_set} does not exist.")
 
 
+def system_options(system: str, safe_set: str | None, commands: str | None) -> dict[str, Any]:
+    """What was chosen of a bundled system, as options of its environment.
+
+    Raises:
+        UsageError: If there is no such system or set, or it has no virtual inputs to command.
+    """
+    require_system(system)
+    given = {}
+    if safe_set is not None:
+        require_safe_set(system, safe_set)
+        given["safe_set"] = safe_set
+    if commands is not None:
+        require_commands(system)
+        given["commands"] = commands
+    return given
+
+
+def require_commands(system: str) -> None:
+    """Checks that a bundled system has virtual inputs, which can be commanded.
+
+    Raises:
+        UsageError: Otherwise, with the systems that have.
+    """
+    names = envs.registered_names()
+    having = [name for name in names if envs.get_model(name).virtual is not None]
+    if system not in having:
+        raise UsageError(
+            f"--commands is for systems with virtual inputs, {' and '.join(having)}, but {system} "
+            "has none: its actions are all that can be commanded. Leave out --commands."
+        )
+
+
 def is_file(target: str) -> bool:
     """Whether a target names a certificate file, there or not."""
     return target.endswith(".json") or Path(target).is_file()

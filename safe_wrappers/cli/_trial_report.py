@@ -15,6 +15,7 @@ def print_report(options: Attack | Soak, report: AttackReport | SoakReport) -> N
     about = {
         "target": options.target,
         "safe_set": options.safe_set,
+        "commands": options.commands,
         "versions": versions(),
         "machine": machine(),
     }

@@ -182,7 +182,6 @@ def test_an_offset_with_a_derivative_of_its_own_is_refused():
     [
         ({"blocks": ()}, Exception, "one form for each block|blocks"),
         ({"X": sw.Box.symmetric([2.0, 2.0, 0.3, np.inf, 1.5])}, sw.CertificateError, "finite"),
-        ({"forms": (LATERAL._replace(K=None), JOINT)}, sw.CertificateError, "needs a gain"),
         ({"forms": (LATERAL,)}, Exception, "one form for each block|zip"),
         ({"forms": (LATERAL._replace(A=np.eye(2)), JOINT)}, sw.SetDimensionError, "`A`"),
         (

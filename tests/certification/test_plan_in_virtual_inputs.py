@@ -22,7 +22,12 @@ N = 4
 def certificates():
     """Of the drone by gains, and of its sideways block with a plan."""
     base = sw.certify(
-        drone(), constraints=DRONE_X, disturbances=DRONE_W, inputs=DRONE_V, progress=False
+        drone(),
+        constraints=DRONE_X,
+        disturbances=DRONE_W,
+        inputs=DRONE_V,
+        factors=["gain", None],
+        progress=False,
     )
     return base, sw.carry_plan(base, N, name="planned", progress=False)
 

@@ -52,10 +52,19 @@ def test_a_drone_falls_into_climb_and_sideways_motion():
     claim = certificate.claim
     assert [block.states for block in claim.blocks] == [(0, 2, 3), (1, 4)]
     sideways, climb = claim.virtual.forms
-    assert sideways.K is not None
-    assert climb.K is None
     assert sideways.A[2, 1] == pytest.approx(0.02 * 10.1, rel=0.03)
+    assert climb.K is None
     assert certificate.metadata["share_of_constraints"] > 0.6
+    assert sideways.K is None
+
+
+@pytest.mark.slow
+def test_a_gain_keeps_less_of_the_drone_with_more_facets():
+    certificate = certified(drone(), DRONE_X, DRONE_W, inputs=DRONE_V)
+    by_gain = certified(drone(), DRONE_X, DRONE_W, inputs=DRONE_V, factors=["gain", None])
+    assert by_gain.claim.virtual.forms[0].K is not None
+    assert by_gain.metadata["facets"] > certificate.metadata["facets"]
+    assert by_gain.metadata["shares"][0] < certificate.metadata["shares"][0]
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ import pytest
 import square_plant
 from PIL import Image
 
+import safe_wrappers as sw
+
 
 @pytest.fixture
 def at_home(tmp_path, monkeypatch):
@@ -66,6 +68,16 @@ def test_a_soak_counts_and_goes_on(run_main, capsys, at_home):
     assert "Did not hold" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", [pytest.param("safe_arm", marks=pytest.mark.slow), "arm.json"])
+def test_virtual_inputs_are_commanded(run_main, capsys, at_home, target):
+    sw.envs.load_certificate("safe_arm", "2_links").save(at_home / "arm.json")
+    command = ["attack", target, "--commands", "virtual", "--json", "--budget", 1]
+    assert run_main(*command) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["commands"], record["broken"]) == ("virtual", False)
+    assert "commanded by virtual inputs" in record["system"]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -74,6 +86,11 @@ def test_a_soak_counts_and_goes_on(run_main, capsys, at_home):
         ("attack safe_pendulum --safeguard ray", "--safeguard is 'ray', but it must be one of"),
         ("attack mine:plant --plot worst.gif", "--plot must end in .png"),
         ("attack mine:plant --safe-set full", "--safe-set chooses for a bundled system"),
+        ("attack mine:plant --commands virtual", "was told what is commanded when it was made"),
+        (
+            "soak square.json --model square_plant:model --steps 1 --commands virtual",
+            "needs a set that is kept in virtual inputs",
+        ),
         ("soak mine:plant --steps 0", "--steps"),
         ("soak mine:plant --steps 1 --state mine.py", "--state must end in .json"),
         ("soak mine:plant --steps 1 --state square.json", "must be the file of a soak"),

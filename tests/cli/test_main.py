@@ -92,6 +92,18 @@ from .conftest import CHANGED
             "synthesise safe_pendulum --facets 6 --output x.json --disturbances 1:-1",
             "lower",
         ),
+        (
+            "train safe_pendulum --logdir x --commands virtual",
+            "--commands is for systems with virtual inputs, safe_arm and safe_quadrotor_3d, but "
+            "safe_pendulum has none",
+        ),
+        (
+            "train safe_arm --logdir x --commands virtul",
+            "--commands is 'virtul', but it must be one of 'actions', 'virtual'",
+        ),
+        ("show safe_seeker --commands virtual", "but safe_seeker has none"),
+        ("conform safe_quadrotor --commands virtual", "but safe_quadrotor has none"),
+        ("audit safe_cart_pole --output x --commands virtual", "but safe_cart_pole has none"),
         ("train safe_pendulum --logdir x --disturbance unform", "Did you mean 'uniform'?"),
         ("train safe_pendulum --logdir x --backend spring", "'closed_form', 'generalized', 'mjx'"),
         ("train safe_pendulum --logdir x --backend mjx", "no gradients"),

@@ -390,6 +390,16 @@ def test_without_a_safeguard_violations_are_counted_and_no_failure(run_main, tmp
     assert summary["guarantee"] is None
 
 
+@pytest.mark.slow
+def test_virtual_inputs_are_trained_and_a_run_remembers_it(run_main, tmp_path):
+    command = ["safe_arm" if word == "safe_pendulum" else word for word in TINY]
+    assert run_main(*command, "--logdir", tmp_path, "--commands", "virtual") == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["options"]["commands"] == "virtual"
+    assert summary["guarantee"]["status"] == "proved"
+    assert run_main("evaluate", tmp_path, "--num-episodes", 2) == 0
+
+
 def test_a_system_is_trained_with_its_tuned_settings_and_options_go_before_them(
     run_main, tmp_path, monkeypatch
 ):
