@@ -59,7 +59,8 @@ How to read the tables:
   SHAC trains seeds side by side, Brax's trainers one after the other. The machines were shared with
   other work, so that they tell the order of magnitude.
 - In the **learning curves** the blue line is the median of the seeds and the band holds 80 % of
-  them; the orange line is the training without a safeguard, and the dashed one the reference.
+  them; the orange line is the training without a safeguard, and the dashed one the reference. Where
+  a picture is empty, all returns lie below the axis, which ends at 30 times the best.
 - Columns that begin with **paper's** repeat what the paper reports of its own implementation,
   with its own safe set, budget and computer. They are not measurements of this library.
 """
