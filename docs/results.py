@@ -4,11 +4,12 @@ benchmarks/results/experiments/STUDY.
     python docs/results.py                   the page again, from the tables that are kept
     python docs/results.py experiments/paper the tables of this folder first, kept under its name
 
-The folders are those that `safe-wrappers experiment` writes.
+The folders are those that `safe-wrappers experiment` writes. Rows of a study that are kept and that
+such a folder does not have stay as they are, so that a study can be run in several folders.
 """
 
+import csv
 import pathlib
-import shutil
 import sys
 
 from safe_wrappers.experiments import (
@@ -54,10 +55,12 @@ How to read the tables:
   where the trainer passes it on.
 - An **unsafe request** is an action that was asked for and would not have been safe. What was
   executed was safe.
-- **Seconds** are wall time of one row: compilation, the training of all seeds side by side, and all
-  evaluations. The machines were shared with other work, so that they tell the order of magnitude.
+- **Seconds** are wall time of one row: compilation, the training of all seeds, and all evaluations.
+  SHAC trains seeds side by side, Brax's trainers one after the other. The machines were shared with
+  other work, so that they tell the order of magnitude.
 - In the **learning curves** the blue line is the median of the seeds and the band holds 80 % of
-  them; the orange line is the training without a safeguard, and the dashed one the reference.
+  them; the orange line is the training without a safeguard, and the dashed one the reference. Where
+  a picture is empty, all returns lie below the axis, which ends at 30 times the best.
 - Columns that begin with **paper's** repeat what the paper reports of its own implementation,
   with its own safe set, budget and computer. They are not measurements of this library.
 """
@@ -119,14 +122,41 @@ def kept() -> dict[str, tuple[Study, Results]]:
     return {name: (load_study(name), read_results(KEPT / name)) for name in names}
 
 
+def keep(folder: pathlib.Path, target: pathlib.Path, study: Study) -> None:
+    """Keeps the tables of a folder, beside the rows that are kept already and that it lacks.
+
+    Args:
+        folder: What `safe-wrappers experiment` wrote.
+        target: Where the tables of the study are kept; it is created if need be.
+        study: The study, whose order the rows take.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    order = [row.name for row in study.rows]
+    order += dict.fromkeys(row.task.name for row in study.rows)
+    for table in TABLES:
+        columns, *new = _lines(folder / table)
+        old = _lines(target / table)[1:]
+        anew = {line[0] for line in new}
+        lines = [line for line in old if line[0] not in anew] + new
+        with (target / table).open("w", encoding="utf-8", newline="") as file:
+            ordered = sorted(lines, key=lambda line: order.index(line[0]))
+            csv.writer(file, lineterminator="\n").writerows([columns, *ordered])
+
+
+def _lines(table: pathlib.Path) -> list[list[str]]:
+    """The lines of a table, the first column of which names the row or the task; none if there is
+    no such file.
+    """
+    if not table.is_file():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
 def main() -> None:
     """Keeps the tables of the given folders, and writes the page."""
     for folder in map(pathlib.Path, sys.argv[1:]):
-        target = KEPT / folder.name
-        load_study(folder.name)
-        target.mkdir(parents=True, exist_ok=True)
-        for table in TABLES:
-            shutil.copyfile(folder / table, target / table)
+        keep(folder, KEPT / folder.name, load_study(folder.name))
     studies = kept()
     PAGE.write_text(page(studies), encoding="utf-8")
     for name, (study, results) in studies.items():

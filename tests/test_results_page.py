@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from safe_wrappers.experiments import Results
+from safe_wrappers.experiments import Results, load_study
 
 from .experiments.test_statistics import run
 
@@ -63,3 +63,33 @@ def test_goals_that_are_missed_are_said_to_be(given, goal, measured):
 
 def test_without_the_rows_nothing_is_claimed():
     assert results.shown(Results([], [], {})) == ""
+
+
+def tables(folder, rows):
+    """A folder of results of these rows, name -> return."""
+    folder.mkdir(exist_ok=True)
+    for table, first, lines in (
+        ("runs.csv", "row", rows),
+        ("curves.csv", "row", rows),
+        ("references.csv", "task", {"pendulum": -5.0}),
+    ):
+        text = f"{first},machine,return\n"
+        text += "".join(f'{name},"Linux, 2 cores",{value}\n' for name, value in lines.items())
+        (folder / table).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_rows_that_were_not_run_anew_are_kept_in_the_order_of_the_study(tmp_path):
+    kept, study = tmp_path / "kept", load_study("paper")
+    first = {"pendulum/shac/none": -5.7, "pendulum/sac/ray": -9.0, "pendulum/ppo/none": -8.0}
+    results.keep(tables(tmp_path / "first", first), kept, study)
+    second = {"pendulum/ppo/none": -7.0, "pendulum/sac/none": -6.0}
+    results.keep(tables(tmp_path / "second", second), kept, study)
+    expected = dict.fromkeys(row.name for row in study.rows if row.name in first | second)
+    expected = {name: (first | second)[name] for name in expected}
+    assert (kept / "runs.csv").read_bytes() == (
+        tables(tmp_path / "both", expected) / "runs.csv"
+    ).read_bytes()
+    assert (kept / "references.csv").read_text() == (
+        tmp_path / "first" / "references.csv"
+    ).read_text()

@@ -160,9 +160,9 @@ def _about(row: StudyRow, those: Sequence[RowSummary], reference: float | None) 
         f"a run is stuck if it ends more than {_percent(STUCK)} below it."
     )
     return (
-        f"{how_many} seeds, {row.num_timesteps:,} interactions each, returns of {row.episodes} "
-        f"episodes of {row.task.episode_length} steps with the same starts and disturbances for "
-        f"all. {compared} Computed on {' and '.join(machines)}."
+        f"{how_many} seed{'' if seeds == [1] else 's'}, {row.num_timesteps:,} interactions each, "
+        f"returns of {row.episodes} episodes of {row.task.episode_length} steps with the same "
+        f"starts and disturbances for all. {compared} Computed on {' and '.join(machines)}."
     )
 
 
