@@ -72,7 +72,9 @@ def test_every_shipped_set_is_right_in_large_batches(name, safe_set):
     system = sw.envs.get_environment(name, **options).system
     found = check_compiled(system).findings
     assert found["facets x states"] > 100_000
-    assert found["largest difference from rows without jit"] < 1e-5
+    in_virtual_inputs = safe_set is not None and system.claim.virtual is not None
+    # Ends of intervals are quotients by slopes of a hundredth, which magnify rounding.
+    assert found["largest difference from rows without jit"] < (5e-5 if in_virtual_inputs else 1e-5)
     assert found["largest difference from batches of 16"] < 1e-5
     if safe_set is not None:
         if system.claim.virtual is None:  # else rows are not those of the facets
