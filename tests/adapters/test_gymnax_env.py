@@ -98,13 +98,14 @@ def test_ends_may_be_separate_as_of_gymnax_1():
 
 
 def test_single_actions_may_be_numbers_and_gradients_flow():
-    _, state = ENV.reset(jax.random.PRNGKey(0))
+    _, state = jax.jit(ENV.reset)(jax.random.PRNGKey(0))
 
+    @jax.jit
     def reward(action):
         return ENV.step_env(jax.random.PRNGKey(1), state, action)[2]
 
     assert float(reward(jnp.array(0.01))) == float(reward(jnp.array([0.01])))
-    assert abs(float(jax.grad(reward)(jnp.array(0.01)))) > 1e-3
+    assert abs(float(jax.jit(jax.grad(reward))(jnp.array(0.01)))) > 1e-3
 
 
 @pytest.mark.parametrize("action", [np.zeros((1, 1)), np.zeros(2), np.array([0.1 + 1j]), "0.1"])

@@ -81,7 +81,7 @@ def test_the_safeguards_metrics_come_first():
 
 def test_correction_is_read_from_the_safeguard(pendulum):
     env = wrap(pendulum, episode_length=8)
-    fresh = env.reset(jax.random.split(jax.random.PRNGKey(0), 16))
+    fresh = jax.jit(env.reset)(jax.random.split(jax.random.PRNGKey(0), 16))
     policy = lambda obs, key: (jnp.ones(1), {})  # noqa: E731
     state, data = jax.jit(
         lambda fresh: rollout(
