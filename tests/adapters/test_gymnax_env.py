@@ -80,6 +80,7 @@ def test_the_length_of_an_episode_is_a_parameter():
     assert not step(jax.random.PRNGKey(1), state, jnp.zeros(1), ENV.default_params)[3]
 
 
+@pytest.mark.slow
 def test_ends_may_be_separate_as_of_gymnax_1():
     """The same step as with five values, but for them."""
     separate = GymnaxEnv(BRAX, max_steps_in_episode=1, separate_ends=True)

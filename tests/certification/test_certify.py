@@ -126,6 +126,7 @@ def test_a_polytope_of_constraints_such_as_a_time_headway():
     assert (vertices[:, 0] - 5 - 0.5 * vertices[:, 1]).min() < 0.01
 
 
+@pytest.mark.slow
 def test_a_plant_of_two_axes_is_searched_axis_by_axis_and_proved_as_a_product():
     def step(x, a, w):
         position, speed = x[:2], x[2:]

@@ -67,6 +67,7 @@ def test_a_compiler_that_is_wrong_is_exit_code_1(run_main, capsys, at_home, monk
     assert "are wrong" in record["compiled"]["message"]
 
 
+@pytest.mark.slow
 def test_an_environment_of_ones_own_conforms_or_not(run_main, capsys, at_home):
     assert run_main("conform", "mine:exact", "--samples", 200) == 0
     printed = capsys.readouterr().out

@@ -85,6 +85,7 @@ def test_the_safeguard_of_a_wrapped_environment_is_taken():
     assert (subject.safeguard, subject.projected) == ("boundary_projection", True)
 
 
+@pytest.mark.slow
 def test_a_simulator_that_leaves_the_set_sends_its_user_to_conform(
     run_main, tmp_path, capsys, monkeypatch
 ):

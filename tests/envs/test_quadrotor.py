@@ -317,6 +317,7 @@ def test_reset_and_step_agree_in_structure(guarded):
         )
 
 
+@pytest.mark.slow
 def test_the_goal_is_the_initial_position_and_stays(env):
     states = jax.jit(jax.vmap(env.reset))(keys(3, 16))
     x = np.asarray(jax.vmap(env.system.state)(states))

@@ -414,6 +414,7 @@ def test_gradients_are_finite_everywhere(env):
         assert np.isfinite(leaf).all()
 
 
+@pytest.mark.slow
 def test_going_straight_for_the_goal_mostly_reaches_it():
     """Boundary projection slides along the obstacles: no learning needed to see that the goals can
     be reached.

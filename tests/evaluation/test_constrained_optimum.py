@@ -95,6 +95,7 @@ class Away(Square):
         return x[0] ** 2 - x[1] ** 2
 
 
+@pytest.mark.slow
 def test_policies_are_starts_and_what_has_no_bound_says_why():
     env, keys = Away(claim), episode_keys(3, 0)
     policies = {"outwards": lambda state: jnp.ones(1)}

@@ -102,6 +102,7 @@ def assert_sound(answers, parts, attacks, broken):
     assert answers["counterexample"] + answers["inconclusive"] >= 0.1 * total
 
 
+@pytest.mark.slow
 def test_what_is_proved_survives_the_attack():
     assert_sound(*fuzz(20))
 

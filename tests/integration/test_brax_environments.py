@@ -132,6 +132,7 @@ def inside(system, x):
     return (np.asarray(x, np.float64) @ H.T <= 1).all(axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [0, 1, 2], ids=["random", "bang-bang", "greedy"])
 def test_the_safeguarded_pendulum_never_falls(kind):
     """25,000 steps from all over the safe set."""
@@ -142,6 +143,7 @@ def test_the_safeguarded_pendulum_never_falls(kind):
     assert 0.1 < intervened.mean() <= 1
 
 
+@pytest.mark.slow
 def test_without_the_safeguard_it_falls_within_a_few_steps():
     done, x, _ = rollout("pendulum", safeguarded=False)(0, 0)
     fell = np.where(done.any(axis=1), done.argmax(axis=1), STEPS)

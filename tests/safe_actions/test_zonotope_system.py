@@ -58,6 +58,7 @@ def quadrotor_system(zonotope):
     )
 
 
+@pytest.mark.slow
 def test_a_model_without_disturbances_has_the_rows_of_its_box():
     model = sw.Model(
         "drift", lambda x, a, w: x + 0.1 * a, state_size=2, action_size=2, disturbance_size=0
@@ -247,6 +248,7 @@ def test_states_without_a_safe_action_are_flagged(large):
     assert np.all(np.abs(out.action) <= 1)
 
 
+@pytest.mark.slow
 def test_the_linear_encoding_with_a_frozen_noise_budget_admits_no_more():
     """E G_w = G_s Gamma once, then c + B a - c_s = G_s beta with |beta_i| <= 1 - sum_j |Gamma_ij|:
     contained in the rows' set.

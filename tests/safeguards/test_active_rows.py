@@ -93,6 +93,7 @@ def test_the_backward_pass_keeps_less_than_the_rows(name):
     assert through_few < through_all / 3, (through_few, through_all)
 
 
+@pytest.mark.slow
 def test_a_subclass_with_another_map_or_other_rows_is_differentiated_as_it_is():
     class Halved(BoundaryProjection):
         def project(self, rows, request, accepted, anchor):

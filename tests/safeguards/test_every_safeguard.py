@@ -24,9 +24,7 @@ MIDDLE = [
 ]
 LARGE = [pytest.param(name, 4, marks=pytest.mark.slow) for name in NAMES]
 SMALL = [
-    (name, 1)
-    if name in ("gauge_map", "generator_mask")
-    else pytest.param(name, 1, marks=pytest.mark.slow)
+    (name, 1) if name == "generator_mask" else pytest.param(name, 1, marks=pytest.mark.slow)
     for name in NAMES
 ]
 

@@ -143,7 +143,7 @@ def projected_gradient(A, b, safe, descent):
     return descent - normals.T @ weights, len(normals)
 
 
-@pytest.mark.parametrize("d", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("d", [1, *slow(2, 4)])
 def test_inward_is_the_projected_gradient(d):
     """Against non-negative least squares, with random gradients, under vmap, with several active
     rows too.

@@ -67,6 +67,7 @@ def test_it_is_the_joint_of_the_simulator():
     assert float(torque[0]) == pytest.approx(inertia * 3.0 + DAMPING * 0.5, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_box_covers_what_brax_steps_elsewhere_and_is_not_vain():
     fit, plant = arm_fit(), sw.BraxPlant(Arm(), q=[0], qd=[0])
     assert str(fit).startswith("tested, not proved: off by at most")
@@ -89,6 +90,7 @@ def test_the_box_covers_what_brax_steps_elsewhere_and_is_not_vain():
     assert (difference.max(axis=0) > 0.1 * fit.largest).all()
 
 
+@pytest.mark.slow
 def test_a_set_is_proved_for_it():
     """The lean polygon: two frames move the position by less than one long one."""
     fit = arm_fit()

@@ -152,7 +152,7 @@ def test_agrees_with_an_interior_point_solver(d):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("d", DIMS)
+@pytest.mark.parametrize("d", [1, 2, 4, *slow(8)])
 def test_jacobian_is_the_projector_onto_the_null_space_of_the_active_rows(d):
     A, b, a, _ = problems(d)
     with jax.enable_x64(True):

@@ -496,6 +496,7 @@ def test_a_system_must_be_one():
         sw.SafeguardWrapper(Integrator(), sw.BoundaryProjection(), system=SafePendulum().model)
 
 
+@pytest.mark.slow
 def test_starts_of_a_third_party_environment_are_in_the_safe_set():
     """The arm's own resets are within 1 rad and at rest; placed ones fill the safe set, velocities
     included.

@@ -17,6 +17,7 @@ def leaves_equal(a, b):
     )
 
 
+@pytest.mark.slow
 def test_an_ordinary_brax_environment_is_learned(line):
     reports = []
     make_policy, params, metrics = shac.train(
