@@ -20,3 +20,19 @@ def rationals(matrix: Any) -> list[Row]:
 def dot(first: Sequence[Fraction], second: Sequence[Fraction]) -> Fraction:
     """Their inner product."""
     return sum((a * b for a, b in zip(first, second, strict=True) if a), Fraction(0))
+
+
+def solved(table: list[Row]) -> Row | None:
+    """The y with F y = r for rows (F, r), None if there is not exactly one; changes the table."""
+    n = len(table)
+    for k in range(n):
+        pivot = next((i for i in range(k, n) if table[i][k]), None)
+        if pivot is None:
+            return None
+        table[k], table[pivot] = table[pivot], table[k]
+        table[k] = [v / table[k][k] for v in table[k]]
+        for i in range(n):
+            if i != k and table[i][k]:
+                factor = table[i][k]
+                table[i] = [a - factor * b for a, b in zip(table[i], table[k], strict=True)]
+    return [row[n] for row in table]

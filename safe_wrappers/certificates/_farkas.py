@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ._coupling import Coupling
-from ._exact import Row, dot
+from ._exact import Row, dot, solved
 
 # What the program misses is put right on rows that may be nearly dependent, which enlarges it.
 _EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -236,17 +236,5 @@ def _product(
 
 
 def _solve(rows: Sequence[Row], goal: Row) -> Row | None:
-    """The q with q rows = goal, exactly, by elimination of the transposed equations."""
-    n = len(rows)
-    table = [[rows[i][j] for i in range(n)] + [goal[j]] for j in range(n)]
-    for k in range(n):
-        pivot = max(range(k, n), key=lambda i: abs(table[i][k]))
-        table[k], table[pivot] = table[pivot], table[k]
-        if not table[k][k]:
-            return None
-        table[k] = [v / table[k][k] for v in table[k]]
-        for i in range(n):
-            if i != k and table[i][k]:
-                factor = table[i][k]
-                table[i] = [a - factor * b for a, b in zip(table[i], table[k], strict=True)]
-    return [row[n] for row in table]
+    """The q with q rows = goal, exactly."""
+    return solved([[*column, value] for *column, value in zip(*rows, goal, strict=True)])

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from ._exact import Row
+from ._exact import Row, solved
 
 # So near in floating point, the ends of an edge are told apart in integers.
 _NEAR = 1e-6
@@ -121,7 +121,7 @@ class _Walk:
 
     def _at(self, facets: tuple[int, ...]) -> Vertex | None:
         """The point where these facets meet, if it is a vertex where no others do."""
-        y = _meet([[*self._F[i], self._room[i]] for i in facets])
+        y = solved([[*self._F[i], self._room[i]] for i in facets])
         if y is None:
             return None
         D = math.lcm(*(v.denominator for v in y))
@@ -131,19 +131,3 @@ class _Walk:
             if left < 0 or (left == 0) != (i in facets):
                 return None
         return Vertex(tuple(Y), D, facets)
-
-
-def _meet(table: list[Row]) -> Row | None:
-    """The y with F y = r for rows (F, r), None if there is not exactly one."""
-    n = len(table)
-    for k in range(n):
-        pivot = next((i for i in range(k, n) if table[i][k]), None)
-        if pivot is None:
-            return None
-        table[k], table[pivot] = table[pivot], table[k]
-        table[k] = [v / table[k][k] for v in table[k]]
-        for i in range(n):
-            if i != k and table[i][k]:
-                factor = table[i][k]
-                table[i] = [a - factor * b for a, b in zip(table[i], table[k], strict=True)]
-    return [row[n] for row in table]

@@ -47,12 +47,10 @@ def grown_rows(
         most: Most rows.
     """
     scale = np.minimum(*reach)
-    A, B, k, E = (part / scale.reshape(-1, *[1] * (part.ndim - 1)) for part in (A, B, k, E))
-    A = A * scale
-    reach = reach[0] / scale, reach[1] / scale
+    parts = _scaled(A, B, k, E, reach, scale)
     found, size = rows * scale, 0.0
     for _ in range(_STEPS):
-        larger = _before(found, A, B[:, 0], k, E, reach, inputs, margin)
+        larger = _before(found, *parts, inputs, margin)
         if larger is None or len(larger) > most:
             break
         found, before, size = larger, size, size_of(larger)
@@ -92,13 +90,11 @@ def shrunk_rows(
         None if there is no such set, or it has more rows.
     """
     scale = np.minimum(*reach)
-    A, B, k, E = (part / scale.reshape(-1, *[1] * (part.ndim - 1)) for part in (A, B, k, E))
-    A = A * scale
-    reach = reach[0] / scale, reach[1] / scale
-    unit = np.eye(len(scale))
-    found = np.concatenate([unit / reach[1][:, None], -unit / reach[0][:, None]])
+    parts = _scaled(A, B, k, E, reach, scale)
+    unit, (below, above) = np.eye(len(scale)), parts[-1]
+    found = np.concatenate([unit / above[:, None], -unit / below[:, None]])
     for _ in range(_SHRINKINGS):
-        smaller = _before(found, A, B[:, 0], k, E, reach, inputs, 2 * margin)
+        smaller = _before(found, *parts, inputs, 2 * margin)
         corners = _corners(found)
         if smaller is None or corners is None or len(smaller) > most:
             return None
@@ -106,6 +102,20 @@ def shrunk_rows(
         if np.max(corners @ found.T) * (1 - margin) <= 1:
             return found / scale
     return None
+
+
+def _scaled(
+    A: np.ndarray,
+    B: np.ndarray,
+    k: np.ndarray,
+    E: np.ndarray,
+    reach: tuple[np.ndarray, np.ndarray],
+    scale: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """A, the column of B, k, E and the reach of states in units of `scale`, shape (n,)."""
+    column = scale[:, None]
+    ends = reach[0] / scale, reach[1] / scale
+    return A / column * scale, B[:, 0] / scale, k / scale, E / column, ends
 
 
 def _corners(rows: np.ndarray) -> np.ndarray | None:
