@@ -10,6 +10,8 @@ import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+from marked import between
+
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 FILE = ROOT / "benchmarks" / "results" / "beside_brax.csv"
@@ -47,10 +49,7 @@ def replaced(page: str, lines: Iterable[Mapping[str, str]]) -> str:
     Raises:
         ValueError: If the page does not have the two markers, once each and in this order.
     """
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
-        raise ValueError(f"The page must have the lines {BEGIN!r} and {END!r} once, in this order.")
-    before, rest = page.split(BEGIN)
-    return before + block(lines) + rest.split(END)[1]
+    return between(page, BEGIN, END, block(lines))
 
 
 def _row(task: str, learner: str, runs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from marked import between
+
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "robustness.md"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -170,10 +172,7 @@ def replaced(page: str, results: pathlib.Path) -> str:
     Raises:
         ValueError: If the page does not have the two markers, once each and in this order.
     """
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
-        raise ValueError(f"The page must have the lines {BEGIN!r} and {END!r} once, in this order.")
-    before, rest = page.split(BEGIN)
-    return before + block(results) + rest.split(END)[1]
+    return between(page, BEGIN, END, block(results))
 
 
 def _contents(results: pathlib.Path, pattern: str) -> Iterator[tuple[pathlib.Path, Content]]:

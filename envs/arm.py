@@ -109,9 +109,7 @@ class SafeArm(CertifiedEnv):
         return jnp.concatenate([x, self._way(x, info) if self.goal == "tip" else info["goal"]])
 
     def _way(self, x: jax.Array, info: Mapping[str, Any]) -> jax.Array:
-        """From the tip to its goal, which no policy can tell from the goal and the joints as well
-        as it is needed.
-        """
+        """From the tip to its goal, x and z in m, shape (2,)."""
         return info["tip"] - tip(self.lengths, x[: self.links])
 
     def reward(self, x: jax.Array, action: jax.Array, info: Mapping[str, Any]) -> jax.Array:

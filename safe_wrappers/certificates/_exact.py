@@ -1,5 +1,6 @@
 """Vectors and matrices of rational numbers, for what is decided exactly."""
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -20,6 +21,18 @@ def rationals(matrix: Any) -> list[Row]:
 def dot(first: Sequence[Fraction], second: Sequence[Fraction]) -> Fraction:
     """Their inner product."""
     return sum((a * b for a, b in zip(first, second, strict=True) if a), Fraction(0))
+
+
+def product(first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]) -> list[Row]:
+    """The product of two matrices."""
+    columns = list(zip(*second, strict=True))
+    return [[dot(row, column) for column in columns] for row in first]
+
+
+def whole(values: Sequence[Fraction]) -> tuple[list[int], int]:
+    """Rationals as integers over their least common denominator."""
+    scale = math.lcm(*(v.denominator for v in values))
+    return [int(v * scale) for v in values], scale
 
 
 def solved(table: list[Row]) -> Row | None:

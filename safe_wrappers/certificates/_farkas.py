@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ._coupling import Coupling
-from ._exact import Row, dot, solved
+from ._exact import Row, dot, product, solved
 
 # What the program misses is put right on rows that may be nearly dependent, which enlarges it.
 _EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -76,10 +76,10 @@ def sides_of_gain(
         limits: How far v may go below and above v0, d_b numbers each.
         bounds: How far y may go below and above 0, n_b numbers each.
     """
-    closed = _sum(form.A, _product(form.B, K))
+    closed = _sum(form.A, product(form.B, K))
     sides = []
     for i, (row, r, sigma) in enumerate(zip(F, room, margins, strict=True)):
-        (goal,) = _product([row], closed)
+        (goal,) = product([row], closed)
         bound = r - sigma - dot(row, form.k) - form.push(row)
         sides.append(Side(goal, bound, f"facet {i} keeps its margin", True))
     for j, row in enumerate(K):
@@ -226,13 +226,6 @@ def _mirrors(F: Sequence[Row], room: Row) -> list[int | None]:
 
 def _sum(first: Sequence[Sequence[Fraction]], second: Sequence[Row]) -> list[Row]:
     return [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
-
-
-def _product(
-    first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]
-) -> list[Row]:
-    columns = list(zip(*second, strict=True))
-    return [[dot(row, column) for column in columns] for row in first]
 
 
 def _solve(rows: Sequence[Row], goal: Row) -> Row | None:

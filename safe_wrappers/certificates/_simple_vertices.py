@@ -9,7 +9,6 @@ goes on for ever either, so that the polytope is bounded.
 Floating-point numbers only say where an edge probably ends.
 """
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from ._exact import Row, solved
+from ._exact import Row, solved, whole
 
 # So near in floating point, the ends of an edge are told apart in integers.
 _NEAR = 1e-6
@@ -65,8 +64,8 @@ class _Walk:
         # The inequalities in integers, bound - row . y >= 0.
         self._whole = []
         for row, r in zip(F, room, strict=True):
-            scale = math.lcm(*(v.denominator for v in (*row, r)))
-            self._whole.append(([int(v * scale) for v in row], int(r * scale)))
+            *integers, bound = whole([*row, r])[0]
+            self._whole.append((integers, bound))
 
     def vertices(self, most: int) -> list[Vertex] | None:
         start = self._start()
@@ -124,8 +123,7 @@ class _Walk:
         y = solved([[*self._F[i], self._room[i]] for i in facets])
         if y is None:
             return None
-        D = math.lcm(*(v.denominator for v in y))
-        Y = [int(v * D) for v in y]
+        Y, D = whole(y)
         for i, (row, bound) in enumerate(self._whole):
             left = bound * D - sum(a * b for a, b in zip(row, Y, strict=True))
             if left < 0 or (left == 0) != (i in facets):

@@ -6,14 +6,13 @@ vertices. An input is sought in floating point at each vertex, and what it keeps
 rationals. That S_b lies in X_b is shown by multipliers.
 """
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from ._coupling import Coupling
-from ._exact import Row, dot
+from ._exact import Row, dot, product, whole
 from ._farkas import Answer, prove_sides, sides_of_limits
 from ._simple_vertices import Vertex, simple_vertices
 
@@ -47,10 +46,9 @@ def prove_at_vertices(
     if corners is None:
         return Answer(float("nan"), f"it has vertices, at most {_MOST_VERTICES:,}", 0)
     count = inside.inequalities + len(corners) * len(F)
-    columns = list(zip(*form.A, strict=True))
     push = [row[0] for row in form.B]
     # At y the input v keeps facet i by level - slope v - ahead . y.
-    ahead = [[dot(row, column) for column in columns] for row in F]
+    ahead = product(F, form.A)
     slopes = [dot(row, push) for row in F]
     levels = [
         r - sigma - dot(row, form.k) - form.push(row)
@@ -58,9 +56,9 @@ def prove_at_vertices(
     ]
     inputs = _inputs(corners, ahead, slopes, levels, (limits[0][0], limits[1][0]))
     least = None
-    whole = [_whole([*a, s, v]) for a, s, v in zip(ahead, slopes, levels, strict=True)]
+    integers = [whole([*a, s, v]) for a, s, v in zip(ahead, slopes, levels, strict=True)]
     for corner, v in zip(corners, inputs, strict=True):
-        slack = min(_slack(row, scale, corner, v) for row, scale in whole)
+        slack = min(_slack(row, scale, corner, v) for row, scale in integers)
         if slack < 0:
             return Answer(
                 float(slack), f"an input keeps the margins at the vertex {_words(corner)}", count
@@ -89,12 +87,6 @@ def _inputs(
         low, high = np.where(less, low, middle), np.where(less, middle, high)
     found = [Fraction(v) for v in ((low + high) / 2).tolist()]
     return [min(max(v, -limits[0]), limits[1]) for v in found]
-
-
-def _whole(values: Row) -> tuple[list[int], int]:
-    """Rationals as integers over a common denominator."""
-    scale = math.lcm(*(v.denominator for v in values))
-    return [int(v * scale) for v in values], scale
 
 
 def _slack(row: list[int], scale: int, corner: Vertex, v: Fraction) -> Fraction:

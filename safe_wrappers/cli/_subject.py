@@ -23,9 +23,6 @@ from ._targets import (
     claim_of,
     is_file,
     own_certificate,
-    require_commands,
-    require_safe_set,
-    require_system,
     system_options,
 )
 from ._usage import UsageError, flag, require_known, usage_errors
@@ -185,11 +182,7 @@ def title(options: Train, subject: Subject) -> str:
 
 
 def _bundled(system: str, given: Mapping[str, Any]) -> envs.ModelEnv:
-    require_system(system)
-    if "safe_set" in given:
-        require_safe_set(system, given["safe_set"])
-    if "commands" in given:
-        require_commands(system)
+    system_options(system, given.get("safe_set"), given.get("commands"))
     kind = type(envs.get_environment(system))
     takes = [name for name in _OWN if name in inspect.signature(kind).parameters]
     for name in given:

@@ -121,7 +121,7 @@ FAR = 2.0
 
 
 def interval(
-    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"], reach: float = 1.0
+    A: Float[jax.Array, "m 1"], b: Float[jax.Array, " m"]
 ) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Ends (lower, upper) of {a : A a <= b} for d = 1, infinite where there is no bound. Shapes ().
 
@@ -130,14 +130,12 @@ def interval(
     Args:
         A: Slopes.
         b: Offsets.
-        reach: The largest number that the action may be. An end of twice that size is a constant
-            for derivatives.
     """
     slope = A[:, 0]
     bounds = _bounds(slope, b)
     # The double where: a division by zero or a NaN in the branch not taken would make the
     # derivative NaN.
-    end = quotient(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), FAR * reach)
+    end = quotient(jnp.where(bounds, b, 0.0), jnp.where(bounds, slope, 1.0), FAR)
     upper = jnp.min(jnp.where(bounds & (slope > 0), end, jnp.inf), initial=jnp.inf)
     lower = jnp.max(jnp.where(bounds & (slope < 0), end, -jnp.inf), initial=-jnp.inf)
     return lower, upper
