@@ -38,7 +38,7 @@ from brax.training.agents.ppo import train as ppo
 import safe_wrappers as sw
 
 # Brax's names and the steps of an episode, all on backend="generalized".
-TASKS = {"inverted_pendulum": 1000, "reacher": 100, "swimmer": 500}
+TASKS = {"inverted_pendulum": 1000, "reacher": 100, "hopper": 1000}
 HIDDEN = (64, 64)
 EPISODES = 64
 PILOT = 4  # epochs; some trainers compile once more in the second one
