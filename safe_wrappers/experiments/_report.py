@@ -118,9 +118,10 @@ def _findings_of(rows: dict[str, StudyRow], those: Sequence[RowSummary]) -> Iter
     if gaps and worst:
         stuck_runs = sum(each.stuck or 0 for each in guarded)
         which = ", ".join(f"{_title(rows, each)} {each.stuck} of {each.seeds}" for each in stuck)
+        ends = dict.fromkeys(_percent(gap) for gap in (min(gaps), max(gaps)))  # the same once
         yield (
             f"{name}: behind safeguards ({len(guarded)} of them) the median run ends "
-            f"{_percent(min(gaps))} to {_percent(max(gaps))} below the reference, the worst run "
+            f"{' to '.join(ends)} below the reference, the worst run "
             f"{_percent(max(worst))} below it; {_count(stuck_runs, 'run')} of "
             f"{sum(each.seeds for each in guarded)} stuck{which and f' ({which})'}."
         )
@@ -255,6 +256,8 @@ def _percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return _NOTHING
     percent = 100 * value
+    if abs(percent) >= 1e6:  # of a run that left for good: the order of magnitude says it all
+        return f"{percent:.0e} %"
     return f"{percent:,.0f} %" if abs(percent) >= 9.95 else f"{percent:.2g} %"
 
 

@@ -5,17 +5,19 @@ never copied per lane: the method keeps the indices of at most d rows and the (d
 their normals, gathered when needed.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Bool, Float, Int32
 
 from .._gate import Array
 from .._margins import first_largest
 from .._products import combine, dot, inner
+from ._batches import while_running
 from ._flat import change, multipliers, orthonormalise
 
 
@@ -121,88 +123,98 @@ def dual_active_set(
     set is known to be empty.
     """
     d = A.shape[1]
-    eps = jnp.finfo(A.dtype).eps
-    slots = np.arange(d)
     # Each column an array of its own, see `_products` on sums that are written out.
     columns = [A[:, k] for k in range(d)]
-
-    def most_violated(
-        x: Float[jax.Array, " d"],
-    ) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
-        violations = inner(columns, x) - b
-        rounding = eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
-        index = first_largest(violations, (d + 1) * rounding)
-        return index, jnp.max(violations) > (d + 3) * rounding
-
-    def trip(s: _Iterate) -> _Iterate:
-        normal = jnp.stack([column[s.entering] for column in columns])
-        offset = b[s.entering]
-        # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
-        # rest in terms of them.
-        along = dot(s.Q, normal)
-        z = normal - combine(along, s.Q)
-        z = z - combine(dot(s.Q, z), s.Q)
-        r = combine(along, s.T)
-        # The full step makes the entering row hold with equality, the partial step the first
-        # multiplier zero.
-        square = jnp.sum(z * z)
-        independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
-        full = jnp.where(
-            independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
-        )
-        blocking = s.active & (r > 16 * eps)
-        ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
-        partial = jnp.min(ratios)
-        feasible = jnp.isfinite(jnp.minimum(full, partial))
-        step = jnp.where(feasible, jnp.minimum(full, partial), 0)
-        adds = feasible & (full <= partial)
-        enters = adds & (slots == jnp.argmin(s.active))
-        leaves = feasible & ~adds & (slots == jnp.argmin(ratios))
-
-        rows = jnp.where(enters, s.entering, s.rows)
-        active = (s.active | enters) & ~leaves
-        multiplier = s.multiplier + step
-        multipliers = jnp.where(
-            enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
-        )
-        N = jnp.where(active[:, None], jnp.stack([c[rows] for c in columns], axis=1), 0)
-        Q, T = orthonormalise(N)
-        x = s.x - jnp.where(independent, step, 0) * z
-        residual = jnp.where(active, dot(N, x) - b[rows], 0)
-        x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
-
-        feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
-        x = jnp.where(feasible, x, s.x)
-        index, violated = most_violated(x)
-        return _Iterate(
-            x=x,
-            multipliers=multipliers,
-            rows=rows,
-            active=active,
-            Q=Q,
-            T=T,
-            entering=jnp.where(adds, index, s.entering),
-            multiplier=jnp.where(adds, 0, multiplier),
-            running=feasible & (violated | ~adds) & (s.trips < 10 * (d + 1)),
-            trips=s.trips + 1,
-        )
-
-    index, violated = most_violated(a)
-    zeros, factor = jnp.zeros_like(a), jnp.zeros((d, d), a.dtype)
-    none, zero = jnp.zeros(d, bool), jnp.zeros((), np.int32)
+    index, violated = _most_violated(columns, b, a)
     start = _Iterate(
-        a,
-        zeros,
-        jnp.zeros(d, np.int32),
-        none,
-        factor,
-        factor,
-        index,
-        jnp.zeros((), a.dtype),
-        violated,
-        zero,
+        x=a,
+        multipliers=jnp.zeros_like(a),
+        rows=jnp.zeros(d, np.int32),
+        active=jnp.zeros(d, bool),
+        Q=jnp.zeros((d, d), a.dtype),
+        T=jnp.zeros((d, d), a.dtype),
+        entering=index,
+        multiplier=jnp.zeros((), a.dtype),
+        running=violated,
+        trips=jnp.zeros((), np.int32),
     )
-    return lax.while_loop(lambda s: s.running, trip, start)
+    return while_running(functools.partial(_trip, reach), (columns, b, a), start)
+
+
+def _most_violated(
+    columns: Sequence[Float[jax.Array, " m"]],
+    b: Float[jax.Array, " m"],
+    x: Float[jax.Array, " d"],
+) -> tuple[Int32[jax.Array, ""], Bool[jax.Array, ""]]:
+    """Its index, and whether it is violated beyond rounding."""
+    d, violations = len(columns), inner(columns, x) - b
+    rounding = jnp.finfo(x.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(x)))
+    index = first_largest(violations, (d + 1) * rounding)
+    return index, jnp.max(violations) > (d + 3) * rounding
+
+
+def _trip(
+    reach: float,
+    problem: tuple[
+        Sequence[Float[jax.Array, " m"]], Float[jax.Array, " m"], Float[jax.Array, " d"]
+    ],
+    s: _Iterate,
+) -> _Iterate:
+    """One step of the method: a row enters, or leaves for another that is to enter."""
+    columns, b, a = problem
+    d, eps = len(columns), jnp.finfo(a.dtype).eps
+    slots = np.arange(d)
+    normal = jnp.stack([column[s.entering] for column in columns])
+    offset = b[s.entering]
+    # z: the part of the normal that is orthogonal to the active ones; twice is enough. r: the
+    # rest in terms of them.
+    along = dot(s.Q, normal)
+    z = normal - combine(along, s.Q)
+    z = z - combine(dot(s.Q, z), s.Q)
+    r = combine(along, s.T)
+    # The full step makes the entering row hold with equality, the partial step the first
+    # multiplier zero.
+    square = jnp.sum(z * z)
+    independent = (square > (64 * eps) ** 2) & ~jnp.all(s.active)
+    full = jnp.where(
+        independent, (dot(normal, s.x) - offset) / jnp.where(independent, square, 1), jnp.inf
+    )
+    blocking = s.active & (r > 16 * eps)
+    ratios = jnp.where(blocking, s.multipliers / jnp.where(blocking, r, 1), jnp.inf)
+    partial = jnp.min(ratios)
+    feasible = jnp.isfinite(jnp.minimum(full, partial))
+    step = jnp.where(feasible, jnp.minimum(full, partial), 0)
+    adds = feasible & (full <= partial)
+    enters = adds & (slots == jnp.argmin(s.active))
+    leaves = feasible & ~adds & (slots == jnp.argmin(ratios))
+
+    rows = jnp.where(enters, s.entering, s.rows)
+    active = (s.active | enters) & ~leaves
+    multiplier = s.multiplier + step
+    multipliers = jnp.where(
+        enters, multiplier, jnp.where(active, jnp.maximum(s.multipliers - step * r, 0), 0)
+    )
+    N = jnp.where(active[:, None], jnp.stack([c[rows] for c in columns], axis=1), 0)
+    Q, T = orthonormalise(N)
+    x = s.x - jnp.where(independent, step, 0) * z
+    residual = jnp.where(active, dot(N, x) - b[rows], 0)
+    x = x - combine(dot(T, residual), Q)  # returns to the active rows what rounding took
+
+    feasible = feasible & (jnp.sum((x - a) ** 2) <= reach**2)  # False for NaN too
+    x = jnp.where(feasible, x, s.x)
+    index, violated = _most_violated(columns, b, x)
+    return _Iterate(
+        x=x,
+        multipliers=multipliers,
+        rows=rows,
+        active=active,
+        Q=Q,
+        T=T,
+        entering=jnp.where(adds, index, s.entering),
+        multiplier=jnp.where(adds, 0, multiplier),
+        running=feasible & (violated | ~adds) & (s.trips < 10 * (d + 1)),
+        trips=s.trips + 1,
+    )
 
 
 def _gather(

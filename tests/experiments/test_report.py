@@ -120,6 +120,18 @@ def test_stuck_runs_are_named(study):
     assert any("1 run of 2 stuck (boundary projection 1 of 1)." in line for line in found)
 
 
+def test_one_row_has_one_gap_and_no_range(study):
+    found = findings(study, results(named("projection", -9.0)))
+    assert any("the median run ends -10 % below the reference" in line for line in found)
+    found = findings(study, results(named("projection", -9.0), named("replacement", -11.0)))
+    assert any("the median run ends -10 % to 10 % below the reference" in line for line in found)
+
+
+def test_a_gap_of_billions_is_written_by_its_order_of_magnitude(study):
+    page = as_markdown(study, results(named("none", -1.1e9)))
+    assert "| 1e+10 % / 1e+10 % |" in page
+
+
 def test_rows_that_were_not_run_are_named(study):
     page = as_markdown(study, results(named("projection", -9.0)))
     assert "1 of 3 rows of the study are finished; not run: pendulum/shac/none, pend" in page
