@@ -32,14 +32,15 @@ def halvings(value, bound):
 
 
 def expected(value, bound):
-    """The same in Python, one after the other."""
+    """The numbers and the counts of trips in Python, one member after the other."""
     ends = []
     for v, b in zip(np.asarray(value), np.broadcast_to(bound, value.shape), strict=True):
         trips = 0
         while v > b:
             v, trips = v / 2, trips + 1
         ends.append((v, trips))
-    return map(np.array, zip(*ends, strict=True))
+    numbers, counts = zip(*ends, strict=True)
+    return np.array(numbers), np.array(counts)
 
 
 def values(size, share=0.3):
@@ -77,8 +78,8 @@ def test_batches_of_batches():
         value, jnp.ones(4)
     )
     for i in range(4):
-        np.testing.assert_array_equal(found.value[i], list(expected(value[i], bound[i]))[0])
-        np.testing.assert_array_equal(other.value[i], list(expected(value[i], 1.0))[0])
+        np.testing.assert_array_equal(found.value[i], expected(value[i], bound[i])[0])
+        np.testing.assert_array_equal(other.value[i], expected(value[i], 1.0)[0])
 
 
 @pytest.mark.parametrize(
