@@ -74,9 +74,7 @@ def test_batches_of_batches():
     value = values(4 * 80).reshape(4, 80)
     bound = jnp.asarray([1.0, 2.0, 0.5, 1.0])
     found = jax.jit(jax.vmap(jax.vmap(halvings, (0, None))))(value, bound)
-    other = jax.jit(jax.vmap(jax.vmap(halvings), in_axes=(1, None), out_axes=1))(
-        value, jnp.ones(4)
-    )
+    other = jax.jit(jax.vmap(jax.vmap(halvings), in_axes=(1, None), out_axes=1))(value, jnp.ones(4))
     for i in range(4):
         np.testing.assert_array_equal(found.value[i], expected(value[i], bound[i])[0])
         np.testing.assert_array_equal(other.value[i], expected(value[i], 1.0)[0])
