@@ -37,8 +37,8 @@ from brax.training.agents.ppo import train as ppo
 
 import safe_wrappers as sw
 
-# Brax's names, the physics, and the steps of an episode. On "generalized" the hopper's contacts take
-# too long.
+# Brax's names, the physics, and the steps of an episode. The hopper's contacts take too long on
+# "generalized".
 TASKS = {
     "inverted_pendulum": ("generalized", 1000),
     "reacher": ("generalized", 100),
