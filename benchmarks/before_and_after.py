@@ -26,7 +26,7 @@ BARE = "no safeguard"
 
 def work():
     """A process of one checkout: reads a row, answers when it is compiled, then runs it whenever it
-    is told to and answers with the processor seconds.
+    is told to and answers with the processor seconds of a step, or of a projection.
     """
     import numpy as np
     import projection
@@ -41,16 +41,18 @@ def work():
             if row["safeguard"] != BARE:
                 env = sw.SafeguardWrapper(env, throughput.SAFEGUARDS[row["safeguard"]])
             run = throughput.gradient_of_a_rollout(env, row["envs"])
+            parts = row["envs"] * throughput.STEPS
         else:
             rng = np.random.default_rng(0)
             problems = projection.random_problems(rng, row["batch"], row["actions"], row["rows"])
             run = projection.gradient("safe_wrappers", problems)
+            parts = row["batch"]
         run()
         answer(0.0)
         while sys.stdin.readline().strip() == "run":
             start = time.process_time()
             run()
-            answer(time.process_time() - start)
+            answer((time.process_time() - start) / parts)
 
 
 def answer(seconds):
@@ -119,10 +121,7 @@ def main():
         seconds = [[checkout("run") for checkout in checkouts] for _ in range(options.repeats)]
         for checkout in checkouts:
             checkout.send("next")
-        steps = row["envs"] * 32 if "system" in row else row["batch"]
-        before, after = (
-            1e9 * statistics.median(each) / steps for each in zip(*seconds, strict=True)
-        )
+        before, after = (1e9 * statistics.median(each) for each in zip(*seconds, strict=True))
         name = (
             f"{row['system']}, {row['safeguard']}"
             if "system" in row

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from marked import between
 
 import safe_wrappers as sw
 from safe_wrappers.algos import shac
@@ -223,9 +224,8 @@ def publish(folder: Path) -> None:
         if rows:
             write(RESULTS / f"binding_tasks_{kind}.csv", rows)
     parts = [read([RESULTS / f"binding_tasks_{kind}.csv"]) for kind in ("runs", "reference")]
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(*parts)}\n\n{END}{rest.split(END)[1]}")
+    block = f"{BEGIN}\n\n{table(*parts)}\n\n{END}"
+    PAGE.write_text(between(PAGE.read_text(), BEGIN, END, block))
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from jaxtyping import Bool
 
 # Smaller batches are not worth being gathered anew.
 _SMALL = 64
-# Once no more than this share of the members goes on, they are gathered.
-_SHARE = 4
+# Once no more than one member of so many goes on, they are gathered.
+_OF = 4
 
 
 class Iterate(Protocol):
@@ -61,19 +61,21 @@ def while_running(trip: Callable[[Any, S], S], problem: Any, start: S) -> S:
 
 def _of_many(trip: Callable[[Any, S], S], problem: Any, batched: Any, state: S) -> S:
     """The same for a batch. `batched` says which leaves of the problem differ between members."""
-    every = jax.vmap(trip, (jax.tree.map(lambda each: 0 if each else None, batched), 0))
+
+    def unless_done(problem: Any, state: S) -> S:
+        return jax.tree.map(
+            lambda new, old: jnp.where(state.running, new, old), trip(problem, state), state
+        )
+
+    axes = jax.tree.map(lambda each: 0 if each else None, batched)
+    every = jax.vmap(unless_done, (axes, 0))
     size = len(state.running)
-    few = size // _SHARE if size >= _SMALL else 0
+    few = size // _OF if size >= _SMALL else 0
 
     def go_on(problem: Any, state: S, until: int) -> S:
-        def step(state: S) -> S:
-            return jax.tree.map(
-                lambda new, old: jnp.where(_like(state.running, new), new, old),
-                every(problem, state),
-                state,
-            )
-
-        return jax.lax.while_loop(lambda s: jnp.sum(s.running) > until, step, state)
+        return jax.lax.while_loop(
+            lambda s: jnp.sum(s.running) > until, lambda s: every(problem, s), state
+        )
 
     def go_on_alone(state: S) -> S:
         places = jnp.cumsum(state.running, dtype=jnp.int32) - 1
@@ -91,8 +93,3 @@ def _of_many(trip: Callable[[Any, S], S], problem: Any, batched: Any, state: S) 
 
     state = go_on(problem, state, few)
     return jax.lax.cond(jnp.any(state.running), go_on_alone, lambda s: s, state) if few else state
-
-
-def _like(condition: Bool[jax.Array, " n"], leaf: jax.Array) -> Bool[jax.Array, "..."]:
-    """The condition with the axes of an array of a batch, each of length 1."""
-    return condition.reshape(-1, *(1,) * (leaf.ndim - 1))
